@@ -1,0 +1,314 @@
+"""Every option of the package, in one place.
+
+Each option is a dataclass field with a default, a sentence, a unit and a range. ROS parameters,
+``config/*.yaml``, the command line's help and the README's table all derive from what stands here.
+The defaults are those of the ``tabletop`` variant: two CPU cores and an RGB-D camera. The YAML
+files in ``config/`` hold only what other variants change.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+
+def option(
+    default: Any,
+    text: str,
+    *,
+    unit: str = '',
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[str, ...] = (),
+    live: bool = False,
+) -> Any:
+    """Declares one option.
+
+    Args:
+        default: The default; its type is the option's type.
+        text: One sentence that says what the option does.
+        unit: Unit of a number.
+        low: Smallest allowed number.
+        high: Largest allowed number.
+        choices: Allowed strings; empty allows all.
+        live: Whether it may change while the node runs.
+    """
+    metadata = dict(text=text, unit=unit, low=low, high=high, choices=choices, live=live)
+    return dataclasses.field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class OptionInfo:
+    """What is known of one option, for parameters, help and tables."""
+
+    name: str
+    default: Any
+    text: str
+    unit: str
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    live: bool
+
+    def check(self, value: Any) -> Any:
+        """Returns the value in the option's type.
+
+        Raises:
+            ValueError: The value is of another type, out of range or no allowed choice.
+        """
+        kind = type(self.default)
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if type(value) is not kind:
+            raise ValueError(f'{self.name}: expected {kind.__name__}, got {value!r}')
+        if kind in (int, float):
+            if not math.isfinite(value):
+                raise ValueError(f'{self.name}: expected a finite number, got {value}')
+            if self.low is not None and value < self.low:
+                raise ValueError(f'{self.name}: expected at least {self.low}, got {value}')
+            if self.high is not None and value > self.high:
+                raise ValueError(f'{self.name}: expected at most {self.high}, got {value}')
+        if self.choices and value not in self.choices:
+            raise ValueError(f'{self.name}: expected one of {self.choices}, got {value!r}')
+        return value
+
+
+def section_options(section: type) -> list[OptionInfo]:
+    """Returns what is known of each option of one group."""
+    return [
+        OptionInfo(name=field.name, default=field.default, **field.metadata)
+        for field in dataclasses.fields(section)
+    ]
+
+
+class Section:
+    """Base of the option groups: checks each value when the group is made."""
+
+    def __post_init__(self) -> None:
+        for info in section_options(type(self)):
+            object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
+
+
+@dataclass(frozen=True)
+class KeyframeOptions(Section):
+    """Which frames of the stream become keyframes."""
+
+    min_translation_m: float = option(
+        0.04, 'Camera motion that makes a new keyframe.', unit='m', low=0.0, high=10.0, live=True
+    )
+    min_rotation_deg: float = option(
+        5.0, 'Camera turn that makes a new keyframe.', unit='deg', low=0.0, high=180.0, live=True
+    )
+    min_interval_s: float = option(
+        0.1, 'Least time between two keyframes.', unit='s', low=0.0, high=60.0, live=True
+    )
+    max_interval_s: float = option(
+        0.0,
+        'A camera at rest gives a keyframe this often; 0 never.',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+    max_width: int = option(
+        640, 'Wider images are shrunk to this width.', unit='px', low=32, high=8192
+    )
+    jpeg_quality: int = option(92, 'JPEG quality of keyframe images.', low=10, high=100, live=True)
+    max_depth_m: float = option(
+        10.0, 'Depth beyond this counts as unknown.', unit='m', low=0.1, high=1000.0, live=True
+    )
+
+
+@dataclass(frozen=True)
+class FeatureOptions(Section):
+    """How images become language and dense features."""
+
+    encoder: str = option(
+        'tabletop',
+        "Language encoder: 'tabletop' (shipped) or an open_clip model name such as 'ViT-B-16'.",
+    )
+    pretrained: str = option(
+        '', 'Weights of the encoder: an open_clip tag or a local file; empty for the default.'
+    )
+    dense: str = option(
+        'none',
+        "Dense features: 'none', 'encoder' (the encoder's own patches) or a timm model name.",
+    )
+    dense_pretrained: str = option('', 'Local weights file of the dense model; empty for its tag.')
+    pyramid_levels: int = option(7, 'Tile sizes of the language pyramid.', low=1, high=16)
+    tile_share_min: float = option(
+        0.05, 'Smallest tile as a share of the image height.', low=0.01, high=1.0
+    )
+    tile_share_max: float = option(
+        0.5, 'Largest tile as a share of the image height.', low=0.01, high=1.0
+    )
+    cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')
+    cache_limit_mb: int = option(
+        2048, 'Size bound of the feature cache.', unit='MB', low=1, high=1_000_000
+    )
+
+
+@dataclass(frozen=True)
+class FieldOptions(Section):
+    """The radiance field and the language field."""
+
+    backend: str = option(
+        'auto',
+        'Hash grid implementation; auto takes the fastest that works here.',
+        choices=('auto', 'torch', 'native', 'tinycudann', 'triton'),
+    )
+    centre_x_m: float = option(0.0, 'Scene box centre, x in the world frame.', unit='m')
+    centre_y_m: float = option(0.0, 'Scene box centre, y in the world frame.', unit='m')
+    centre_z_m: float = option(0.0, 'Scene box centre, z in the world frame.', unit='m')
+    half_extent_m: float = option(
+        0.0,
+        'Half the side of the scene box; 0 derives the box from the first keyframes.',
+        unit='m',
+        low=0.0,
+        high=1000.0,
+    )
+    levels: int = option(12, 'Levels of the colour and density hash grid.', low=1, high=32)
+    min_resolution: int = option(16, 'Coarsest resolution of that grid.', low=2, high=4096)
+    max_resolution: int = option(512, 'Finest resolution of that grid.', low=2, high=65536)
+    table_log2: int = option(17, 'Entries a level of that grid, as a power of 2.', low=8, high=24)
+    features_per_level: int = option(2, 'Features an entry of that grid.', low=1, high=8)
+    language_levels: int = option(6, 'Levels of the language hash grid.', low=1, high=32)
+    language_min_resolution: int = option(
+        16, 'Coarsest resolution of the language grid.', low=2, high=4096
+    )
+    language_max_resolution: int = option(
+        256, 'Finest resolution of the language grid.', low=2, high=65536
+    )
+    language_table_log2: int = option(
+        15, 'Entries a level of the language grid, as a power of 2.', low=8, high=24
+    )
+    language_features_per_level: int = option(
+        8, 'Features an entry of the language grid.', low=1, high=8
+    )
+    language_width: int = option(128, 'Width of the language head.', low=8, high=1024)
+    language_depth: int = option(2, 'Hidden layers of the language head.', low=1, high=8)
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Section):
+    """How the field learns from keyframes."""
+
+    device: str = option('auto', "Device that trains and answers: 'auto', 'cpu', 'cuda', ...")
+    seed: int = option(0, 'Seed of every random choice.', low=0)
+    rays_per_step: int = option(1024, 'Rays of one training step.', low=1, high=1_000_000)
+    language_rays_per_step: int = option(
+        256, 'Rays of a step that also carry language.', low=1, high=1_000_000
+    )
+    coarse_samples: int = option(12, 'Stratified samples along a ray.', low=2, high=1024)
+    guided_samples: int = option(
+        6, 'Samples near the measured depth or where the proposal is dense.', low=2, high=1024
+    )
+
+
+@dataclass(frozen=True)
+class QueryOptions(Section):
+    """How the map answers."""
+
+    voxel_m: float = option(
+        0.01, 'Grid on which surface points are thinned.', unit='m', low=0.001, high=1.0
+    )
+    max_points: int = option(
+        200_000, 'Bound on the number of surface points.', low=100, high=10_000_000
+    )
+    scales: int = option(30, 'Scales searched for each point.', low=1, high=100)
+    max_scale_m: float = option(
+        0.5, 'Largest scale searched; LERF searches up to 1.5 m.', unit='m', low=0.01, high=10.0
+    )
+    existence_threshold: float = option(
+        0.5, 'Confidence from which a phrase counts as present.', low=0.0, high=1.0, live=True
+    )
+
+
+@dataclass(frozen=True)
+class NodeOptions(Section):
+    """How the nodes talk."""
+
+    world_frame: str = option('map', 'TF frame in which the map lives.')
+
+
+@dataclass(frozen=True)
+class LerfConfig:
+    """All options, by group."""
+
+    keyframes: KeyframeOptions = KeyframeOptions()
+    features: FeatureOptions = FeatureOptions()
+    field: FieldOptions = FieldOptions()
+    training: TrainingOptions = TrainingOptions()
+    query: QueryOptions = QueryOptions()
+    node: NodeOptions = NodeOptions()
+
+    @classmethod
+    def from_flat(cls, values: Mapping[str, Any]) -> LerfConfig:
+        """Returns the defaults with the options named ``'group.option'`` replaced.
+
+        Raises:
+            ValueError: An option is unknown, of the wrong type or out of range.
+        """
+        return cls().replace(values)
+
+    def replace(self, values: Mapping[str, Any]) -> LerfConfig:
+        """Returns a copy with the options named ``'group.option'`` replaced.
+
+        Raises:
+            ValueError: An option is unknown, of the wrong type or out of range.
+        """
+        known = dict(flat_options())
+        groups: dict[str, dict[str, Any]] = {}
+        for name, value in values.items():
+            if name not in known:
+                raise ValueError(f'unknown option {name!r}; see `lerf_ros options`')
+            group, key = name.split('.', 1)
+            groups.setdefault(group, {})[key] = value
+        sections = {
+            group: dataclasses.replace(getattr(self, group), **changes)
+            for group, changes in groups.items()
+        }
+        return dataclasses.replace(self, **sections)
+
+    def flat(self) -> dict[str, Any]:
+        """Returns every option as ``{'group.option': value}``."""
+        return {
+            name: getattr(getattr(self, name.split('.')[0]), name.split('.')[1])
+            for name, _ in flat_options()
+        }
+
+
+def flat_options() -> Iterator[tuple[str, OptionInfo]]:
+    """Yields every option as ``('group.option', info)``, in the order of this module."""
+    for group in dataclasses.fields(LerfConfig):
+        for info in section_options(type(group.default)):
+            yield f'{group.name}.{info.name}', info
+
+
+def load_yaml(path: Path | str) -> LerfConfig:
+    """Reads a ROS parameter file (``/**: ros__parameters:``) on top of the defaults.
+
+    Raises:
+        ValueError: The file cannot be read, is no parameter file, or names a wrong option.
+    """
+    try:
+        content = yaml.safe_load(Path(path).read_text(encoding='utf-8'))
+        parameters = content['/**']['ros__parameters'] or {}
+    except (OSError, yaml.YAMLError, KeyError, TypeError) as error:
+        raise ValueError(f'{path}: expected a ROS parameter file, got {error!r}') from error
+    # A parameter file may also hold parameters that are not ours, such as use_sim_time.
+    groups = {group.name for group in dataclasses.fields(LerfConfig)}
+    return LerfConfig.from_flat(
+        {
+            f'{group}.{name}': value
+            for group, options in parameters.items()
+            if group in groups
+            for name, value in options.items()
+        }
+    )
