@@ -1,0 +1,1 @@
+"""Subcommands of the `lerf_ros` console script that need no ROS."""

@@ -1,0 +1,45 @@
+"""Subcommand `options`: every option with its default, range and meaning."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from lerf_ros.config import OptionInfo, flat_options
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument('--markdown', action='store_true', help='print a Markdown table')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Prints the options; returns the exit status."""
+    lines = markdown_table() if arguments.markdown else plain_lines()
+    sys.stdout.write('\n'.join(lines) + '\n')
+    return 0
+
+
+def allowed(info: OptionInfo) -> str:
+    """Returns the allowed values of an option, for people."""
+    if info.choices:
+        return ', '.join(info.choices)
+    low, high = ('' if bound is None else f'{bound:g}' for bound in (info.low, info.high))
+    return f'{low} to {high} {info.unit}'.strip() if low or high else info.unit
+
+
+def plain_lines() -> list[str]:
+    """Returns two lines an option."""
+    lines = []
+    for name, info in flat_options():
+        default = repr(info.default) if isinstance(info.default, str) else info.default
+        lines += [f'{name} = {default}  [{allowed(info)}]', f'    {info.text}']
+    return lines
+
+
+def markdown_table() -> list[str]:
+    """Returns the table of the documentation."""
+    lines = ['| parameter | default | allowed | meaning |', '| --- | --- | --- | --- |']
+    for name, info in flat_options():
+        lines.append(f'| `{name}` | `{info.default}` | {allowed(info)} | {info.text} |')
+    return lines

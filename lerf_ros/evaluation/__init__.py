@@ -1,0 +1,1 @@
+"""Benchmark scenes, metrics and reports."""

@@ -1,0 +1,1 @@
+"""Images and phrases to language and dense features; knows no field."""

@@ -1,0 +1,1 @@
+"""Positions to density, colour and language; knows no image and no encoder."""

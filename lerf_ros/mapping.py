@@ -1,0 +1,253 @@
+"""The live map: keyframes in, answers out.
+
+:class:`LiveMap` joins the encoder, the pyramid, the trainer, the surface and the query engine. The
+field node and the evaluation both drive this class, so that what is measured is what runs on the
+robot. It knows no threads: whoever owns it calls every method from one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.features.clip import load_encoder
+from lerf_ros.features.dense import load_dense_extractor
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
+from lerf_ros.frames import Keyframe
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
+from lerf_ros.query.surface import SurfaceMap, SurfacePoints
+from lerf_ros.training.map_file import load_map, save_map
+from lerf_ros.training.trainer import RenderedView, StepReport, Trainer
+
+logger = logging.getLogger(__name__)
+
+# Without depth, surface points come from rendered depth: one keyframe each so many steps, as soon
+# as the geometry has settled.
+SURFACE_RENDER_STEPS = 25
+SURFACE_RENDER_WIDTH_PX = 160
+SURFACE_FIRST_STEP = 300
+
+
+class NotReadyError(RuntimeError):
+    """The map cannot answer yet; the message says what is missing."""
+
+
+class LiveMap:
+    """A map that learns from keyframes and answers phrases.
+
+    Args:
+        config: All options.
+        encoder: The language encoder; loaded as the options say if None.
+
+    Raises:
+        ValueError: An option names an unknown encoder, device or backend.
+        FileNotFoundError: Weights are missing; the message says which and where they belong.
+    """
+
+    def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
+        self.config = config
+        self.device = resolve_device(config.training.device)
+        self.encoder = encoder or load_encoder(config.features, self.device)
+        self._pyramids = PyramidBuilder(self.encoder, config.features, self.device)
+        self._dense = load_dense_extractor(config.features, self.encoder, self.device)
+        self.engine = QueryEngine(self.encoder, config.query)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all keyframes and weights; the encoder stays."""
+        self.trainer = Trainer(
+            self.config,
+            embedding_size=self.encoder.embedding_size,
+            dense_size=self._dense.size if self._dense else 0,
+            device=self.device,
+        )
+        self.surface_map = SurfaceMap(self.config.query)
+        self.engine.clear()
+        self.last_stamp_ns = 0
+        self.keyframe_count = 0
+        self._without_depth: list[Keyframe] = []
+        self._rendered_at: dict[int, int] = {}
+
+    def ingest_jobs(self, keyframe: Keyframe) -> list[Callable[[], None]]:
+        """Cuts the intake of one keyframe into short jobs, to be run in this order.
+
+        Each job takes one pyramid level at most, so that a query which arrives meanwhile waits
+        for one of them only.
+        """
+        levels: list[PyramidLevel] = []
+
+        def encode_level(level: int) -> None:
+            levels.append(self._pyramids.encode_level(keyframe.frame.image, level))
+
+        def integrate() -> None:
+            frame = keyframe.frame
+            dense = self._dense.extract(frame.image) if self._dense else None
+            pyramid = FeaturePyramid(frame.camera.width, frame.camera.height, tuple(levels))
+            self.trainer.add_keyframe(keyframe, pyramid, dense)
+            if frame.depth is not None and np.isfinite(frame.depth).any():
+                self.surface_map.integrate(
+                    keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+                )
+            else:
+                self._without_depth.append(keyframe)
+            self.keyframe_count += 1
+            self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
+
+        jobs: list[Callable[[], None]] = [
+            lambda level=level: encode_level(level)  # type: ignore[misc]
+            for level in range(self._pyramids.level_count)
+        ]
+        return [*jobs, integrate]
+
+    def ingest(self, keyframe: Keyframe) -> None:
+        """Takes in one keyframe at once."""
+        for job in self.ingest_jobs(keyframe):
+            job()
+
+    def ready(self) -> bool:
+        """Tells whether there is anything to train on."""
+        return self.trainer.field is not None and len(self.trainer.store) > 0
+
+    def step(self) -> StepReport:
+        """Trains one step, and renews a part of what queries read."""
+        report = self.trainer.step()
+        if self._without_depth and report.step >= SURFACE_FIRST_STEP:
+            if report.step % SURFACE_RENDER_STEPS == 0:
+                self._integrate_rendered_depth(report.step)
+        return report
+
+    def _integrate_rendered_depth(self, step: int) -> None:
+        """Renews the surface seen by the keyframe without depth whose turn it is."""
+        keyframe = min(self._without_depth, key=lambda k: self._rendered_at.get(k.id, -1))
+        frame = self.trainer.store.keyframe(keyframe.id).frame
+        width = min(SURFACE_RENDER_WIDTH_PX, frame.camera.width)
+        camera = frame.camera.resized(
+            width, round(frame.camera.height * width / frame.camera.width)
+        )
+        view = self.trainer.render(camera, frame.camera_to_world)
+        depth_m = np.where(view.accumulation > 0.9, view.depth_m, np.nan).astype(np.float32)
+        self.surface_map.integrate(keyframe.id, depth_m, view.image, camera, frame.camera_to_world)
+        self._rendered_at[keyframe.id] = step
+
+    def update_poses(self, ids: list[int], camera_to_world: Float[np.ndarray, 'n 4 4']) -> None:
+        """Moves keyframes, after a loop closure; takes effect on the next step."""
+        self.trainer.store.update_poses(ids, camera_to_world)
+        self.surface_map.clear()
+        for id_ in self.trainer.store.ids:
+            frame = self.trainer.store.keyframe(id_).frame
+            if frame.depth is not None:
+                self.surface_map.integrate(
+                    id_, frame.depth, frame.image, frame.camera, frame.camera_to_world
+                )
+        self._rendered_at.clear()
+
+    def surface(self) -> SurfacePoints:
+        """Returns the surface cloud as it stands."""
+        return self.surface_map.points()
+
+    def query(self, request: QueryRequest) -> list[QueryResult]:
+        """Answers a request, one result per positive.
+
+        Raises:
+            ValueError: The request is malformed.
+            NotReadyError: There is no map yet.
+        """
+        request.check()
+        field = self.trainer.field
+        if field is None or self.keyframe_count == 0:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        if len(self.surface_map.points().positions) == 0:
+            raise NotReadyError(
+                'the map has no surface yet: wait for training, or check the depth stream'
+            )
+        return self.engine.query(
+            request,
+            field=field,
+            surface=self.surface_map,
+            step=self.trainer.step_count,
+            stamp_ns=self.last_stamp_ns,
+        )
+
+    def render(
+        self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
+    ) -> RenderedView:
+        """Renders the map from any pose.
+
+        Raises:
+            NotReadyError: There is no map yet.
+        """
+        if self.trainer.field is None:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        return self.trainer.render(camera, camera_to_world)
+
+    def save(self, path: Path | str) -> None:
+        """Writes the map to one file, or leaves the old file as it was.
+
+        Raises:
+            NotReadyError: There is no map yet.
+            OSError: The file cannot be written.
+        """
+        if not self.ready():
+            raise NotReadyError('there is no map to save yet')
+        metadata = {
+            'encoder': self.encoder.name,
+            'encoder_fingerprint': self.encoder.fingerprint,
+            'stamp_ns': self.last_stamp_ns,
+            'keyframes': self.keyframe_count,
+            'world_frame': self.config.node.world_frame,
+        }
+        save_map(path, self.trainer, {'surface': self.surface_map.state_dict()}, metadata)
+
+    def load(self, path: Path | str) -> None:
+        """Replaces this map by a saved one; on any error this map stays as it was.
+
+        Raises:
+            ValueError: The file is no map, is damaged, or was made with another encoder.
+            OSError: The file cannot be read.
+        """
+        trainer = Trainer(
+            self.config,
+            embedding_size=self.encoder.embedding_size,
+            dense_size=self._dense.size if self._dense else 0,
+            device=self.device,
+        )
+        extra, metadata = load_map(path, trainer)
+        if metadata.get('encoder_fingerprint') != self.encoder.fingerprint:
+            raise ValueError(
+                f'{path}: the map was made with the encoder {metadata.get("encoder")!r}, '
+                f'this node runs {self.encoder.name!r}; set features.encoder to match'
+            )
+        surface_map = SurfaceMap(self.config.query)
+        surface_map.load_state_dict(extra['surface'])
+        self.trainer, self.surface_map = trainer, surface_map
+        self.engine.clear()
+        self.last_stamp_ns = int(metadata['stamp_ns'])
+        self.keyframe_count = int(metadata['keyframes'])
+        self._without_depth, self._rendered_at = [], {}
+
+
+def resolve_device(name: str) -> torch.device:
+    """Returns the device an option names; 'auto' takes CUDA where it works.
+
+    Raises:
+        ValueError: The device is unknown or not there.
+    """
+    if name == 'auto':
+        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"training.device: expected 'auto', 'cpu' or 'cuda', got {name!r}") from (
+            error
+        )
+    if device.type == 'cuda' and not torch.cuda.is_available():
+        raise ValueError(f'training.device: {name!r} was asked for, but torch finds no CUDA GPU')
+    return device

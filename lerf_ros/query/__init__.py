@@ -1,0 +1,1 @@
+"""Phrases to places; reads the field, never trains it."""

@@ -1,0 +1,1 @@
+"""Anything that yields posed frames without a robot."""
