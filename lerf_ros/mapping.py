@@ -119,9 +119,9 @@ class LiveMap:
     def step(self) -> StepReport:
         """Trains one step, and renews a part of what queries read."""
         report = self.trainer.step()
-        if self._without_depth and report.step >= SURFACE_FIRST_STEP:
-            if report.step % SURFACE_RENDER_STEPS == 0:
-                self._integrate_rendered_depth(report.step)
+        settled = report.step >= SURFACE_FIRST_STEP
+        if self._without_depth and settled and report.step % SURFACE_RENDER_STEPS == 0:
+            self._integrate_rendered_depth(report.step)
         return report
 
     def _integrate_rendered_depth(self, step: int) -> None:
