@@ -1,0 +1,75 @@
+"""Tests of lerf_ros.config."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lerf_ros.config import LerfConfig, flat_options, load_yaml
+
+ROOT = Path(__file__).parent.parent
+
+
+def test_every_option_has_a_sentence_and_a_default_in_range():
+    for name, info in flat_options():
+        assert info.text.endswith('.'), name
+        assert info.check(info.default) == info.default
+
+
+def test_every_option_is_read_somewhere():
+    code = '\n'.join(
+        path.read_text() for path in (ROOT / 'lerf_ros').rglob('*.py') if path.name != 'config.py'
+    )
+    unread = [name for name, info in flat_options() if not re.search(rf'\.{info.name}\b', code)]
+    assert not unread
+
+
+@pytest.mark.parametrize(
+    ('name', 'value', 'sentence'),
+    [
+        ('field.levels', 1000, 'at most'),
+        ('field.levels', 'many', 'expected int'),
+        ('field.levels', True, 'expected int'),
+        ('field.backend', 'magic', 'expected one of'),
+        ('field.half_extent_m', float('nan'), 'finite'),
+        ('field.wrong', 1, 'unknown option'),
+    ],
+)
+def test_wrong_options_are_named(name, value, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        LerfConfig.from_flat({name: value})
+
+
+def test_integers_may_stand_for_floats():
+    assert LerfConfig.from_flat({'field.half_extent_m': 2}).field.half_extent_m == 2.0
+
+
+def test_flat_gives_the_options_back():
+    config = LerfConfig.from_flat({'query.voxel_m': 0.02, 'node.world_frame': 'odom'})
+    assert LerfConfig.from_flat(config.flat()) == config
+
+
+@pytest.mark.parametrize('path', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda p: p.stem)
+def test_parameter_files_load(path):
+    load_yaml(path)
+
+
+def test_a_parameter_file_with_a_misspelt_option_is_refused(tmp_path):
+    path = tmp_path / 'wrong.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    field: {levls: 3}\n')
+    with pytest.raises(ValueError, match='levls'):
+        load_yaml(path)
+
+
+@pytest.mark.parametrize('text', ['', 'a: [', 'field: {levels: 3}'])
+def test_what_is_no_parameter_file_is_refused(tmp_path, text):
+    path = tmp_path / 'wrong.yaml'
+    path.write_text(text)
+    with pytest.raises(ValueError, match='parameter file'):
+        load_yaml(path)
+
+
+def test_foreign_parameters_are_left_alone(tmp_path):
+    path = tmp_path / 'right.yaml'
+    path.write_text('/**:\n  ros__parameters:\n    use_sim_time: true\n    field: {levels: 3}\n')
+    assert load_yaml(path).field.levels == 3
