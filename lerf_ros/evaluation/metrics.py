@@ -1,0 +1,172 @@
+"""What counts as right, as pure functions.
+
+World coordinates in metres; pictures are uint8 RGB or float in [0, 1]; depth in metres with NaN
+where unknown. A figure that cannot be computed (nothing was asked) is None, never 0.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Int
+from scipy.spatial import cKDTree
+
+Array = np.ndarray
+BOX_MARGIN_M = 0.01
+
+
+def inside_oriented_box(
+    points_world: Float[Array, 'n 3'],
+    box_to_world: Float[Array, '4 4'],
+    size_m: Float[Array, '3'],
+    margin_m: float = BOX_MARGIN_M,
+) -> Bool[Array, 'n']:
+    """Tells which points lie inside a box centred on its own frame, grown by the margin."""
+    local = (points_world - box_to_world[:3, 3]) @ box_to_world[:3, :3]
+    return np.all(np.abs(local) <= np.asarray(size_m) / 2 + margin_m, axis=-1)
+
+
+def intersection_over_union(
+    predicted: Int[Array, 'n'] | Bool[Array, 'n'], truth: Bool[Array, 'm']
+) -> float:
+    """Returns the IoU of two sets of points of one cloud.
+
+    Args:
+        predicted: Indices into the cloud, or a mask over it.
+        truth: Mask over the cloud.
+    """
+    mask = np.zeros(len(truth), dtype=bool)
+    mask[predicted] = True
+    union = int((mask | truth).sum())
+    return float((mask & truth).sum() / union) if union else 0.0
+
+
+def label_points(
+    points_world: Float[Array, 'n 3'],
+    reference_world: Float[Array, 'm 3'],
+    reference_labels: Int[Array, 'm'],
+    reach_m: float = 0.02,
+) -> Int[Array, 'n']:
+    """Gives each point the label of the nearest reference point within reach, else -1."""
+    distance, nearest = cKDTree(reference_world).query(points_world, distance_upper_bound=reach_m)
+    found = np.isfinite(distance)
+    labels = np.full(len(points_world), -1, dtype=np.int64)
+    labels[found] = reference_labels[nearest[found]]
+    return labels
+
+
+def percentile(values: Sequence[float], share: float) -> float | None:
+    """Returns a percentile; missing answers are passed as infinity.
+
+    None without values, and where the percentile falls among missing answers: a median error of
+    answers that were not given is not a number.
+    """
+    if not len(values):
+        return None
+    ordered = np.sort(np.asarray(values, dtype=np.float64))
+    # 'linear' would turn inf - inf into NaN, hence the two neighbours by hand.
+    position = share / 100 * (len(ordered) - 1)
+    low, high = ordered[math.floor(position)], ordered[math.ceil(position)]
+    if not math.isfinite(high):
+        return None
+    return float(low + (high - low) * (position - math.floor(position)))
+
+
+def mean(values: Sequence[float]) -> float | None:
+    """Returns the mean, or None of nothing."""
+    return float(np.mean(values)) if len(values) else None
+
+
+@dataclass(frozen=True)
+class Existence:
+    """How well present things are told from absent ones.
+
+    Attributes:
+        precision: Share of the phrases said to be present that are.
+        recall: Share of the present phrases said to be present.
+        absent_refused: Share of the absent phrases said to be absent.
+        present_refused: Share of the present phrases said to be absent.
+    """
+
+    precision: float | None
+    recall: float | None
+    absent_refused: float | None
+    present_refused: float | None
+
+
+def existence(present: Sequence[bool], said_present: Sequence[bool]) -> Existence:
+    """Compares what is in the scene with what was said."""
+    truth, said = np.asarray(present, dtype=bool), np.asarray(said_present, dtype=bool)
+    if truth.shape != said.shape:
+        raise ValueError(f'existence: expected {truth.size} answers, got {said.size}')
+    return Existence(
+        precision=mean(truth[said]),
+        recall=mean(said[truth]),
+        absent_refused=mean(~said[~truth]),
+        present_refused=mean(~said[truth]),
+    )
+
+
+def average_precision(present: Sequence[bool], confidence: Sequence[float]) -> float | None:
+    """Returns the area under the precision-recall curve, by steps; ties count as one threshold."""
+    truth, score = np.asarray(present, dtype=bool), np.asarray(confidence, dtype=np.float64)
+    if not truth.any():
+        return None
+    area, recall_before = 0.0, 0.0
+    for threshold in np.unique(score)[::-1]:
+        said = score >= threshold
+        hits = float((truth & said).sum())
+        recall = hits / float(truth.sum())
+        area += (recall - recall_before) * hits / float(said.sum())
+        recall_before = recall
+    return area
+
+
+def psnr(image: Array, truth: Array) -> float:
+    """Returns the peak signal-to-noise ratio in dB; identical pictures give 100."""
+    error = float(np.mean((_unit(image) - _unit(truth)) ** 2))
+    return -10 * math.log10(max(error, 1e-10))
+
+
+def ssim(image: Array, truth: Array) -> float:
+    """Returns the mean structural similarity over channels (Wang et al. 2004, equation 13).
+
+    Gaussian window of 11 pixels, sigma 1.5; windows that leave the picture do not count.
+    """
+    a, b = _unit(image), _unit(truth)
+    if min(a.shape[:2]) < 11:
+        raise ValueError(f'ssim: expected at least 11x11 pixels, got {a.shape[1]}x{a.shape[0]}')
+
+    def blur(picture: Array) -> Array:
+        return cv2.GaussianBlur(picture, (11, 11), 1.5)[5:-5, 5:-5]
+
+    mean_a, mean_b = blur(a), blur(b)
+    variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
+    covariance = blur(a * b) - mean_a * mean_b
+    c1, c2 = 0.01**2, 0.03**2
+    similarity = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
+        (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    )
+    return float(similarity.mean())
+
+
+def depth_errors(depth_m: Array, truth_m: Array) -> Float[Array, 'n']:
+    """Returns the absolute depth error of each pixel where both are known."""
+    known = np.isfinite(depth_m) & np.isfinite(truth_m)
+    return np.abs(depth_m[known] - truth_m[known])
+
+
+def coverage(accumulation: Array, truth_m: Array, threshold: float = 0.5) -> float | None:
+    """Returns the share of pixels with true depth where the map is opaque."""
+    known = np.isfinite(truth_m)
+    return mean(accumulation[known] > threshold)
+
+
+def _unit(image: Array) -> Float[Array, 'height width 3']:
+    if image.dtype == np.uint8:
+        return image.astype(np.float64) / 255
+    return image.astype(np.float64)
