@@ -1,0 +1,147 @@
+"""Questions with known answers, what was answered, and the figures that follow.
+
+Positions are metres in the world frame. An answer that gives no place has an error of infinity: it
+is a miss, not a question that was never asked.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from lerf_ros.evaluation.metrics import existence, mean, percentile
+
+KINDS = ('object', 'part', 'absent')
+# The figures of answers; the rest of a row describes the map as a whole.
+ANSWER_KEYS = (
+    'localisation',
+    'median_error_m',
+    'p90_error_m',
+    'miou_3d',
+    'existence_precision',
+    'existence_recall',
+    'absent_refused',
+    'present_refused',
+    'parts',
+)
+MAP_KEYS = ('psnr', 'depth_median_m', 'steps_per_s', 'query_ms', 'peak_rss_mb')
+
+
+@dataclass(frozen=True)
+class Question:
+    """A phrase whose answer is known.
+
+    Attributes:
+        phrase: What is asked.
+        kind: 'object' and 'part' are in the scene, 'absent' is not.
+        excluded: Whether the phrase's colour and category never occurred together in training.
+        colour: The colour word in the phrase, empty without one.
+        object_index: The object that is meant; -1 if absent.
+        part_index: The part that is meant; -1 if none.
+        near_miss: For absent phrases, what of it is in the scene: 'colour' (the same category in
+            another colour), 'category' (the same colour of another category) or empty.
+    """
+
+    phrase: str
+    kind: str
+    excluded: bool = False
+    colour: str = ''
+    object_index: int = -1
+    part_index: int = -1
+    near_miss: str = ''
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f'kind: expected one of {KINDS}, got {self.kind!r}')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one method said to one question, and whether it was right.
+
+    Attributes:
+        seed: The scene.
+        question: What was asked.
+        said_present: Whether the method said that it is there.
+        confidence: How sure it was, 0 to 1.
+        position_m: The best place; None if it gave none.
+        hit: Whether that place lies in the true box grown by 1 cm; False for absent phrases.
+        error_m: Distance from the true surface centre; infinite without a place.
+        iou: IoU of the returned points with the true ones, over the surface cloud.
+        landed_on: Name of what lies at the best place.
+        reason: Why the answer is wrong, a sentence; empty where it is right.
+    """
+
+    seed: int
+    question: Question
+    said_present: bool
+    confidence: float
+    position_m: tuple[float, float, float] | None = None
+    hit: bool = False
+    error_m: float = math.inf
+    iou: float = 0.0
+    landed_on: str = ''
+    reason: str = ''
+
+    @property
+    def badness(self) -> float:
+        """How wrong the answer is: 0 if right, most for what is said with confidence."""
+        if self.question.kind == 'absent':
+            return self.confidence if self.said_present else 0.0
+        if not self.said_present:
+            return 1 - self.confidence
+        return 0.0 if self.hit else self.confidence + min(self.error_m, 1.0)
+
+    def as_json(self) -> dict[str, Any]:
+        """Returns plain values; infinity becomes None."""
+        values = asdict(self)
+        if not math.isfinite(self.error_m):
+            values['error_m'] = None
+        return values
+
+
+def summarise(answers: Iterable[Answer]) -> dict[str, float | None]:
+    """Returns the figures of a set of answers under `ANSWER_KEYS`.
+
+    Localisation, errors and IoU are over all objects in the scenes, also those that were said to
+    be absent: existence is judged on its own.
+    """
+    asked = list(answers)
+    objects = [answer for answer in asked if answer.question.kind == 'object']
+    parts = [answer for answer in asked if answer.question.kind == 'part']
+    whole = [answer for answer in asked if answer.question.kind != 'part']
+    said = existence(
+        [answer.question.kind == 'object' for answer in whole],
+        [answer.said_present for answer in whole],
+    )
+    errors = [answer.error_m for answer in objects]
+    return {
+        'localisation': mean([answer.hit for answer in objects]),
+        'median_error_m': percentile(errors, 50),
+        'p90_error_m': percentile(errors, 90),
+        'miou_3d': mean([answer.iou for answer in objects]),
+        'existence_precision': said.precision,
+        'existence_recall': said.recall,
+        'absent_refused': said.absent_refused,
+        'present_refused': said.present_refused,
+        'parts': mean([answer.hit for answer in parts]),
+    }
+
+
+def split_summary(answers: Sequence[Answer]) -> dict[str, Any]:
+    """Returns the figures of all answers, and the same under 'seen' and 'excluded'."""
+    return {
+        **summarise(answers),
+        'seen': summarise(a for a in answers if not a.question.excluded),
+        'excluded': summarise(a for a in answers if a.question.excluded),
+    }
+
+
+def worst(answers: Iterable[Answer], count: int) -> list[Answer]:
+    """Returns the worst wrong answers, worst first."""
+    wrong = [answer for answer in answers if answer.badness > 0]
+    return sorted(
+        wrong, key=lambda answer: (-answer.badness, answer.seed, answer.question.phrase)
+    )[:count]
