@@ -7,7 +7,7 @@ import importlib
 import logging
 import sys
 
-from lerf_ros import __version__
+from lerf_ros import __version__, workspace
 
 # Subcommand -> (module, sentence). Each module offers add_arguments(parser) and run(args) -> int.
 COMMANDS = {
@@ -39,6 +39,12 @@ def main(argv: list[str] | None = None) -> int:
     argv = sys.argv[1:] if argv is None else argv
     logging.basicConfig(level=logging.WARNING, format='%(levelname)s: %(message)s')
     command = next((word for word in argv if not word.startswith('-')), None)
+    if COMMANDS.get(command or '', ('',))[0].startswith('lerf_ros.nodes.'):
+        try:
+            workspace.enter()
+        except workspace.WorkspaceError as error:
+            print(f'lerf_ros {command}: {error}', file=sys.stderr)
+            return 2
     arguments = make_parser(command).parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
     try:

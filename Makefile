@@ -1,0 +1,31 @@
+# Everything a person does here, in one word each.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+DATA ?=
+ARGS ?=
+# The workspace's messages must be found; .venv/bin first, so that `python` is ours.
+IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
+
+.PHONY: help setup demo test lint format clean
+
+help: ## show these lines
+	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
+
+setup: ## make .venv and build the workspace; a second run takes seconds
+	@$(PYTHON) scripts/set_up.py
+
+demo: setup ## map a simulated table and ask it; DATA=folder maps a recording instead
+	@.venv/bin/lerf_ros demo $(if $(DATA),--data $(DATA)) $(ARGS)
+
+test: setup ## run every test that this machine can run; ARGS="-k pattern" chooses
+	@$(IN_WORKSPACE) python -m pytest $(ARGS)
+
+lint: setup ## check style and types
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy lerf_ros
+
+format: setup ## put the code into its format
+	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
+
+clean: ## remove what setup, test and demo made
+	rm -rf .venv build install log demo_output report *.egg-info
