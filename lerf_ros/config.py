@@ -136,6 +136,13 @@ class FeatureOptions(Section):
     pretrained: str = option(
         '', 'Weights of the encoder: an open_clip tag or a local file; empty for the default.'
     )
+    weights_dir: str = option(
+        '~/.cache/lerf_ros/weights',
+        'Folder of published weights, as <model>/<tag>.safetensors.',
+    )
+    allow_download: bool = option(
+        False, 'Whether missing published weights may be fetched from their hub.'
+    )
     dense: str = option(
         'none',
         "Dense features: 'none', 'encoder' (the encoder's own patches) or a timm model name.",
@@ -191,8 +198,55 @@ class FieldOptions(Section):
     language_features_per_level: int = option(
         8, 'Features an entry of the language grid.', low=1, high=8
     )
+    language_split_resolution: int = option(
+        0,
+        'Where the range of resolutions is split into two language grids; 0 keeps one grid.',
+        low=0,
+        high=65536,
+    )
     language_width: int = option(128, 'Width of the language head.', low=8, high=1024)
     language_depth: int = option(2, 'Hidden layers of the language head.', low=1, high=8)
+    language_samples: int = option(
+        6, 'Samples a ray that carry language: those with the largest weights.', low=1, high=1024
+    )
+    language_decode: str = option(
+        'ray',
+        "Language head on the features rendered along a 'ray', or on each 'sample' as in LERF.",
+        choices=('ray', 'sample'),
+    )
+    geometry_width: int = option(64, 'Width of the density network.', low=8, high=1024)
+    geometry_features: int = option(15, 'Features from density to colour.', low=1, high=256)
+    colour_width: int = option(64, 'Width of the colour network.', low=8, high=1024)
+    colour_decode: str = option(
+        'ray',
+        "Colour network on the features rendered along a 'ray', or on each 'sample'.",
+        choices=('ray', 'sample'),
+    )
+    appearance_size: int = option(
+        0, 'Numbers learnt for the exposure of each keyframe; 0 for none.', low=0, high=64
+    )
+    near_m: float = option(
+        0.1, 'Depth before which nothing is seen.', unit='m', low=0.001, high=100.0
+    )
+    coarse_samples: int = option(
+        12, 'Samples of a ray outside the neighbourhood of its measured depth.', low=2, high=1024
+    )
+    guided_samples: int = option(
+        6, 'Samples of a ray around its measured depth.', low=2, high=1024
+    )
+    depth_noise_share: float = option(
+        0.01, 'Standard deviation of measured depth, as a share of it.', low=0.0001, high=0.5
+    )
+    proposal_samples: int = option(
+        48, 'Looks of the proposal along a ray without depth.', low=4, high=1024
+    )
+    proposal_levels: int = option(5, 'Levels of the hash grid of the proposal.', low=1, high=32)
+    proposal_max_resolution: int = option(
+        128, 'Finest resolution of the hash grid of the proposal.', low=2, high=65536
+    )
+    proposal_table_log2: int = option(
+        15, 'Entries a level of that grid, as a power of 2.', low=8, high=24
+    )
 
 
 @dataclass(frozen=True)
@@ -203,11 +257,63 @@ class TrainingOptions(Section):
     seed: int = option(0, 'Seed of every random choice.', low=0)
     rays_per_step: int = option(1024, 'Rays of one training step.', low=1, high=1_000_000)
     language_rays_per_step: int = option(
-        256, 'Rays of a step that also carry language.', low=1, high=1_000_000
+        256, 'Rays of a step that also carry language.', low=0, high=1_000_000
     )
-    coarse_samples: int = option(12, 'Stratified samples along a ray.', low=2, high=1024)
-    guided_samples: int = option(
-        6, 'Samples near the measured depth or where the proposal is dense.', low=2, high=1024
+    learning_rate: float = option(
+        0.01, 'First learning rate of the hash grids.', low=1e-6, high=1.0
+    )
+    network_learning_rate: float = option(
+        0.005, 'First learning rate of the networks.', low=1e-6, high=1.0
+    )
+    learning_rate_half_steps: int = option(
+        2000, 'Steps in which the learning rates halve.', low=1, high=10_000_000
+    )
+    learning_rate_floor: float = option(
+        0.1, 'Share of the learning rates that stays for good.', low=0.0, high=1.0
+    )
+    depth_weight: float = option(0.3, 'Weight of the depth loss.', low=0.0, high=1000.0, live=True)
+    free_space_weight: float = option(
+        0.3,
+        'Weight of the loss on matter before the measured depth.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    language_weight: float = option(
+        0.1, 'Weight of the language loss.', low=0.0, high=1000.0, live=True
+    )
+    dense_weight: float = option(
+        0.1, 'Weight of the loss on dense features.', low=0.0, high=1000.0, live=True
+    )
+    interlevel_weight: float = option(
+        1.0, 'Weight of the loss that trains the proposal.', low=0.0, high=1000.0, live=True
+    )
+    distortion_weight: float = option(
+        0.002,
+        'Weight of the distortion loss on rays without depth.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    replay_newest_share: float = option(
+        0.2, 'Share of the rays from the newest keyframes.', low=0.0, high=1.0, live=True
+    )
+    replay_uniform_share: float = option(
+        0.5,
+        'Share of the rays drawn evenly from all keyframes; the rest follows the error.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    store_device_mb: int = option(
+        512, 'Keyframes and features held on the training device.', unit='MB', low=1, high=10**6
+    )
+    store_host_mb: int = option(
+        1024,
+        'Keyframes held in host memory beyond the device; the others go to a file on disk.',
+        unit='MB',
+        low=0,
+        high=10**6,
     )
 
 
@@ -221,9 +327,44 @@ class QueryOptions(Section):
     max_points: int = option(
         200_000, 'Bound on the number of surface points.', low=100, high=10_000_000
     )
-    scales: int = option(30, 'Scales searched for each point.', low=1, high=100)
+    min_views: int = option(
+        2, 'Keyframes that must have seen a surface point for it to answer.', low=1, high=1000
+    )
+    max_range_m: float = option(
+        4.0, 'Depth beyond this gives no surface points.', unit='m', low=0.1, high=1000.0
+    )
+    region_min_x_m: float = option(
+        -1000.0, 'Least x of surface points in the world frame.', unit='m'
+    )
+    region_min_y_m: float = option(
+        -1000.0, 'Least y of surface points in the world frame.', unit='m'
+    )
+    region_min_z_m: float = option(
+        -1000.0, 'Least z of surface points in the world frame.', unit='m'
+    )
+    region_max_x_m: float = option(
+        1000.0, 'Greatest x of surface points in the world frame.', unit='m'
+    )
+    region_max_y_m: float = option(
+        1000.0, 'Greatest y of surface points in the world frame.', unit='m'
+    )
+    region_max_z_m: float = option(
+        1000.0, 'Greatest z of surface points in the world frame.', unit='m'
+    )
+    scales: int = option(
+        16, 'Scales searched between the two bounds, each the same ratio apart.', low=1, high=100
+    )
+    min_scale_m: float = option(
+        0.02, 'Smallest scale searched: the height of a crop.', unit='m', low=0.001, high=10.0
+    )
     max_scale_m: float = option(
         0.5, 'Largest scale searched; LERF searches up to 1.5 m.', unit='m', low=0.01, high=10.0
+    )
+    cache_limit_mb: int = option(
+        256, 'Bound on the cached embeddings of surface points.', unit='MB', low=1, high=100_000
+    )
+    cache_max_age_steps: int = option(
+        200, 'Training steps after which a query reads a cached embedding anew.', low=1
     )
     existence_threshold: float = option(
         0.5, 'Confidence from which a phrase counts as present.', low=0.0, high=1.0, live=True

@@ -1,0 +1,102 @@
+"""3D maxima of relevancy: peaks, one for each object that looks like the phrase."""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lerf_ros.query.objects import SceneGraph, grow, oriented_box, robust_centre
+from lerf_ros.query.request import Maximum
+
+Array = np.ndarray
+
+# Points this close in relevancy to a peak are the same height: the peak is their middle.
+PLATEAU = 0.005
+
+
+def smooth(graph: SceneGraph, scores: Float[Array, 'n s'], neighbours: int = 8) -> Array:
+    """Returns the mean of each point's scores over its closest neighbours and itself."""
+    count = min(neighbours, len(graph.surface))
+    _, nearest = graph.tree.query(graph.surface.positions, k=count)
+    nearest = nearest.reshape(len(scores), count)
+    # One gather a neighbour: the array of all of them would not fit the caches.
+    total = np.zeros_like(scores)
+    for column in nearest.T:
+        total += scores[column]
+    return total / count
+
+
+def find_maxima(
+    graph: SceneGraph,
+    scores: Float[Array, 'n s'],
+    scales_m: Float[Array, 's'],
+    allowed: Bool[Array, 'n'],
+    *,
+    max_maxima: int,
+    min_relevancy: float,
+) -> list[Maximum]:
+    """Returns the maxima, best first.
+
+    Args:
+        graph: The surface.
+        scores: Relevancy of each point at each scale.
+        scales_m: The scales.
+        allowed: Points that may hold a maximum.
+        max_maxima: Most maxima.
+        min_relevancy: Least relevancy of a maximum.
+    """
+    surface = graph.surface
+    smoothed = smooth(graph, scores)
+    best = np.where(allowed, smoothed.max(axis=1), -np.inf)
+    maxima: list[Maximum] = []
+    for _ in range(max_maxima):
+        top = float(best.max(initial=-np.inf))
+        if not np.isfinite(top) or top < min_relevancy:
+            break
+        peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
+        scale = int(smoothed[peak].argmax())
+        points = grow(graph, peak, smoothed[:, scale], float(scales_m[scale]))
+        points = points[allowed[points]]
+        if len(points) == 0:
+            points = np.array([peak])
+        # The scale that suits the whole support, not the one hottest point.
+        scale = int(scores[points].mean(axis=0).argmax())
+        maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale])))
+        around = graph.tree.query_ball_point(
+            surface.positions[peak], max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
+        )
+        best[around] = -np.inf
+        best[points] = -np.inf
+    maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
+    return sorted(maxima, key=lambda maximum: -maximum.relevancy)
+
+
+def describe(
+    graph: SceneGraph, points: Array, relevancy: Float[Array, 'k'], scale_m: float
+) -> Maximum:
+    """Returns the maximum made of an object's points."""
+    surface = graph.surface
+    positions = surface.positions[points].astype(np.float64)
+    centre = robust_centre(positions)
+    normal = surface.normals[points].astype(np.float64).mean(axis=0)
+    length = float(np.linalg.norm(normal))
+    box_to_world, box_size_m = oriented_box(positions, graph.support.below(centre))
+    return Maximum(
+        position_m=centre,
+        normal=normal / length if length > 0.1 else np.zeros(3),
+        relevancy=float(relevancy.mean()),
+        scale_m=scale_m,
+        box_to_world=box_to_world,
+        box_size_m=box_size_m,
+        point_indices=points,
+        views=int(np.median(surface.views[points])),
+        viewpoints=surface.viewpoints(points),
+    )
+
+
+def _middle(positions: Float[Array, 'n 3'], level: Bool[Array, 'n'], peak: int) -> int:
+    """Returns the point in the middle of the plateau around a peak."""
+    members = np.flatnonzero(level)
+    close = members[np.linalg.norm(positions[members] - positions[peak], axis=1) < 0.1]
+    centre = positions[close].mean(axis=0)
+    return int(close[np.linalg.norm(positions[close] - centre, axis=1).argmin()])

@@ -1,0 +1,128 @@
+"""Phrases: what is asked, split into object and part, with embeddings.
+
+A positive may name a part after a semicolon: ``'mug; handle'``. The part is then searched inside
+the mug's own points.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from lerf_ros.features.encoder import LanguageEncoder
+
+# LERF's negatives: words that fit everything and nothing. A point is relevant as far as it is
+# closer to the phrase than to the closest of them.
+CANONICAL_NEGATIVES = ('object', 'things', 'stuff', 'texture')
+
+MAX_PHRASE_LENGTH = 200
+
+
+@dataclass(frozen=True)
+class PhraseText:
+    """One positive as text.
+
+    Attributes:
+        text: As it was asked.
+        object: The object.
+        part: The part of it, empty for the whole.
+    """
+
+    text: str
+    object: str
+    part: str = ''
+
+    @property
+    def part_texts(self) -> tuple[str, ...]:
+        """Ways to say the part; their mean embedding stands for it."""
+        return (f'{self.object} {self.part}', f'{self.part} of a {self.object}')
+
+
+@dataclass(frozen=True, eq=False)
+class Phrase:
+    """What a point is compared with.
+
+    Attributes:
+        text: The phrase as text.
+        positives: Unit embeddings; a point is as close to the phrase as to the closest of them.
+        negatives: Unit embeddings.
+    """
+
+    text: str
+    positives: Float[Tensor, 'k d']
+    negatives: Float[Tensor, 'm d']
+
+
+def parse_phrase(text: str, name: str = 'positives') -> PhraseText:
+    """Splits a positive into object and part.
+
+    Args:
+        text: For example ``'red mug'`` or ``'red mug; handle'``.
+        name: Name of the argument, for errors.
+
+    Raises:
+        ValueError: Object or part has no letter or digit, there are several parts, or the phrase
+            is too long.
+    """
+    pieces = [' '.join(piece.split()) for piece in text.split(';')]
+    if len(pieces) > 1 and not pieces[-1]:
+        pieces = pieces[:-1]
+    if len(pieces) > 2:
+        raise ValueError(f"{name}: expected 'object' or 'object; part', got {_shown(text)}")
+    if not all(_has_word(piece) for piece in pieces):
+        raise ValueError(
+            f'{name}: expected words to look for, got {_shown(text)}, which holds no letter or '
+            'digit where a word should be'
+        )
+    if len(text) > MAX_PHRASE_LENGTH:
+        raise ValueError(
+            f'{name}: expected at most {MAX_PHRASE_LENGTH} characters, got {len(text)}'
+        )
+    return PhraseText(text=text, object=pieces[0], part=pieces[1] if len(pieces) > 1 else '')
+
+
+def join_part(text: str, part: str) -> str:
+    """Returns object and part, given as two fields, as one phrase; an empty part changes nothing.
+
+    Raises:
+        ValueError: Both fields name a part.
+    """
+    if not part.strip():
+        return text
+    if ';' in text:
+        raise ValueError(f'parts: {_shown(text)} already names a part, got {_shown(part)} as well')
+    return f'{text}; {part}'
+
+
+def embed_phrase(
+    encoder: LanguageEncoder, text: str, texts: Sequence[str], negatives: Sequence[str] = ()
+) -> Phrase:
+    """Returns a phrase whose positive is the mean of some texts' embeddings.
+
+    Args:
+        encoder: Maps texts to unit vectors.
+        text: The phrase, as it will be reported.
+        texts: Ways to say it.
+        negatives: What it must not be mistaken for; the canonical negatives if empty.
+    """
+    positive = encoder.encode_texts(list(texts)).mean(dim=0, keepdim=True)
+    return Phrase(
+        text=text,
+        positives=torch.nn.functional.normalize(positive, dim=-1),
+        negatives=encoder.encode_texts(list(negatives or CANONICAL_NEGATIVES)),
+    )
+
+
+def _has_word(text: str) -> bool:
+    return any(unicodedata.category(letter)[0] in 'LN' for letter in text)
+
+
+def _shown(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + '...')

@@ -1,0 +1,108 @@
+"""Relevancy: how much more a point looks like the phrase than like the negatives.
+
+For a positive p and negatives n_i, METHOD of LERF, section 3.3:
+``relevancy = min_i softmax(temperature * [cos(e, p), cos(e, n_i)])[0]``. It is 0.5 where the point
+is as close to the phrase as to the closest negative.
+
+The softmax of two is a logistic function of their difference, and it grows with it; so the
+minimum belongs to the greatest negative cosine, and one logistic does. The readable form is the
+twin of the fast one.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lerf_ros.query.phrase import Phrase
+
+
+class EmbeddingField(Protocol):
+    """What relevancy needs of a field."""
+
+    def language_features(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n f']:
+        """Returns what the language head reads at each position."""
+        ...
+
+    def embed(
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+    ) -> Float[Tensor, 'n d']:
+        """Returns the embedding, of any length, of each feature at a scale."""
+        ...
+
+
+def naive_relevancy(
+    embeddings: Float[Tensor, '*n d'], phrase: Phrase, temperature: float
+) -> Float[Tensor, '*n']:
+    """Returns the relevancy, as the formula is written.
+
+    Args:
+        embeddings: Unit vectors.
+        phrase: Positives and negatives; of several positives the closest counts.
+        temperature: Factor of the cosines.
+    """
+    relevancies = []
+    for positive in phrase.positives:
+        pairs = []
+        for negative in phrase.negatives:
+            cosines = torch.stack([embeddings @ positive, embeddings @ negative], dim=-1)
+            pairs.append(torch.softmax(temperature * cosines, dim=-1)[..., 0])
+        relevancies.append(torch.stack(pairs).min(dim=0).values)
+    return torch.stack(relevancies).max(dim=0).values
+
+
+def naive_scale_relevancy(
+    field: EmbeddingField,
+    positions_world: Float[Tensor, 'n 3'],
+    scales_m: Float[Tensor, 's'],
+    phrase: Phrase,
+    temperature: float,
+) -> Float[Tensor, 'n s']:
+    """Returns the relevancy of each point at each scale by one full pass a scale."""
+    columns = []
+    for scale_m in scales_m:
+        features = field.language_features(positions_world)
+        embeddings = field.embed(features, scale_m.expand(len(positions_world)))
+        columns.append(naive_relevancy(F.normalize(embeddings, dim=-1), phrase, temperature))
+    return torch.stack(columns, dim=1)
+
+
+def relevancy(
+    cosines: Float[Tensor, '*n k'], positives: int, temperature: float
+) -> Float[Tensor, '*n']:
+    """Returns the relevancy from cosines with the positives, which come first, and negatives."""
+    margin = cosines[..., :positives].amax(dim=-1) - cosines[..., positives:].amax(dim=-1)
+    return torch.sigmoid(temperature * margin)
+
+
+def phrase_matrix(phrases: list[Phrase]) -> tuple[Float[Tensor, 'k d'], list[list[int]]]:
+    """Stacks the embeddings of several phrases, each different one once.
+
+    Returns:
+        The stack, and for each phrase the rows of its positives followed by its negatives.
+    """
+    rows: list[Tensor] = []
+    row_of: dict[bytes, int] = {}
+    phrase_rows = []
+    for phrase in phrases:
+        own = []
+        for embedding in torch.cat([phrase.positives, phrase.negatives]):
+            name = embedding.cpu().numpy().tobytes()
+            if name not in row_of:
+                row_of[name] = len(rows)
+                rows.append(embedding)
+            own.append(row_of[name])
+        phrase_rows.append(own)
+    return torch.stack(rows), phrase_rows
+
+
+def search_scales(minimum_m: float, maximum_m: float, count: int) -> Float[Tensor, 's']:
+    """Returns the scales to search: the same ratio between neighbours, as between tile sizes."""
+    if count == 1:
+        return torch.tensor([(minimum_m * maximum_m) ** 0.5])
+    ratio = maximum_m / minimum_m
+    return minimum_m * ratio ** (torch.arange(count, dtype=torch.float32) / (count - 1))
