@@ -1,0 +1,50 @@
+"""A simulated tabletop: random scenes of named objects, with pictures, depth and the truth.
+
+Needs the package mujoco and an off-screen OpenGL. `TabletopScene` is the entrance.
+"""
+
+from lerf_ros.sources.tabletop.captions import (
+    AbsentPhrase,
+    absent_phrases,
+    category_names,
+    colour_names,
+    object_names,
+    part_names,
+)
+from lerf_ros.sources.tabletop.catalogue import (
+    CATEGORIES,
+    COLOURS,
+    HELD_OUT_SEED,
+    TEXTURES,
+    excluded_pairs,
+)
+from lerf_ros.sources.tabletop.layout import allowed_pairs
+from lerf_ros.sources.tabletop.scene import (
+    SceneObject,
+    ScenePart,
+    TabletopOptions,
+    TabletopScene,
+    View,
+)
+from lerf_ros.sources.tabletop.sensor import SensorOptions
+
+__all__ = [
+    'CATEGORIES',
+    'COLOURS',
+    'HELD_OUT_SEED',
+    'TEXTURES',
+    'AbsentPhrase',
+    'SceneObject',
+    'ScenePart',
+    'SensorOptions',
+    'TabletopOptions',
+    'TabletopScene',
+    'View',
+    'absent_phrases',
+    'allowed_pairs',
+    'category_names',
+    'colour_names',
+    'excluded_pairs',
+    'object_names',
+    'part_names',
+]

@@ -1,0 +1,74 @@
+"""Loads MuJoCo with an off-screen OpenGL that works on this machine, and owns the one context.
+
+MuJoCo picks its OpenGL when it is imported, by the variable MUJOCO_GL; so every module here gets
+MuJoCo from `mujoco_module`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import os
+import sys
+from types import ModuleType
+from typing import Any
+
+_LIBRARIES = {'osmesa': ('libOSMesa.so.8', 'libOSMesa.so.6'), 'egl': ('libEGL.so.1',)}
+_HINT = (
+    'no off-screen OpenGL for the simulator. Install the Debian package libosmesa6, or '
+    'libegl1 together with libgl1-mesa-dri.'
+)
+
+
+def choose_backend() -> str:
+    """Returns 'osmesa' or 'egl', whichever loads, osmesa first as it is the quicker.
+
+    Raises:
+        RuntimeError: Neither loads; the sentence names the packages to install.
+    """
+    for backend, names in _LIBRARIES.items():
+        for name in names:
+            try:
+                ctypes.CDLL(name)
+            except OSError:
+                continue
+            return backend
+    raise RuntimeError(_HINT)
+
+
+@functools.cache
+def mujoco_module() -> ModuleType:
+    """Returns the module mujoco, imported with an OpenGL that works without a screen.
+
+    A value of MUJOCO_GL that is already set is respected.
+
+    Raises:
+        RuntimeError: There is no off-screen OpenGL; the sentence names the packages to install.
+    """
+    if sys.platform == 'linux' and 'MUJOCO_GL' not in os.environ:
+        os.environ['MUJOCO_GL'] = choose_backend()
+    try:
+        import mujoco
+    except ModuleNotFoundError as error:
+        raise RuntimeError('the simulator needs the Python package mujoco') from error
+    except (AttributeError, ImportError, OSError) as error:
+        # PyOpenGL answers a missing library with an AttributeError on None.
+        raise RuntimeError(f'MUJOCO_GL={os.environ.get("MUJOCO_GL")}: {_HINT}') from error
+    return mujoco
+
+
+@functools.cache
+def _context() -> Any:
+    mujoco = mujoco_module()
+    try:
+        return mujoco.GLContext(64, 64)
+    except Exception as error:  # the backends raise types of their own
+        raise RuntimeError(f'MUJOCO_GL={os.environ.get("MUJOCO_GL")}: {_HINT}') from error
+
+
+def make_current() -> None:
+    """Makes the process's one OpenGL context current in this thread.
+
+    Scenes share it, so they must all be built, rendered and closed by the same thread.
+    """
+    _context().make_current()

@@ -1,0 +1,106 @@
+"""What a real RGB-D camera does to a perfect picture."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+
+@dataclass(frozen=True)
+class SensorOptions:
+    """Strength of each defect; 0 switches it off.
+
+    Attributes:
+        blur_px: Standard deviation of the lens blur, drawn up to this, pixels.
+        motion_blur_px: Length of the motion blur, drawn up to this, pixels.
+        exposure_ev: Standard deviation of the exposure error, stops.
+        white_balance: Standard deviation of the gain of red and blue.
+        vignetting: Loss of light in the corners, drawn up to this.
+        shot_noise: Noise of a mid-grey pixel, in [0, 1] of full scale.
+        read_noise: Noise of a black pixel, in [0, 1] of full scale.
+        depth_noise: Noise at 1 m, metres; grows with the square of the distance.
+        depth_step: Quantisation at 1 m, metres; grows with the square of the distance.
+        depth_edge_px: Width of the holes along the edges of things, pixels.
+        depth_hole_share: Share of the picture that is lost in scattered patches.
+        depth_range_m: Depth nearer or farther than this is unknown, metres.
+    """
+
+    blur_px: float = 0.7
+    motion_blur_px: float = 2.0
+    exposure_ev: float = 0.15
+    white_balance: float = 0.03
+    vignetting: float = 0.15
+    shot_noise: float = 0.012
+    read_noise: float = 0.006
+    depth_noise: float = 0.0025
+    depth_step: float = 0.0015
+    depth_edge_px: float = 1.5
+    depth_hole_share: float = 0.015
+    depth_range_m: tuple[float, float] = (0.15, 4.0)
+
+
+def sense_colour(
+    image: UInt8[np.ndarray, 'height width 3'], options: SensorOptions, rng: np.random.Generator
+) -> UInt8[np.ndarray, 'height width 3']:
+    """Returns the picture as a camera would have taken it."""
+    height, width = image.shape[:2]
+    light = image.astype(np.float32) / 255
+    sigma = rng.uniform(0, options.blur_px)
+    if sigma > 0.15:
+        light = cv2.GaussianBlur(light, (0, 0), sigma)
+    length = rng.uniform(0, options.motion_blur_px)
+    angle = rng.uniform(0, np.pi)
+    if length > 0.5:
+        light = cv2.filter2D(light, -1, _line_kernel(length, angle))
+    gain = 2 ** rng.normal(0, options.exposure_ev) * np.array(
+        [1 + rng.normal(0, options.white_balance), 1, 1 + rng.normal(0, options.white_balance)]
+    )
+    v = np.linspace(-1, 1, height)[:, None]
+    u = np.linspace(-1, 1, width)[None]
+    fall = 1 - rng.uniform(0, options.vignetting) * (u * u + v * v) / 2
+    light = light * gain.astype(np.float32) * fall.astype(np.float32)[..., None]
+    sigma_map = np.sqrt(options.read_noise**2 + options.shot_noise**2 * np.clip(light, 0, 1) / 0.5)
+    light = light + sigma_map * rng.standard_normal(light.shape, dtype=np.float32)
+    return np.clip(np.round(light * 255), 0, 255).astype(np.uint8)
+
+
+def sense_depth(
+    depth_m: Float[np.ndarray, 'height width'], options: SensorOptions, rng: np.random.Generator
+) -> Float[np.ndarray, 'height width']:
+    """Returns the depth as a structured-light camera would have measured it, NaN where unknown."""
+    depth = np.nan_to_num(depth_m, nan=0.0).astype(np.float32)
+    near, far = options.depth_range_m
+    known = (depth >= near) & (depth <= far)
+    if options.depth_edge_px > 0:
+        # A jump in depth of 3 % hides a strip behind it from the projector or the other eye.
+        reach = 2 * max(1, round(options.depth_edge_px)) + 1
+        kernel = np.ones((reach, reach), np.uint8)
+        spread = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel)
+        known &= spread < 0.03 * np.maximum(depth, near) + 3 * options.depth_noise
+    if options.depth_hole_share > 0:
+        cells = (depth.shape[1] // 6, depth.shape[0] // 6)
+        patches = rng.random((cells[1], cells[0]), dtype=np.float32)
+        patches = cv2.resize(patches, depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        known &= patches > np.quantile(patches, options.depth_hole_share)
+    square = depth * depth
+    noise = rng.standard_normal(depth.shape, dtype=np.float32)
+    # Neighbours share a matching window, hence part of their error.
+    noise = 0.5 * noise + 1.2 * cv2.GaussianBlur(noise, (0, 0), 1.0)
+    measured = depth + options.depth_noise * square * noise
+    if options.depth_step > 0:
+        step = np.maximum(options.depth_step * square, 1e-4)
+        measured = np.round(measured / step) * step
+    return np.where(known, measured, np.nan).astype(np.float32)
+
+
+def _line_kernel(length_px: float, angle: float) -> Float[np.ndarray, 'k k']:
+    size = 2 * int(np.ceil(length_px / 2)) + 1
+    kernel = np.zeros((size, size), dtype=np.float32)
+    for at in np.linspace(-length_px / 2, length_px / 2, 4 * size):
+        row = round(size // 2 + at * np.sin(angle))
+        col = round(size // 2 + at * np.cos(angle))
+        kernel[row, col] += 1
+    return kernel / kernel.sum()
