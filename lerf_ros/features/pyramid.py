@@ -1,0 +1,285 @@
+"""Language embeddings of image tiles of many sizes, looked up by pixel and tile size.
+
+Conventions: pixels are ``(u, v)`` of the keyframe's image, edges at integers, so the centre of the
+first pixel is at 0.5; ``tile_px`` is the side of a square tile. Tiles lie wholly inside the image:
+nothing is padded. A tile of ``tile_px`` seen at ``depth_m`` is ``tile_px * depth_m / fy`` metres
+high, which is how the rest of the package turns a tile size into a metric scale.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.cache import FeatureCache, image_digest
+from lerf_ros.features.encoder import LanguageEncoder, WindowEncoder
+
+MIN_IMAGE_PX = 16
+# LERF's tiles touch at the finest level and overlap by half from this share of the height up.
+_TOUCHING_SHARE, _OVERLAPPING_SHARE = 0.05, 0.15
+
+
+@dataclass(frozen=True)
+class TileGrid:
+    """Where the tiles of one level lie.
+
+    Attributes:
+        tile_px: Side of a tile, whole pixels.
+        rows: Number of tiles along v.
+        cols: Number of tiles along u.
+        left_px: Left edge of the first tile.
+        top_px: Top edge of the first tile.
+        stride_px: Distance between neighbouring tiles, whole pixels.
+    """
+
+    tile_px: int
+    rows: int
+    cols: int
+    left_px: int
+    top_px: int
+    stride_px: int
+
+    def boxes(self) -> Float[Tensor, 'n 4']:
+        """Returns (left, top, right, bottom) of every tile, row by row."""
+        top = self.top_px + self.stride_px * torch.arange(self.rows, dtype=torch.float32)
+        left = self.left_px + self.stride_px * torch.arange(self.cols, dtype=torch.float32)
+        top, left = torch.meshgrid(top, left, indexing='ij')
+        corners = torch.stack([left, top, left + self.tile_px, top + self.tile_px], dim=-1)
+        return corners.reshape(-1, 4)
+
+
+def tile_grids(width: int, height: int, options: FeatureOptions) -> tuple[TileGrid, ...]:
+    """Returns the tiles of every level, finest first.
+
+    A tile is never larger than the image, so a small or narrow image may have several levels of
+    one size.
+
+    Raises:
+        ValueError: The image is too small for any tile, or the tile shares are reversed.
+    """
+    if min(width, height) < MIN_IMAGE_PX:
+        raise ValueError(
+            f'image: expected at least {MIN_IMAGE_PX}x{MIN_IMAGE_PX} pixels, got {width}x{height}'
+        )
+    if options.tile_share_max < options.tile_share_min:
+        raise ValueError(
+            f'tile_share_max: expected at least tile_share_min = {options.tile_share_min}, '
+            f'got {options.tile_share_max}'
+        )
+    shares = np.linspace(options.tile_share_min, options.tile_share_max, options.pyramid_levels)
+    grids = []
+    for share in shares:
+        tile_px = min(max(round(float(share) * height), 2), width, height)
+        slope = (share - _TOUCHING_SHARE) / (_OVERLAPPING_SHARE - _TOUCHING_SHARE)
+        stride_px = max(1, round(tile_px * (1 - 0.5 * min(max(slope, 0.0), 1.0))))
+        rows, cols = (height - tile_px) // stride_px + 1, (width - tile_px) // stride_px + 1
+        # What the last tile leaves free is shared by both borders.
+        left_px = (width - tile_px - (cols - 1) * stride_px) // 2
+        top_px = (height - tile_px - (rows - 1) * stride_px) // 2
+        grids.append(TileGrid(tile_px, rows, cols, left_px, top_px, stride_px))
+    return tuple(grids)
+
+
+@dataclass(frozen=True, eq=False)
+class PyramidLevel:
+    """Embeddings of one tile size.
+
+    Attributes:
+        tile_px: Side of the tiles.
+        origin_uv: Centre of the first tile.
+        stride_uv: Distance between the centres of neighbouring tiles.
+        embeddings: Unit vector of each tile.
+    """
+
+    tile_px: float
+    origin_uv: tuple[float, float]
+    stride_uv: tuple[float, float]
+    embeddings: Float[Tensor, 'rows cols d']
+
+    def add_bilinear(
+        self, out: Float[Tensor, 'n d'], uv: Float[Tensor, 'n 2'], weight: Float[Tensor, ' n']
+    ) -> None:
+        """Adds the weighted bilinear interpolation among tile centres to ``out``."""
+        rows, cols, size = self.embeddings.shape
+        table = self.embeddings.reshape(rows * cols, size)
+        u = ((uv[:, 0] - self.origin_uv[0]) / self.stride_uv[0]).clamp(0, cols - 1)
+        v = ((uv[:, 1] - self.origin_uv[1]) / self.stride_uv[1]).clamp(0, rows - 1)
+        col, row = u.long().clamp(max=max(cols - 2, 0)), v.long().clamp(max=max(rows - 2, 0))
+        right, down = (u - col)[:, None], (v - row)[:, None]
+        next_col = (col + 1).clamp(max=cols - 1)
+        next_row = (row + 1).clamp(max=rows - 1)
+        weight = weight[:, None]
+        for row_, down_ in ((row, 1 - down), (next_row, down)):
+            for col_, right_ in ((col, 1 - right), (next_col, right)):
+                out += table[row_ * cols + col_].to(out.dtype) * (weight * down_ * right_)
+
+
+@dataclass(frozen=True, eq=False)
+class FeaturePyramid:
+    """Language embeddings of one image, by pixel and tile size.
+
+    Attributes:
+        width: Width of the image, pixels.
+        height: Height of the image, pixels.
+        levels: Levels from the finest to the coarsest.
+    """
+
+    width: int
+    height: int
+    levels: tuple[PyramidLevel, ...]
+
+    @property
+    def tile_range_px(self) -> tuple[float, float]:
+        """Smallest and largest tile size held."""
+        return self.levels[0].tile_px, self.levels[-1].tile_px
+
+    def lookup(
+        self, uv: Float[Tensor, 'n 2'], tile_px: Float[Tensor, ' n']
+    ) -> Float[Tensor, 'n d']:
+        """Returns unit embeddings, bilinear among tile centres and linear between two levels.
+
+        Pixels beyond the outermost tile centres and tile sizes beyond the levels are clamped.
+        """
+        device = self.levels[0].embeddings.device
+        uv, tile_px = uv.to(device).float(), tile_px.to(device).float()
+        sizes = torch.tensor([level.tile_px for level in self.levels], device=device)
+        # A position on the axis of levels; levels of equal size count as the first of them.
+        upper = torch.searchsorted(sizes, tile_px.clamp(sizes[0], sizes[-1]))
+        lower = (upper - 1).clamp(min=0)
+        gap = (sizes[upper] - sizes[lower]).clamp(min=1e-6)
+        blend = ((tile_px - sizes[lower]) / gap).clamp(0, 1)
+        out = torch.zeros(len(uv), self.levels[0].embeddings.shape[-1], device=device)
+        for index, level in enumerate(self.levels):
+            weight = (upper == index) * blend + (lower == index) * (1 - blend)
+            chosen = weight.nonzero().squeeze(1)
+            if len(chosen):
+                part = torch.zeros(len(chosen), out.shape[1], device=device)
+                level.add_bilinear(part, uv[chosen], weight[chosen])
+                out.index_add_(0, chosen, part)
+        return F.normalize(out, dim=-1)
+
+
+class PyramidBuilder:
+    """Makes pyramids, one level at a time so that queries are never held up.
+
+    Args:
+        encoder: Embeds the tiles; a convolutional one shares its passes among them.
+        options: Tile sizes and the cache.
+        device: Where the pyramids live; half precision on a GPU.
+    """
+
+    def __init__(
+        self, encoder: LanguageEncoder, options: FeatureOptions, device: torch.device | str
+    ) -> None:
+        self._encoder = encoder
+        self._options = options
+        self._device = torch.device(device)
+        self._dtype = torch.float16 if self._device.type == 'cuda' else torch.float32
+        self._cache = None
+        if options.cache_dir:
+            self._cache = FeatureCache(options.cache_dir, options.cache_limit_mb)
+        self._digest: tuple[np.ndarray, str] | None = None
+        self._tensor: tuple[np.ndarray, Tensor] | None = None
+
+    @property
+    def level_count(self) -> int:
+        """Number of levels of a pyramid."""
+        return self._options.pyramid_levels
+
+    def encode_level(
+        self, image: UInt8[np.ndarray, 'height width 3'], level: int
+    ) -> PyramidLevel:
+        """Returns one level of an image's pyramid, 0 the finest.
+
+        Raises:
+            ValueError: The image is no RGB picture, too small, or there is no such level.
+        """
+        grid = self._grids(image)[level]
+        key = ''
+        if self._cache is not None:
+            key = self._cache_key(image, grid)
+            stored = self._cache.get(key)
+            if stored is not None and stored.shape[:2] == (grid.rows, grid.cols):
+                return self._level(grid, stored)
+        embeddings = self._encode(self._image_tensor(image), grid)
+        embeddings = embeddings.reshape(grid.rows, grid.cols, -1)
+        if self._cache is not None:
+            self._cache.put(key, embeddings)
+        return self._level(grid, embeddings)
+
+    def build(self, image: UInt8[np.ndarray, 'height width 3']) -> FeaturePyramid:
+        """Returns the whole pyramid of an image."""
+        levels = tuple(self.encode_level(image, level) for level in range(self.level_count))
+        return FeaturePyramid(image.shape[1], image.shape[0], levels)
+
+    def build_twin(self, image: UInt8[np.ndarray, 'height width 3']) -> FeaturePyramid:
+        """Returns the pyramid tile by tile: slow, plain, what :meth:`build` must equal."""
+        tensor = self._image_tensor(image)
+        levels = []
+        for grid in self._grids(image):
+            rows = []
+            for box in grid.boxes():
+                left, top, right, bottom = (int(edge) for edge in box)
+                if isinstance(self._encoder, WindowEncoder):
+                    rows.append(self._encode_lone_window(tensor, box))
+                else:
+                    rows.append(self._encoder.encode_images(tensor[None, :, top:bottom, left:right]))
+            levels.append(self._level(grid, torch.cat(rows).reshape(grid.rows, grid.cols, -1)))
+        return FeaturePyramid(image.shape[1], image.shape[0], tuple(levels))
+
+    def _encode_lone_window(self, image: Tensor, box: Tensor) -> Tensor:
+        # A fresh copy of the image keeps the encoder from sharing its passes between windows.
+        return self._encoder.encode_windows(image.clone(), box[None])
+
+    def _grids(self, image: np.ndarray) -> tuple[TileGrid, ...]:
+        if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:
+            raise ValueError(
+                f'image: expected (h, w, 3) RGB uint8, got shape {image.shape} {image.dtype}'
+            )
+        return tile_grids(image.shape[1], image.shape[0], self._options)
+
+    def _image_tensor(self, image: np.ndarray) -> Float[Tensor, '3 h w']:
+        """Returns the image on the device; the same tensor for the levels of one image."""
+        if self._tensor is None or self._tensor[0] is not image:
+            pixels = torch.from_numpy(np.ascontiguousarray(image)).to(self._device)
+            self._tensor = image, pixels.permute(2, 0, 1).float() / 255
+        return self._tensor[1]
+
+    def _encode(self, image: Float[Tensor, '3 h w'], grid: TileGrid) -> Float[Tensor, 'n d']:
+        if isinstance(self._encoder, WindowEncoder):
+            return self._encoder.encode_windows(image, grid.boxes().to(self._device))
+        tile, stride = grid.tile_px, grid.stride_px
+        region = image[:, grid.top_px :, grid.left_px :]
+        region = region[
+            :, : tile + (grid.rows - 1) * stride, : tile + (grid.cols - 1) * stride
+        ]
+        tiles = region.unfold(1, tile, stride).unfold(2, tile, stride)
+        return self._encoder.encode_images(
+            tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, tile, tile)
+        )
+
+    def _level(self, grid: TileGrid, embeddings: Tensor) -> PyramidLevel:
+        half = grid.tile_px / 2
+        return PyramidLevel(
+            tile_px=float(grid.tile_px),
+            origin_uv=(grid.left_px + half, grid.top_px + half),
+            stride_uv=(float(grid.stride_px), float(grid.stride_px)),
+            embeddings=embeddings.to(self._device, self._dtype),
+        )
+
+    def _cache_key(self, image: np.ndarray, grid: TileGrid) -> str:
+        if self._digest is None or self._digest[0] is not image:
+            self._digest = image, image_digest(image)
+        return FeatureCache.key(self._digest[1], self._encoder.fingerprint, repr(grid))
+
+
+def expected_tiles(width: int, height: int, options: FeatureOptions) -> int:
+    """Returns the number of tiles of a pyramid, which is its cost."""
+    return sum(math.prod((grid.rows, grid.cols)) for grid in tile_grids(width, height, options))

@@ -1,0 +1,189 @@
+"""The shipped encoder, whose windows of one image share their convolutional passes.
+
+The image is seen at octaves, half or twice as large as the next, so that a tile spans between
+three and eight cells of the feature map in every one of them. Windows are then pooled from that
+map. An embedding of a window therefore also knows what surrounds it; an embedding of a lone crop
+(``encode_images``) does not. The encoder is trained both ways.
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.clip import TABLETOP, ClipEncoder, load_existence
+from lerf_ros.features.open_clip_module import hub_access, open_clip
+from lerf_ros.features.tabletop.trunk import (
+    CONTEXT_PX,
+    STRIDE,
+    integral_image,
+    pool_windows,
+    register_trunk,
+)
+from lerf_ros.features.weights import RANDOM, load_weights
+
+FOLDER = Path(__file__).parent
+WEIGHTS = FOLDER / 'tabletop.safetensors'
+VOCABULARY = FOLDER / 'bpe.txt.gz'
+PREPROCESS = {'mean': (0.5, 0.5, 0.5), 'std': (0.25, 0.25, 0.25)}
+# A tile is seen at the octave where its side is below this many pixels and at least half of it.
+MAX_TILE_PX = 61
+# No octave is wider or higher than this, unless the image itself is.
+_MAX_OCTAVE_PX = 640
+
+
+def create_tabletop_model(device: torch.device | str = 'cpu') -> tuple[nn.Module, object]:
+    """Returns the untrained model and its tokenizer."""
+    register_trunk()
+    open_clip().add_model_config(FOLDER / 'tabletop.json')
+    with hub_access(False):
+        model = open_clip().create_model(
+            TABLETOP, device=device, force_preprocess_cfg=PREPROCESS, pretrained_text=False
+        )
+    tokenizer = open_clip().get_tokenizer(TABLETOP, bpe_path=str(VOCABULARY))
+    return model.to(memory_format=torch.channels_last), tokenizer
+
+
+def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> TabletopEncoder:
+    """Returns the shipped encoder, or the same model with the weights the options name.
+
+    Raises:
+        ValueError: The weights are missing, damaged or of another model.
+    """
+    path = None
+    model, tokenizer = create_tabletop_model(device)
+    if options.pretrained != RANDOM:
+        path = Path(options.pretrained).expanduser() if options.pretrained else WEIGHTS
+        if not path.is_file():
+            raise ValueError(
+                f'pretrained: there is no file {path}; leave the option empty for the shipped '
+                'weights, or train them by tools/train_tabletop_encoder.py'
+            )
+        load_weights(model, path, TABLETOP)
+    return TabletopEncoder(model, tokenizer, device, path)
+
+
+def octave_of(tile_px: float, width: int, height: int) -> int:
+    """Returns the power of two by which an image is enlarged for tiles of this size."""
+    largest = max(0, math.floor(math.log2(_MAX_OCTAVE_PX / max(width, height))))
+    return min(math.floor(math.log2(MAX_TILE_PX / max(tile_px, 1.0))), largest)
+
+
+class TabletopEncoder(ClipEncoder):
+    """A convolutional encoder: also a :class:`~lerf_ros.features.encoder.WindowEncoder`.
+
+    Args:
+        model: The model with its weights.
+        tokenizer: Its tokenizer.
+        device: Where it runs.
+        weights: The file the weights came from; None for untrained ones.
+    """
+
+    def __init__(
+        self, model: nn.Module, tokenizer, device: torch.device, weights: Path | None
+    ) -> None:
+        super().__init__(TABLETOP, model, tokenizer, device, load_existence(weights))
+        model.visual.trunk.fold()
+        # Feature maps of the image seen last, by octave: its levels arrive one by one.
+        self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
+
+    @torch.no_grad()
+    def encode_windows(
+        self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']
+    ) -> Float[Tensor, 'n d']:
+        """Returns a unit vector for each window of the image.
+
+        Windows of one call and of following calls with the same tensor share their passes.
+        """
+        height, width = image.shape[1:]
+        boxes = boxes.to(self.device, torch.float32)
+        sides = ((boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)).prod(dim=1).sqrt().tolist()
+        octaves = torch.tensor([octave_of(side, width, height) for side in sides])
+        out = torch.zeros(len(boxes), self.embedding_size, device=self.device)
+        for octave in octaves.unique().tolist():
+            chosen = (octaves == octave).nonzero().squeeze(1).to(self.device)
+            integral = self._integral(image, octave)
+            rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
+            to_cells = boxes.new_tensor([cols / width, rows / height] * 2)
+            out[chosen] = self._project(pool_windows(integral, boxes[chosen] * to_cells))
+        return out
+
+    @torch.no_grad()
+    def encode_window_alone(
+        self, image: Float[Tensor, '3 h w'], box: Float[Tensor, '4']
+    ) -> Float[Tensor, ' d']:
+        """Returns the embedding of one window from the pixels around it, sharing nothing.
+
+        The slow twin of :meth:`encode_windows`.
+        """
+        height, width = image.shape[1:]
+        side = float(((box[2:] - box[:2]).prod()).sqrt())
+        picture = _octave_image(image, octave_of(side, width, height))
+        scale = torch.tensor([picture.shape[2] / width, picture.shape[1] / height] * 2)
+        left, top, right, bottom = (box.cpu() * scale).tolist()
+        first_col = max(0, math.floor((left - CONTEXT_PX) / STRIDE))
+        first_row = max(0, math.floor((top - CONTEXT_PX) / STRIDE))
+        patch = picture[
+            :,
+            first_row * STRIDE : math.ceil((bottom + CONTEXT_PX) / STRIDE) * STRIDE,
+            first_col * STRIDE : math.ceil((right + CONTEXT_PX) / STRIDE) * STRIDE,
+        ]
+        cells = self._cells(patch)
+        total = torch.zeros(cells.shape[0], device=self.device)
+        inset_u, inset_v = (right - left) / 4, (bottom - top) / 4
+        for inset in (0.0, 1.0):
+            area = torch.zeros(cells.shape[1:], device=self.device)
+            for row in range(cells.shape[1]):
+                for col in range(cells.shape[2]):
+                    area[row, col] = _overlap(
+                        (first_row + row) * STRIDE, top + inset * inset_v, bottom - inset * inset_v
+                    ) * _overlap(
+                        (first_col + col) * STRIDE, left + inset * inset_u, right - inset * inset_u
+                    )
+            total += (cells * area).sum(dim=(1, 2)) / area.sum() / 2
+        return self._project(total[None])[0]
+
+    @torch.no_grad()
+    def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
+        """Returns the tower's cells, as unit vectors, of the image at its own size."""
+        return F.normalize(self._cells(_octave_image(image, 0)), dim=0).permute(1, 2, 0)
+
+    def _integral(self, image: Tensor, octave: int) -> Tensor:
+        if self._seen is None or self._seen[0] is not image:
+            self._seen = image, {}
+        maps = self._seen[1]
+        if octave not in maps:
+            maps[octave] = integral_image(self._cells(_octave_image(image, octave)))
+        return maps[octave]
+
+    def _cells(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'c rows cols']:
+        image = ((image.to(self.device) - self._mean) / self._std).to(self._dtype)
+        image = image[None].contiguous(memory_format=torch.channels_last)
+        return self.model.visual.trunk.forward_features(image)[0].float()
+
+    def _project(self, pooled: Float[Tensor, 'n c']) -> Float[Tensor, 'n d']:
+        return F.normalize(self.model.visual.head(pooled.to(self._dtype)).float(), dim=-1)
+
+
+def _octave_image(image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, '3 h2 w2']:
+    """Returns the image enlarged by ``2**octave``, its sides rounded to whole cells."""
+    height, width = (
+        max(STRIDE, round(side * 2.0**octave / STRIDE) * STRIDE) for side in image.shape[1:]
+    )
+    if (height, width) == tuple(image.shape[1:]):
+        return image
+    resized = F.interpolate(
+        image[None].float(), (height, width), mode='bilinear', antialias=octave < 0
+    )
+    return resized[0]
+
+
+def _overlap(cell_px: float, start_px: float, stop_px: float) -> float:
+    """Returns the length that a cell starting at ``cell_px`` shares with an interval."""
+    return max(0.0, min(cell_px + STRIDE, stop_px) - max(cell_px, start_px))

@@ -1,0 +1,156 @@
+"""The convolutional image tower of the shipped encoder, registered with timm.
+
+A cell of the feature map covers exactly ``STRIDE`` x ``STRIDE`` pixels of the input: the stem has
+an even kernel with padding 1, and later reductions do not overlap, so nothing is shifted. Windows
+are pooled by exact fractional area, half over the whole window and half over its central quarter:
+what a tile is centred on counts most. Boxes are ``(left, top, right, bottom)`` in cells.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+from lerf_ros.features.open_clip_module import timm
+
+STRIDE = 8
+CONTEXT_PX = 96
+"""More than the radius of the receptive field of a cell, pixels, in whole cells."""
+_CHANNELS = (32, 64, 160)
+_BLOCKS = (1, 4)
+
+
+def integral_image(cells: Float[Tensor, 'c rows cols']) -> Float[Tensor, 'rows1 cols1 c']:
+    """Returns sums over all cells above and left of each corner, channels last."""
+    sums = cells.permute(1, 2, 0).cumsum(0).cumsum(1)
+    return nn.functional.pad(sums, (0, 0, 1, 0, 1, 0))
+
+
+def window_means(
+    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
+) -> Float[Tensor, 'n c']:
+    """Returns the mean over each box, cells at its border counting by the area inside.
+
+    Boxes are clipped to the map and keep at least a hundredth of a cell.
+    """
+    rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
+    left, top = boxes[:, 0].clamp(0, cols - 0.01), boxes[:, 1].clamp(0, rows - 0.01)
+    right = torch.maximum(boxes[:, 2].clamp(max=cols), left + 0.01)
+    bottom = torch.maximum(boxes[:, 3].clamp(max=rows), top + 0.01)
+    table = integral.reshape(-1, integral.shape[-1])
+
+    def corner(v: Tensor, u: Tensor) -> Tensor:
+        row, col = v.long().clamp(max=rows - 1), u.long().clamp(max=cols - 1)
+        down, across = (v - row)[:, None], (u - col)[:, None]
+        at = row * (cols + 1) + col
+        upper = table[at] * (1 - across) + table[at + 1] * across
+        lower = table[at + cols + 1] * (1 - across) + table[at + cols + 2] * across
+        return upper * (1 - down) + lower * down
+
+    sums = corner(bottom, right) - corner(bottom, left) - corner(top, right) + corner(top, left)
+    return sums / ((right - left) * (bottom - top))[:, None]
+
+
+def pool_windows(
+    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
+) -> Float[Tensor, 'n c']:
+    """Returns the centre-weighted mean over each box."""
+    return (window_means(integral, boxes) + window_means(integral, central(boxes))) / 2
+
+
+def central(boxes: Float[Tensor, 'n 4']) -> Float[Tensor, 'n 4']:
+    """Returns boxes of half the side with the same centres."""
+    quarter = (boxes[:, 2:] - boxes[:, :2]) / 4
+    return torch.cat([boxes[:, :2] + quarter, boxes[:, 2:] - quarter], dim=1)
+
+
+class _Block(nn.Module):
+    """Two 3x3 convolutions around which the input passes unchanged."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm1 = nn.BatchNorm2d(channels)
+        self.conv2 = nn.Conv2d(channels, channels, 3, padding=1, bias=False)
+        self.norm2 = nn.BatchNorm2d(channels)
+
+    def forward(self, x: Float[Tensor, 'n c h w']) -> Float[Tensor, 'n c h w']:
+        y = torch.relu_(self.norm1(self.conv1(x)))
+        return torch.relu_(self.norm2(self.conv2(y)) + x)
+
+
+class _Reduction(nn.Module):
+    """A convolution that halves height and width."""
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+        super().__init__()
+        padding = (kernel - 2) // 2
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, 2, padding, bias=False)
+        self.norm = nn.BatchNorm2d(channels_out)
+
+    def forward(self, x: Float[Tensor, 'n c h w']) -> Float[Tensor, 'n c2 h2 w2']:
+        return torch.relu_(self.norm(self.conv(x)))
+
+
+class TabletopTrunk(nn.Module):
+    """Residual convolutions from an image to a map of one cell per 8x8 pixels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        first, second, last = _CHANNELS
+        self.num_features = last
+        self.default_cfg = {'pool_size': (8, 8), 'input_size': (3, 64, 64)}
+        self.layers = nn.Sequential(
+            _Reduction(3, first, 4),
+            _Reduction(first, second, 2),
+            *[_Block(second) for _ in range(_BLOCKS[0])],
+            _Reduction(second, last, 2),
+            *[_Block(last) for _ in range(_BLOCKS[1])],
+        )
+
+    def reset_classifier(self, num_classes: int, global_pool: str = 'avg') -> None:
+        """Accepts what timm's adapter asks for: no classifier, and the pooling built in."""
+        if num_classes or global_pool != 'avg':
+            raise ValueError(
+                f'trunk: expected no classifier and avg pooling, got {num_classes}, {global_pool}'
+            )
+
+    def forward_features(self, x: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n c rows cols']:
+        """Returns the feature map; h and w are multiples of 8."""
+        return self.layers(x)
+
+    def forward(self, x: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n c']:
+        """Returns the centre-weighted mean over the whole image."""
+        cells = self.forward_features(x)
+        rows, cols = cells.shape[2:]
+        box = cells.new_tensor([[0.0, 0.0, cols, rows]])
+        return torch.cat([pool_windows(integral_image(each.float()), box) for each in cells])
+
+    def fold(self) -> None:
+        """Folds the normalisation into the convolutions: the same function, faster."""
+        for layer in self.layers:
+            pairs = [('conv', 'norm')] if isinstance(layer, _Reduction) else []
+            if isinstance(layer, _Block):
+                pairs = [('conv1', 'norm1'), ('conv2', 'norm2')]
+            for conv, norm in pairs:
+                fused = fuse_conv_bn_eval(getattr(layer, conv), getattr(layer, norm))
+                setattr(layer, conv, fused)
+                setattr(layer, norm, nn.Identity())
+
+
+def register_trunk() -> None:
+    """Makes the trunk known to timm as ``lerf_tabletop``; calling it again changes nothing."""
+    if not timm().is_model('lerf_tabletop'):
+        timm().models.register_model(lerf_tabletop)
+
+
+def lerf_tabletop(pretrained: bool = False, **_: object) -> TabletopTrunk:
+    """Makes the trunk; timm calls this with arguments that only its own models read."""
+    if pretrained:
+        raise ValueError('lerf_tabletop: the trunk has no weights of its own')
+    return TabletopTrunk()
+
+
+__all__ = ['lerf_tabletop']  # timm reads the public names of a module that registers a model
