@@ -58,7 +58,7 @@ class LiveMap:
         self.encoder = encoder or load_encoder(config.features, self.device)
         self._pyramids = PyramidBuilder(self.encoder, config.features, self.device)
         self._dense = load_dense_extractor(config.features, self.encoder, self.device)
-        self.engine = QueryEngine(self.encoder, config.query)
+        self.engine = QueryEngine(self.encoder, config.query, config.features)
         self.reset()
 
     def reset(self) -> None:
