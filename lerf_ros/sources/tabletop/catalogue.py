@@ -21,7 +21,7 @@ from lerf_ros.sources.tabletop.category import Category
 HELD_OUT_SEED = 10_000
 """Scenes with this seed or a greater one are for evaluation only, never for training or tuning."""
 
-TEXTURE_TILE_M = 0.04
+TEXTURE_TILE_M = 0.055
 """A texture repeats after this many metres of surface."""
 
 
@@ -145,7 +145,7 @@ def paint(
         ]
         amount = np.any(inside, axis=0)
     elif texture == 'checkered':
-        amount = 0.75 * (((row * 4).astype(int) + (col * 4).astype(int)) % 2)
+        amount = 0.6 * (((row * 4).astype(int) + (col * 4).astype(int)) % 2)
     elif texture == 'marbled':
         field = np.zeros((size, size))
         for _ in range(6):
@@ -157,6 +157,6 @@ def paint(
         raise ValueError(f'texture: expected one of {", ".join(TEXTURES)}, got {texture!r}')
     other = np.array(contrasting(rgb).rgb)
     # The second colour is mixed with the first, for a pattern and not a second name.
-    second = 0.25 * rgb + 0.75 * other
+    second = 0.35 * rgb + 0.65 * other
     amount = np.asarray(amount, dtype=np.float64)[..., None]
     return np.round(255 * (rgb * (1 - amount) + second * amount)).astype(np.uint8)

@@ -49,10 +49,10 @@ def _apple(rng: np.random.Generator) -> list[Part]:
 
 def _pear(rng: np.random.Generator) -> list[Part]:
     r = rng.uniform(0.033, 0.038)
-    side = curve([(0.15, 0.0), (0.8, 0.25), (1.0, 0.85), (0.72, 1.65), (0.45, 2.3), (0.30, 2.65),
+    side = curve([(0.55, 0.0), (0.85, 0.25), (1.0, 0.85), (0.72, 1.65), (0.45, 2.3), (0.30, 2.65),
                   (0.0, 2.75)], 20) * r  # fmt: skip
     side[-1, 0] = 0
-    body = lathe([(0, 0.02 * r), *side])
+    body = lathe([(0, 0.0), *side])
     stem = sweep([(0, 0, 2.7 * r), (0.002, 0, 2.95 * r), (0.009, 0, 3.3 * r)], 0.0024, 6)
     return [Part('body', body), Part('stem', stem, 'wood')]
 
@@ -76,9 +76,9 @@ def _carrot(rng: np.random.Generator) -> list[Part]:
 
 
 def _mushroom(rng: np.random.Generator) -> list[Part]:
-    radius, height = rng.uniform(0.036, 0.046), rng.uniform(0.04, 0.05)
-    stem = lathe([(0, 0), (0.017, 0), (0.013, height * 0.6), (0.014, height), (0, height)], 18)
-    dome = arc(1.0, 0, 90, 9) * (radius, radius * 0.78)
+    radius, height = rng.uniform(0.036, 0.044), rng.uniform(0.06, 0.075)
+    stem = lathe([(0, 0), (0.021, 0), (0.014, height * 0.6), (0.014, height), (0, height)], 18)
+    dome = arc(1.0, 0, 90, 9) * (radius, radius * 0.70)
     dome[-1, 0] = 0
     cap = lathe([(0, 0.004), (radius * 0.9, -0.006), *dome])
     return [Part('stem', stem, 'paper'), Part('cap', moved(cap, (0, 0, height)))]
@@ -139,7 +139,7 @@ CATEGORIES = (
     Category('apple', (), _apple),
     Category('pear', (), _pear, (UPRIGHT, (0.4, 'x', 100.0))),
     Category('carrot', (), _carrot),
-    Category('mushroom', ('toadstool',), _mushroom),
+    Category('mushroom', ('toadstool',), _mushroom, (UPRIGHT, (0.5, 'x', 90.0))),
     Category('doughnut', ('donut',), _doughnut),
     Category('cupcake', ('muffin',), _cupcake),
     Category('ice cream', ('ice cream cone',), _ice_cream),

@@ -29,7 +29,12 @@ def _box(rng: np.random.Generator) -> list[Part]:
     x, y, z = rng.uniform(0.07, 0.11), rng.uniform(0.05, 0.08), rng.uniform(0.06, 0.10)
     body = box((x, y, z), (0, 0, z / 2))
     lid = box((x + 0.006, y + 0.006, z * 0.25), (0, 0, z * 0.9))
-    return [Part('body', body), Part('lid', lid, str(rng.choice(['main', 'main', 'white'])))]
+    top = z * 1.025
+    ribbon = joined(
+        box((x + 0.008, 0.012, top), (0, 0, top / 2 + 0.001)),
+        box((0.012, y + 0.008, top), (0, 0, top / 2 + 0.001)),
+    )
+    return [Part('body', body), Part('lid', lid), Part('ribbon', ribbon, 'contrast')]
 
 
 def _book(rng: np.random.Generator) -> list[Part]:
@@ -130,8 +135,7 @@ def _clock(rng: np.random.Generator) -> list[Part]:
                    box((radius * 0.45, 0.005, 0.002), (radius * 0.2, 0, 0.017)))  # fmt: skip
     bell = stretched(ellipsoid((1, 1, 1), segments=12), (0.017, 0.017, 0.013))
     bells = [moved(bell, (x, radius * 1.06, 0)) for x in (-radius * 0.55, radius * 0.55)]
-    feet = [moved(sweep([(0, 0, 0), (x * 0.5, -0.016, 0)], 0.006, 8), (x * 1.6, -radius * 0.86, 0))
-            for x in (-0.014, 0.014)]  # fmt: skip
+    feet = [box((0.012, 0.022, 0.05), (x, -radius * 0.98, 0)) for x in (-0.022, 0.022)]
     stand = [
         Part('case', case),
         Part('face', face, 'white'),

@@ -52,7 +52,7 @@ def _plate(rng: np.random.Generator) -> list[Part]:
     dish = lathe([(0, 0), (radius * 0.62, 0), (radius * 0.68, 0.010), (radius * 0.68, 0.013),
                   (radius * 0.6, 0.005), (0, 0.005)])  # fmt: skip
     rim = lathe([(radius * 0.66, 0.009), (radius, 0.016), (radius, 0.019), (radius * 0.66, 0.013)])
-    return [Part('dish', dish), Part('rim', rim, str(rng.choice(['main', 'main', 'white'])))]
+    return [Part('dish', dish), Part('rim', rim)]
 
 
 def _bottle(rng: np.random.Generator) -> list[Part]:
@@ -197,8 +197,8 @@ def _jar(rng: np.random.Generator) -> list[Part]:
 CATEGORIES = (
     Category('mug', ('coffee mug', 'cup'), _mug, (UPRIGHT, (0.12, 'x', 90.0))),
     Category('wine glass', ('goblet',), _goblet),
-    Category('bowl', ('dish bowl', 'soup bowl'), _bowl),
-    Category('plate', ('dinner plate', 'dish'), _plate),
+    Category('bowl', ('soup bowl',), _bowl),
+    Category('plate', ('dinner plate',), _plate),
     Category('bottle', ('water bottle', 'flask'), _bottle, (UPRIGHT, (0.3, 'x', 90.0))),
     Category('can', ('soda can', 'tin can'), _can, (UPRIGHT, (0.2, 'x', 90.0))),
     Category('teapot', ('tea pot', 'kettle'), _teapot),

@@ -18,7 +18,7 @@ from lerf_ros.sources.tabletop.layout import TABLE_SIZE_M, Item
 from lerf_ros.sources.tabletop.shapes import Mesh, box, shaded
 
 _FLOOR_Z_M = -0.72
-_SMALLEST_HULL_M = 0.02
+_SMALLEST_HULL_M = 0.025
 
 
 def build_model(
@@ -102,10 +102,10 @@ def _add_item(
             _add_material(spec, name, paint('plain', shade, rng, 4), finish, rng)
         names[name] = (index, number)
         extent = np.ptp(part.mesh.vertices, axis=0)
-        if np.sort(extent)[1] >= _SMALLEST_HULL_M or len(item.parts) == 1:
+        if extent.max() >= _SMALLEST_HULL_M:
             hull = spec.add_mesh(name=f'hull{index}_{number}')
             hull.uservert = part.mesh.vertices.astype(np.float32).ravel()
-            hull.maxhullvert = 40
+            hull.maxhullvert = 80
             hull.inertia = gl.mujoco_module().mjtMeshInertia.mjMESH_INERTIA_CONVEX
             body.add_geom(
                 type=gl.mujoco_module().mjtGeom.mjGEOM_MESH,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from lerf_ros.sources.tabletop.category import UPRIGHT, Category, Part
@@ -64,7 +66,8 @@ def _toy_car(rng: np.random.Generator) -> list[Part]:
 
 def _duck(rng: np.random.Generator) -> list[Part]:
     s = rng.uniform(0.9, 1.1)
-    belly = ellipsoid((0.045, 0.034, 0.029), (0, 0, 0.029))
+    belly = ellipsoid((0.045, 0.034, 0.030), (0, 0, 0.022))
+    belly = replace(belly, vertices=np.maximum(belly.vertices, (-1, -1, 0)))
     tail = sweep(curve([(-0.03, 0, 0.035), (-0.047, 0, 0.045), (-0.056, 0, 0.062)], 6),
                  np.array([18, 16, 12, 8, 5, 1]) / 1000, 10)  # fmt: skip
     wings = [ellipsoid((0.026, 0.007, 0.016), (-0.006, y, 0.034), 12) for y in (-0.032, 0.032)]
@@ -209,6 +212,6 @@ CATEGORIES = (
     Category('dumbbell', ('hand weight',), _dumbbell),
     Category('teddy bear', ('teddy', 'toy bear'), _teddy),
     Category('chess pawn', ('pawn', 'chess piece'), _pawn, (UPRIGHT, (0.15, 'x', 90.0))),
-    Category('table tennis bat', ('ping pong paddle', 'ping pong bat'), _paddle),
+    Category('paddle', ('table tennis bat', 'ping pong paddle'), _paddle),
     Category('toy rocket', ('rocket',), _rocket),
 )

@@ -147,8 +147,8 @@ def _marker(rng: np.random.Generator) -> list[Part]:
                  (0, 0.044)], 16)  # fmt: skip
     clip = moved(box((0.004, 0.003, 0.034)), (0, radius * 1.25, 0.018))
     return [
-        Part('barrel', turned(barrel, 'y', 90), 'white'),
-        Part('cap', turned(joined(cap, clip), 'y', 90)),
+        Part('barrel', turned(barrel, 'y', 90)),
+        Part('cap', turned(joined(cap, clip), 'y', 90), 'contrast'),
     ]
 
 
