@@ -47,12 +47,12 @@ def intersection_over_union(
 
 def label_points(
     points_world: Float[Array, 'n 3'],
-    reference_world: Float[Array, 'm 3'],
+    reference: cKDTree,
     reference_labels: Int[Array, 'm'],
     reach_m: float = 0.02,
 ) -> Int[Array, 'n']:
     """Gives each point the label of the nearest reference point within reach, else -1."""
-    distance, nearest = cKDTree(reference_world).query(points_world, distance_upper_bound=reach_m)
+    distance, nearest = reference.query(points_world, distance_upper_bound=reach_m)
     found = np.isfinite(distance)
     labels = np.full(len(points_world), -1, dtype=np.int64)
     labels[found] = reference_labels[nearest[found]]

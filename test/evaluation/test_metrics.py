@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from scipy.spatial import cKDTree
 
 from lerf_ros.evaluation import metrics
 
@@ -31,7 +32,7 @@ def test_iou_of_points() -> None:
 def test_labels_come_from_the_nearest_surface_within_reach() -> None:
     reference = np.array([[0.0, 0, 0], [0.1, 0, 0]])
     points = np.array([[0.01, 0, 0], [0.095, 0, 0], [0.05, 0, 0], [0.1, 0.019, 0]])
-    labels = metrics.label_points(points, reference, np.array([7, 3]))
+    labels = metrics.label_points(points, cKDTree(reference), np.array([7, 3]))
     assert labels.tolist() == [7, 3, -1, 3]
 
 
