@@ -50,10 +50,15 @@ class LiveMap:
     Raises:
         ValueError: An option names an unknown encoder, device or backend.
         FileNotFoundError: Weights are missing; the message says which and where they belong.
+
+    Attributes:
+        on_features: Called with each keyframe and its pyramid after their intake; the evaluation's
+            fusion without a field listens here.
     """
 
     def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
         self.config = config
+        self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
         self.device = resolve_device(config.training.device)
         self.encoder = encoder or load_encoder(config.features, self.device)
         self._pyramids = PyramidBuilder(self.encoder, config.features, self.device)
@@ -100,6 +105,8 @@ class LiveMap:
                 self._without_depth.append(keyframe)
             self.keyframe_count += 1
             self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
+            if self.on_features is not None:
+                self.on_features(keyframe, pyramid)
 
         jobs: list[Callable[[], None]] = [
             lambda level=level: encode_level(level)  # type: ignore[misc]
