@@ -76,7 +76,7 @@ def sourced_ros() -> str | None:
 
 def check_tools() -> None:
     """Stops with one sentence where Python or a build tool is missing."""
-    if sys.version_info < (3, 10):
+    if sys.version_info < (3, 10):  # noqa: UP036 -- this file also runs where nothing is checked
         raise SetUpError(
             f'Python 3.10 or newer is needed, this is {sys.version.split()[0]}; '
             'name another one: make setup PYTHON=python3.11'

@@ -1,0 +1,37 @@
+"""Quality of service of every topic, in one place."""
+
+from __future__ import annotations
+
+from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
+
+#: Status, clouds, maxima, markers: a late subscriber hears the newest at once.
+LATCHED = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+#: Keyframes are few and none may be lost.
+KEYFRAMES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=50,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+#: Poses are small; as many as may come while an image travels.
+POSES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.BEST_EFFORT
+)
+
+
+def camera(reliability: str) -> QoSProfile:
+    """Returns the profile of camera topics: 'best_effort' as drivers send, or 'reliable'."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST,
+        depth=5,
+        reliability=(
+            ReliabilityPolicy.RELIABLE
+            if reliability == 'reliable'
+            else ReliabilityPolicy.BEST_EFFORT
+        ),
+    )
