@@ -151,7 +151,9 @@ def paint(
         for _ in range(6):
             along, across = rng.integers(-3, 4, size=2)
             phase = rng.uniform(0, 2 * np.pi)
-            field += np.sin(2 * np.pi * (along * row + across * col) + phase + np.sin(4 * np.pi * row))
+            field += np.sin(
+                2 * np.pi * (along * row + across * col) + phase + np.sin(4 * np.pi * row)
+            )
         amount = 0.6 * np.clip(1 - np.abs(field) / 1.1, 0, 1)
     else:
         raise ValueError(f'texture: expected one of {", ".join(TEXTURES)}, got {texture!r}')

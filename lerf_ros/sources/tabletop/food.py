@@ -121,7 +121,9 @@ def _ice_cream(rng: np.random.Generator) -> list[Part]:
 
 def _pineapple(rng: np.random.Generator) -> list[Part]:
     r, height = rng.uniform(0.040, 0.046), rng.uniform(0.10, 0.12)
-    side = curve([(r * 0.6, 0), (r, height * 0.35), (r * 0.95, height * 0.7), (r * 0.5, height)], 10)
+    side = curve(
+        [(r * 0.6, 0), (r, height * 0.35), (r * 0.95, height * 0.7), (r * 0.5, height)], 10
+    )
     body = lathe([(0, 0), *side, (0, height)])
     leaves = [cylinder(0.012, 0.02, height - 0.004, 10)]
     for ring, (count, tilt, length) in enumerate(((7, 48, 0.05), (6, 26, 0.065), (4, 8, 0.075))):

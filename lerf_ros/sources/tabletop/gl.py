@@ -1,13 +1,14 @@
 """Loads MuJoCo with an off-screen OpenGL that works on this machine, and owns the one context.
 
-MuJoCo picks its OpenGL when it is imported, by the variable MUJOCO_GL; so every module here gets
-MuJoCo from `mujoco_module`.
+MuJoCo picks its OpenGL by the variable MUJOCO_GL when it is imported; so every module here gets
+it from `mujoco_module`, which sets the variable first.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import importlib
 import os
 import sys
 from types import ModuleType
@@ -60,10 +61,14 @@ def mujoco_module() -> ModuleType:
 @functools.cache
 def _context() -> Any:
     mujoco = mujoco_module()
+    backend = os.environ.get('MUJOCO_GL', '')
     try:
+        if backend in _LIBRARIES:
+            # Taken by name: whoever imported mujoco before us may have left it another OpenGL.
+            return importlib.import_module(f'mujoco.{backend}').GLContext(64, 64)
         return mujoco.GLContext(64, 64)
     except Exception as error:  # the backends raise types of their own
-        raise RuntimeError(f'MUJOCO_GL={os.environ.get("MUJOCO_GL")}: {_HINT}') from error
+        raise RuntimeError(f'MUJOCO_GL={backend}: {_HINT}') from error
 
 
 def make_current() -> None:

@@ -92,8 +92,8 @@ def _hat(rng: np.random.Generator) -> list[Part]:
     radius, height = rng.uniform(0.045, 0.053), rng.uniform(0.062, 0.078)
     brim = lathe([(0, 0), (radius * 1.75, 0.004), (radius * 1.78, 0.009), (radius * 0.9, 0.008),
                   (0, 0.008)])  # fmt: skip
-    side = curve([(radius, 0.006), (radius * 0.95, height * 0.7), (radius * 0.8, height), (0, height * 0.93)],
-                 10)  # fmt: skip
+    side = curve([(radius, 0.006), (radius * 0.95, height * 0.7), (radius * 0.8, height),
+                  (0, height * 0.93)], 10)  # fmt: skip
     side[-1, 0] = 0
     band = lathe([(radius * 1.01, 0.008), (radius * 1.03, 0.008), (radius * 1.02, 0.024),
                   (radius * 0.9, 0.024)])  # fmt: skip
@@ -106,7 +106,9 @@ def _hat(rng: np.random.Generator) -> list[Part]:
 
 def _shoe(rng: np.random.Generator) -> list[Part]:
     length = rng.uniform(0.16, 0.185)
-    half = np.array([(0.0, 0.022), (0.25, 0.024), (0.5, 0.026), (0.75, 0.032), (0.93, 0.024), (1, 0.0)])
+    half = np.array(
+        [(0.0, 0.022), (0.25, 0.024), (0.5, 0.026), (0.75, 0.032), (0.93, 0.024), (1, 0.0)]
+    )
     left = curve(half, 14)
     outline = np.concatenate([left, left[-2::-1] * (1, -1)]) * (length, 1)
     sole = moved(extrude(outline, 0.014), (0, 0, 0.007))
@@ -166,8 +168,13 @@ def _headphones(rng: np.random.Generator) -> list[Part]:
     radius = rng.uniform(0.062, 0.07)
     loop = arc(radius, -15, 195, 18) * (1, 1.05)
     band = sweep(np.column_stack([loop, 0 * loop[:, 0]]), [(0.004, 0.009)] * 18, 8)
-    cup = lathe([(0, 0), (0.026, 0), (0.031, 0.005), (0.031, 0.014), (0.024, 0.018), (0, 0.018)], 20)
-    pad = lathe([(0, 0), (0.027, 0), (0.029, 0.006), (0.022, 0.011), (0.014, 0.011), (0.012, 0), (0, 0)], 20)
+    cup = lathe(
+        [(0, 0), (0.026, 0), (0.031, 0.005), (0.031, 0.014), (0.024, 0.018), (0, 0.018)], 20
+    )
+    pad = lathe(
+        [(0, 0), (0.027, 0), (0.029, 0.006), (0.022, 0.011), (0.014, 0.011), (0.012, 0), (0, 0)],
+        20,
+    )
     right = moved(turned(cup, 'y', 90), (radius - 0.008, -0.028, 0))
     left = moved(turned(cup, 'y', -90), (-radius + 0.008, -0.028, 0))
     pads = joined(moved(turned(pad, 'y', -90), (radius - 0.008, -0.028, 0)),
@@ -187,8 +194,12 @@ def _plant(rng: np.random.Generator) -> list[Part]:
     leaves: list[Mesh] = []
     for i in range(9):
         length, tilt = rng.uniform(0.06, 0.09), rng.uniform(8, 52)
-        path = curve([(0, 0, 0), (length * 0.25, 0, length * 0.6), (length * 0.7, 0, length * 0.85)], 6)
-        blade = sweep(path, np.array([(2, 2), (7, 1.5), (11, 1.5), (11, 1.5), (7, 1.5), (1, 1)]) / 1000, 6)
+        path = curve(
+            [(0, 0, 0), (length * 0.25, 0, length * 0.6), (length * 0.7, 0, length * 0.85)], 6
+        )
+        blade = sweep(
+            path, np.array([(2, 2), (7, 1.5), (11, 1.5), (11, 1.5), (7, 1.5), (1, 1)]) / 1000, 6
+        )
         leaf = turned(turned(blade, 'y', tilt - 30), 'z', 40 * i + rng.uniform(0, 25))
         leaves.append(moved(leaf, (0, 0, height * 0.85)))
     return [Part('pot', pot), Part('soil', soil, 'soil'), Part('leaves', joined(*leaves), 'leaf')]
@@ -201,17 +212,22 @@ def _cactus(rng: np.random.Generator) -> list[Part]:
     trunk = sweep(curve([(0, 0, 0), (0, 0, tall * 0.9), (0, 0, tall)], 8),
                   np.array([15, 16, 17, 17, 17, 16, 13, 6]) / 1000, 10)  # fmt: skip
     arm = sweep(curve([(0.008, 0, 0), (0.032, 0, 0.004), (0.036, 0, 0.04)], 8), 0.008, 8)
-    arms = joined(moved(arm, (0, 0, tall * 0.35)), moved(turned(arm, 'z', 180), (0, 0, tall * 0.5)))
+    arms = joined(
+        moved(arm, (0, 0, tall * 0.35)), moved(turned(arm, 'z', 180), (0, 0, tall * 0.5))
+    )
     plant = moved(joined(trunk, arms), (0, 0, height - 0.004))
     return [Part('stem', plant), Part('pot', pot, 'clay')]
 
 
 def _bulb(rng: np.random.Generator) -> list[Part]:
     r = rng.uniform(0.030, 0.035)
-    side = curve([(0.013, 0), (0.016, 0.014), (r, 0.048), (r * 0.72, 0.048 + r * 0.75), (0, 0.05 + r)], 14)
+    side = curve(
+        [(0.013, 0), (0.016, 0.014), (r, 0.048), (r * 0.72, 0.048 + r * 0.75), (0, 0.05 + r)], 14
+    )
     side[-1, 0] = 0
     screw = lathe([(0, -0.03), (0.006, -0.03), (0.012, -0.024), (0.0135, -0.02), (0.0125, -0.016),
-                   (0.0135, -0.012), (0.0125, -0.008), (0.0135, 0.001), (0, 0.001)], 16)  # fmt: skip
+                   (0.0135, -0.012), (0.0125, -0.008), (0.0135, 0.001), (0, 0.001)],
+                  16)  # fmt: skip
     return [
         Part('bulb', turned(lathe([(0, 0), *side]), 'y', 90)),
         Part('base', turned(screw, 'y', 90), 'metal'),

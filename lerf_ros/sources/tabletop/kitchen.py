@@ -128,7 +128,9 @@ def _fork(rng: np.random.Generator) -> list[Part]:
     length = rng.uniform(0.16, 0.185)
     root = extrude([(0, -0.006), (0.012, -0.0145), (0.024, -0.0145), (0.024, 0.0145),
                     (0.012, 0.0145), (0, 0.006)], 0.0035)  # fmt: skip
-    tines = [box((0.038, 0.0045, 0.0035), (0.041, y, 0)) for y in (-0.0122, -0.0041, 0.0041, 0.0122)]
+    tines = [
+        box((0.038, 0.0045, 0.0035), (0.041, y, 0)) for y in (-0.0122, -0.0041, 0.0041, 0.0122)
+    ]
     path = curve([(-length + 0.06, 0, -0.002), (-0.05, 0, 0.004), (0.004, 0, 0)], 8)
     widths = np.stack([np.linspace(0.009, 0.0045, 8), np.full(8, 0.0026)], axis=1)
     return [
@@ -142,7 +144,8 @@ def _knife(rng: np.random.Generator) -> list[Part]:
     outline = [(0, -0.013), (length * 0.6, -0.013), (length * 0.88, -0.005), (length, 0.010),
                (length * 0.9, 0.013), (0, 0.013)]  # fmt: skip
     handle = sweep([(-0.095, 0, 0), (-0.085, 0.002, 0), (-0.04, -0.001, 0), (0.002, 0, 0)],
-                   [(0.008, 0.006), (0.012, 0.008), (0.010, 0.008), (0.012, 0.007)], 10)  # fmt: skip
+                   [(0.008, 0.006), (0.012, 0.008), (0.010, 0.008), (0.012, 0.007)],
+                   10)  # fmt: skip
     return [Part('blade', extrude(outline, 0.003), 'metal'), Part('handle', handle)]
 
 
@@ -182,7 +185,9 @@ def _spatula(rng: np.random.Generator) -> list[Part]:
 
 def _jar(rng: np.random.Generator) -> list[Part]:
     radius, height = rng.uniform(0.037, 0.044), rng.uniform(0.08, 0.10)
-    side = curve([(radius, height * 0.8), (radius * 0.97, height * 0.92), (radius * 0.78, height)], 6)
+    side = curve(
+        [(radius, height * 0.8), (radius * 0.97, height * 0.92), (radius * 0.78, height)], 6
+    )
     body = lathe([(0, 0), (radius * 0.93, 0), (radius, 0.007), *side, (0, height)])
     lid = lathe([(0, height), (radius * 0.9, height), (radius * 0.9, height + 0.018),
                  (radius * 0.86, height + 0.021), (0, height + 0.021)])  # fmt: skip

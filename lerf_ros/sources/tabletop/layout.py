@@ -140,10 +140,10 @@ def _free_place(
         rotation = axis_rotation('z', rng.uniform(0, 360))
         turned = points @ rotation.T
         # Near the middle at first, so that the camera sees all; farther out when it gets crowded.
-        reach = 0.55 + 0.45 * attempt / 60
+        reach = 0.45 + 0.55 * attempt / 60
         centre = -(turned.min(axis=0) + turned.max(axis=0)) / 2
         x, y = (rng.uniform(-0.41, 0.41) * reach, rng.uniform(-0.33, 0.33) * reach)
-        offset = centre + (x, y, 0)
+        offset = centre + np.array([x, y, 0.0])
         offset[2] = _DROP_M - turned[:, 2].min()
         flat = (turned + offset)[:, :2]
         if (np.abs(flat).max(axis=0) > np.array(TABLE_SIZE_M) / 2 - 0.03).any():

@@ -13,7 +13,13 @@ from jaxtyping import Float, UInt8
 
 from lerf_ros.geometry import Array, quaternion_from_rotation
 from lerf_ros.sources.tabletop import gl
-from lerf_ros.sources.tabletop.catalogue import FINISHES, TEXTURE_TILE_M, Finish, contrasting, paint
+from lerf_ros.sources.tabletop.catalogue import (
+    FINISHES,
+    TEXTURE_TILE_M,
+    Finish,
+    contrasting,
+    paint,
+)
 from lerf_ros.sources.tabletop.layout import TABLE_SIZE_M, Item
 from lerf_ros.sources.tabletop.shapes import Mesh, box, shaded
 
@@ -45,7 +51,7 @@ def build_model(
     spec.visual.quality.shadowsize = shadow_size
     spec.visual.map.znear = 0.03
     spec.visual.map.zfar = 9.0
-    spec.visual.map.shadowclip = 0.75
+    spec.visual.map.shadowclip = 1.05
     _add_room(spec, rng)
     _add_lights(spec, rng)
     names: dict[str, tuple[int, int]] = {}
@@ -212,7 +218,7 @@ def _add_lights(spec: Any, rng: np.random.Generator) -> None:
     tint = np.array([1 + warmth, 1.0, 1 - warmth])
     azimuth = rng.uniform(0, 2 * math.pi)
     lights = (
-        (azimuth, rng.uniform(42, 72), rng.uniform(0.48, 0.66), True),
+        (azimuth, rng.uniform(42, 72), rng.uniform(0.52, 0.72), True),
         (azimuth + rng.uniform(1.8, 4.4), rng.uniform(35, 60), rng.uniform(0.10, 0.25), False),
     )
     for turn, elevation_deg, power, shadow in lights:
@@ -221,7 +227,7 @@ def _add_lights(spec: Any, rng: np.random.Generator) -> None:
             [math.cos(turn) * math.cos(rise), math.sin(turn) * math.cos(rise), math.sin(rise)]
         )
         light = spec.worldbody.add_light(
-            pos=2.0 * towards,
+            pos=1.8 * towards,
             dir=-towards,
             castshadow=shadow,
             diffuse=power * tint,

@@ -47,7 +47,7 @@ def camera_path(
 def _orbit(phase: Float[np.ndarray, 'n'], rng: np.random.Generator) -> Float[np.ndarray, 'n 4 4']:
     azimuth = rng.uniform(0, 2 * math.pi) + rng.choice([-1, 1]) * 2 * math.pi * phase
     elevation = math.radians(rng.uniform(38, 50)) + math.radians(8) * np.sin(4 * math.pi * phase)
-    distance = rng.uniform(0.68, 0.82) + 0.05 * np.sin(2 * math.pi * phase)
+    distance = rng.uniform(0.72, 0.86) + 0.05 * np.sin(2 * math.pi * phase)
     target = np.broadcast_to([0.0, 0.0, 0.02], (len(phase), 3))
     return _poses(target + _offset(azimuth, elevation, distance), target)
 
@@ -62,7 +62,7 @@ def _handheld(
         + 0.18 * sway[0]
     )
     elevation = math.radians(rng.uniform(36, 50)) + math.radians(9) * sway[1]
-    distance = rng.uniform(0.62, 0.80) + 0.10 * sway[2]
+    distance = rng.uniform(0.66, 0.82) + 0.12 * sway[2]
     target = np.stack([0.07 * sway[3], 0.07 * sway[4], np.full_like(phase, 0.02)], axis=1)
     tremor = 0.003 * np.stack([_wander(time_s, rng, 0.4) for _ in range(3)], axis=1)
     roll = math.radians(2.5) * _wander(time_s, rng, 1.5)

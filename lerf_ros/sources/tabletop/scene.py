@@ -204,7 +204,7 @@ class TabletopScene:
     def render(
         self, camera_to_world: Float[Array, '4 4'], camera: PinholeCamera | None = None
     ) -> View:
-        """Returns the perfect picture from a pose, of the scene's camera unless another is given."""
+        """Returns the perfect picture from a pose, by the scene's camera if no other is given."""
         image, depth, geoms = self._renderer.render(camera or self.camera, camera_to_world)
         labels = self._labels[geoms]  # geom -1, nothing, is the last row
         return View(
@@ -270,9 +270,7 @@ class TabletopScene:
             pose = np.eye(4)
             pose[:3, :3], pose[:3, 3] = body.xmat.reshape(3, 3), body.xpos
             poses.append(pose)
-        on_table = all(
-            _stays(item, pose) for item, pose in zip(items, poses, strict=True)
-        )
+        on_table = all(_stays(item, pose) for item, pose in zip(items, poses, strict=True))
         return items, poses if on_table else None
 
 

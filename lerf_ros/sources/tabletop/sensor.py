@@ -50,11 +50,11 @@ def sense_colour(
     light = image.astype(np.float32) / 255
     sigma = rng.uniform(0, options.blur_px)
     if sigma > 0.15:
-        light = cv2.GaussianBlur(light, (0, 0), sigma)
+        light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma))
     length = rng.uniform(0, options.motion_blur_px)
     angle = rng.uniform(0, np.pi)
     if length > 0.5:
-        light = cv2.filter2D(light, -1, _line_kernel(length, angle))
+        light = np.asarray(cv2.filter2D(light, -1, _line_kernel(length, angle)))
     gain = 2 ** rng.normal(0, options.exposure_ev) * np.array(
         [1 + rng.normal(0, options.white_balance), 1, 1 + rng.normal(0, options.white_balance)]
     )
@@ -75,16 +75,17 @@ def sense_depth(
     near, far = options.depth_range_m
     known = (depth >= near) & (depth <= far)
     if options.depth_edge_px > 0:
-        # A jump in depth of 3 % hides a strip behind it from the projector or the other eye.
-        reach = 2 * max(1, round(options.depth_edge_px)) + 1
-        kernel = np.ones((reach, reach), np.uint8)
-        spread = cv2.dilate(depth, kernel) - cv2.erode(depth, kernel)
-        known &= spread < 0.03 * np.maximum(depth, near) + 3 * options.depth_noise
+        # 1 / depth is linear in u and v on every plane however slanted, so that only a jump bends
+        # it. A jump hides a strip behind it from the projector or from the other eye.
+        inverse = 1 / np.maximum(depth, 1e-3)
+        jump = np.abs(cv2.Laplacian(inverse, cv2.CV_32F)) * depth > 0.03
+        reach = 2 * max(1, round(options.depth_edge_px)) - 1
+        known &= cv2.dilate(jump.astype(np.uint8), np.ones((reach, reach), np.uint8)) == 0
     if options.depth_hole_share > 0:
         cells = (depth.shape[1] // 6, depth.shape[0] // 6)
         patches = rng.random((cells[1], cells[0]), dtype=np.float32)
-        patches = cv2.resize(patches, depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
-        known &= patches > np.quantile(patches, options.depth_hole_share)
+        field = cv2.resize(patches, depth.shape[::-1], interpolation=cv2.INTER_CUBIC)
+        known &= field > np.quantile(field, options.depth_hole_share)
     square = depth * depth
     noise = rng.standard_normal(depth.shape, dtype=np.float32)
     # Neighbours share a matching window, hence part of their error.

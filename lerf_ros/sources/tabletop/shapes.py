@@ -154,9 +154,7 @@ def extrude(outline: Points, thickness: float) -> Mesh:
     lid = _triangulate(outline)
     i = np.arange(n)
     j = (i + 1) % n
-    wall = np.concatenate(
-        [np.stack([i + n, j + n, j], axis=1), np.stack([i + n, j, i], axis=1)]
-    )
+    wall = np.concatenate([np.stack([i + n, j + n, j], axis=1), np.stack([i + n, j, i], axis=1)])
     faces = np.concatenate([lid, lid[:, ::-1] + n, wall])
     return _with_box_uv(np.concatenate([top, bottom]), faces)
 
@@ -189,7 +187,7 @@ def cylinder(radius: float, height: float, z: float = 0.0, segments: int = 24) -
 
 def torus(major: float, minor: float, segments: int = 28, sides: int = 10) -> Mesh:
     """Returns a ring in the xy plane around the origin."""
-    profile = arc(minor, 0, 360, sides + 1) + (major, 0.0)
+    profile = arc(minor, 0, 360, sides + 1) + np.array([major, 0.0])
     return lathe(profile, segments)
 
 
@@ -319,7 +317,7 @@ def _with_box_uv(vertices: Float[Array, 'n 3'], faces: Int[Array, 'm 3']) -> Mes
 def _triangulate(outline: Float[Array, 'n 2']) -> Int[Array, 'm 3']:
     """Cuts a simple counter-clockwise polygon into triangles, ear by ear."""
     left = list(range(len(outline)))
-    triangles = []
+    triangles: list[tuple[int, ...]] = []
     while len(left) > 3:
         for at in range(len(left)):
             i, j, k = left[at - 1], left[at], left[(at + 1) % len(left)]

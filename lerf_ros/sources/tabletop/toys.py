@@ -41,8 +41,12 @@ def _dice(rng: np.random.Generator) -> list[Part]:
     }
     for face, places in layout.items():
         for x, y in places:
-            dot = lathe([(0, a / 2), (a * 0.1, a / 2), (a * 0.1, a / 2 + 0.0006), (0, a / 2 + 0.0006)], 12)
-            dots.append(turned(moved(dot, (x * a * 0.27, y * a * 0.27, 0)), face[0], float(face[1:])))
+            dot = lathe(
+                [(0, a / 2), (a * 0.1, a / 2), (a * 0.1, a / 2 + 0.0006), (0, a / 2 + 0.0006)], 12
+            )
+            dots.append(
+                turned(moved(dot, (x * a * 0.27, y * a * 0.27, 0)), face[0], float(face[1:]))
+            )
     # Neither black nor white dots show on every colour; the catalogue resolves 'contrast'.
     return [Part('cube', box((a, a, a))), Part('dots', joined(*dots), 'contrast')]
 
@@ -56,7 +60,11 @@ def _toy_car(rng: np.random.Generator) -> list[Part]:
     windows = turned(extrude(cabin, width * 0.84), 'x', 90)
     roof = box((length * 0.42, width * 0.86, 0.004), (-length * 0.10, 0, 0.053))
     wheel = turned(cylinder(0.0135, 0.012, -0.006, 18), 'x', 90)
-    wheels = [moved(wheel, (x * length * 0.31, y * width * 0.46, 0.0135)) for x in (-1, 1) for y in (-1, 1)]
+    wheels = [
+        moved(wheel, (x * length * 0.31, y * width * 0.46, 0.0135))
+        for x in (-1, 1)
+        for y in (-1, 1)
+    ]
     return [
         Part('body', joined(body, roof)),
         Part('windows', windows, 'glass'),
@@ -71,7 +79,9 @@ def _duck(rng: np.random.Generator) -> list[Part]:
     tail = sweep(curve([(-0.03, 0, 0.035), (-0.047, 0, 0.045), (-0.056, 0, 0.062)], 6),
                  np.array([18, 16, 12, 8, 5, 1]) / 1000, 10)  # fmt: skip
     wings = [ellipsoid((0.026, 0.007, 0.016), (-0.006, y, 0.034), 12) for y in (-0.032, 0.032)]
-    head = joined(ellipsoid((0.025, 0.024, 0.024), (0.028, 0, 0.072)), cylinder(0.016, 0.03, 0.042, 14))
+    head = joined(
+        ellipsoid((0.025, 0.024, 0.024), (0.028, 0, 0.072)), cylinder(0.016, 0.03, 0.042, 14)
+    )
     beak = stretched(ellipsoid((1, 1, 1), segments=12), (0.016, 0.013, 0.0055))
     eyes = [ellipsoid((0.0045, 0.0045, 0.0045), (0.046, y, 0.08), 8) for y in (-0.0125, 0.0125)]
     parts = [
@@ -109,7 +119,11 @@ def _boat(rng: np.random.Generator) -> list[Part]:
     outline = np.concatenate([deck, deck[-2::-1] * (1, -1)])
     hull = moved(extrude(outline, 0.028), (0, 0, 0.014))
     shrink = np.where(hull.vertices[:, 2:] < 0.014, 0.62, 1.0)
-    hull = Mesh(hull.vertices * np.concatenate([shrink, shrink, np.ones_like(shrink)], 1), hull.faces, hull.uv)
+    hull = Mesh(
+        hull.vertices * np.concatenate([shrink, shrink, np.ones_like(shrink)], 1),
+        hull.faces,
+        hull.uv,
+    )
     mast = cylinder(0.0035, height, 0.02, 8)
     sail = extrude([(-0.055, 0), (-0.005, 0), (-0.005, height * 0.85)], 0.003)
     jib = extrude([(0.006, 0), (0.045, 0), (0.006, height * 0.7)], 0.003)
@@ -131,7 +145,14 @@ def _traffic_cone(rng: np.random.Generator) -> list[Part]:
 
 def _dumbbell(rng: np.random.Generator) -> list[Part]:
     length, radius = rng.uniform(0.07, 0.085), rng.uniform(0.026, 0.031)
-    disc = [(0, 0), (radius * 0.9, 0), (radius, 0.004), (radius, 0.028), (radius * 0.9, 0.032), (0, 0.032)]
+    disc = [
+        (0, 0),
+        (radius * 0.9, 0),
+        (radius, 0.004),
+        (radius, 0.028),
+        (radius * 0.9, 0.032),
+        (0, 0.032),
+    ]
     weight = lathe(disc, 6)
     weights = joined(moved(weight, (0, 0, length / 2)), moved(weight, (0, 0, -length / 2 - 0.032)))
     bar = cylinder(0.0095, length, -length / 2, 14)
@@ -149,7 +170,9 @@ def _teddy(rng: np.random.Generator) -> list[Part]:
     arms = [ellipsoid((0.014, 0.026, 0.012), (0.012, y, 0.057), 12) for y in (-0.038, 0.038)]
     legs = [ellipsoid((0.034, 0.015, 0.015), (0.036, y, 0.016), 14) for y in (-0.024, 0.024)]
     muzzle = ellipsoid((0.012, 0.014, 0.011), (0.025, 0, head_z - 0.006), 12)
-    eyes = [ellipsoid((0.004, 0.004, 0.004), (0.0255, y, head_z + 0.008), 8) for y in (-0.011, 0.011)]
+    eyes = [
+        ellipsoid((0.004, 0.004, 0.004), (0.0255, y, head_z + 0.008), 8) for y in (-0.011, 0.011)
+    ]
     nose = ellipsoid((0.004, 0.005, 0.004), (0.036, 0, head_z - 0.002), 8)
     parts = [
         Part('head', head),
@@ -187,7 +210,9 @@ def _rocket(rng: np.random.Generator) -> list[Part]:
     r, height = rng.uniform(0.022, 0.026), rng.uniform(0.10, 0.12)
     side = curve([(r * 0.8, 0.012), (r * 1.08, height * 0.4), (r * 0.85, height * 0.72)], 8)
     body = lathe([(0, 0.012), *side, (0, height * 0.72)], 24)
-    nose_side = curve([(r * 0.87, height * 0.715), (r * 0.5, height * 0.92), (0, height * 1.05)], 8)
+    nose_side = curve(
+        [(r * 0.87, height * 0.715), (r * 0.5, height * 0.92), (0, height * 1.05)], 8
+    )
     nose_side[-1, 0] = 0
     fin = turned(extrude([(r * 0.5, 0.05), (r * 1.0, 0.045), (r * 2.1, 0.0), (r * 1.4, 0.004),
                           (r * 0.7, 0.016)], 0.005), 'x', 90)  # fmt: skip

@@ -58,8 +58,8 @@ def _wrench(rng: np.random.Generator) -> list[Part]:
 
 def _scissors(rng: np.random.Generator) -> list[Part]:
     length, spread = rng.uniform(0.085, 0.10), rng.uniform(10, 17)
-    blade = extrude([(-0.03, -0.004), (0.0, -0.006), (length, 0.001), (0.0, 0.007), (-0.03, 0.004)],
-                    0.003)  # fmt: skip
+    blade = extrude([(-0.03, -0.004), (0.0, -0.006), (length, 0.001), (0.0, 0.007),
+                     (-0.03, 0.004)], 0.003)  # fmt: skip
     grip = arc(1.0, 0, 360, 15)[:-1] * (0.025, 0.017)
     loop = np.stack([grip[:, 0] - 0.05, grip[:, 1] - 0.010, 0 * grip[:, 0]], axis=1)
     handle = sweep(loop, 0.0052, 8, closed=True)
@@ -73,7 +73,9 @@ def _scissors(rng: np.random.Generator) -> list[Part]:
 
 def _flashlight(rng: np.random.Generator) -> list[Part]:
     length, head = rng.uniform(0.085, 0.105), rng.uniform(0.025, 0.029)
-    barrel = lathe([(0, -length), (0.014, -length), (0.0155, -length + 0.005), (0.0155, 0), (0, 0)], 18)
+    barrel = lathe(
+        [(0, -length), (0.014, -length), (0.0155, -length + 0.005), (0.0155, 0), (0, 0)], 18
+    )
     cone = lathe([(0, -0.002), (0.0155, -0.002), (0.018, 0.006), (head, 0.024), (head, 0.042),
                   (head - 0.003, 0.044), (head - 0.003, 0.040), (0, 0.040)], 24)  # fmt: skip
     lens = cylinder(head - 0.0035, 0.002, 0.0405, 20)
@@ -101,7 +103,8 @@ def _paintbrush(rng: np.random.Generator) -> list[Part]:
     path = [(-0.11, 0, 0), (-0.10, 0, 0), (-0.05, 0, 0), (-0.015, 0, 0), (0.0, 0, 0)]
     sides = [(0.007, 0.006), (0.010, 0.007), (0.008, 0.006), (width * 0.8, 0.007), (width, 0.008)]
     bristles = sweep([(0.02, 0, 0), (0.05, 0, 0), (0.066, 0, 0)],
-                     [(width, 0.008), (width * 1.06, 0.007), (width * 0.8, 0.002)], 14)  # fmt: skip
+                     [(width, 0.008), (width * 1.06, 0.007), (width * 0.8, 0.002)],
+                     14)  # fmt: skip
     ferrule = sweep([(-0.002, 0, 0), (0.022, 0, 0)], [(width * 1.02, 0.0085)] * 2, 14)
     return [
         Part('handle', sweep(curve(path, 9), np.array(curve(sides, 9)), 12)),
@@ -113,12 +116,16 @@ def _paintbrush(rng: np.random.Generator) -> list[Part]:
 def _padlock(rng: np.random.Generator) -> list[Part]:
     width, height = rng.uniform(0.046, 0.054), rng.uniform(0.038, 0.046)
     corner = 0.008
-    outline = np.concatenate([arc(corner, a, a + 90, 4) + (x * (width / 2 - corner),
-                              y * (height / 2 - corner))
-                              for a, x, y in ((0, 1, 1), (90, -1, 1), (180, -1, -1), (270, 1, -1))])  # fmt: skip
+    reach = np.array([width, height]) / 2 - corner
+    corners = ((0, (1, 1)), (90, (-1, 1)), (180, (-1, -1)), (270, (1, -1)))
+    outline = np.concatenate(
+        [arc(corner, start, start + 90, 4) + reach * side for start, side in corners]
+    )
     body = extrude(outline, 0.02)
     loop = arc(width * 0.30, 0, 180, 12) * (1, 1.15) + (0, height / 2 + 0.014)
-    loop = np.concatenate([[(width * 0.3, height / 2 - 0.004)], loop, [(-width * 0.3, height / 2 - 0.004)]])
+    loop = np.concatenate(
+        [[(width * 0.3, height / 2 - 0.004)], loop, [(-width * 0.3, height / 2 - 0.004)]]
+    )
     shackle = sweep(np.column_stack([loop, 0 * loop[:, 0]]), 0.0048, 10)
     hole = cylinder(0.005, 0.0215, -0.01075, 12)
     slot = box((0.004, 0.012, 0.0215), (0, -0.007, 0))
@@ -143,7 +150,7 @@ def _marker(rng: np.random.Generator) -> list[Part]:
     length, radius = rng.uniform(0.085, 0.10), rng.uniform(0.0085, 0.0105)
     barrel = lathe([(0, -length), (radius * 0.9, -length), (radius, -length + 0.004), (radius, 0),
                     (0, 0)], 16)  # fmt: skip
-    cap = lathe([(0, -0.002), (radius * 1.12, -0.002), (radius * 1.0, 0.038), (radius * 0.8, 0.044),
+    cap = lathe([(0, -0.002), (radius * 1.12, -0.002), (radius, 0.038), (radius * 0.8, 0.044),
                  (0, 0.044)], 16)  # fmt: skip
     clip = moved(box((0.004, 0.003, 0.034)), (0, radius * 1.25, 0.018))
     return [
@@ -156,7 +163,9 @@ def _pencil(rng: np.random.Generator) -> list[Part]:
     length = rng.uniform(0.13, 0.17)
     radius = 0.0065
     shaft = cylinder(radius, length, 0, 6)
-    tip = lathe([(0, length), (radius * 0.95, length), (0.0015, length + 0.018), (0, length + 0.02)], 10)
+    tip = lathe(
+        [(0, length), (radius * 0.95, length), (0.0015, length + 0.018), (0, length + 0.02)], 10
+    )
     eraser = cylinder(radius, 0.012, -0.022, 12)
     ferrule = cylinder(radius * 1.06, 0.011, -0.0105, 12)
     return [
@@ -190,8 +199,9 @@ def _bucket(rng: np.random.Generator) -> list[Part]:
 
 def _magnifier(rng: np.random.Generator) -> list[Part]:
     radius = rng.uniform(0.034, 0.042)
-    handle = sweep([(radius, 0, 0), (radius + 0.02, 0, 0), (radius + 0.085, 0, 0), (radius + 0.09, 0, 0)],
-                   [0.005, 0.008, 0.010, 0.007], 10)  # fmt: skip
+    along = radius + np.array([0, 0.02, 0.085, 0.09])
+    path = np.stack([along, 0 * along, 0 * along], axis=1)
+    handle = sweep(path, [0.005, 0.008, 0.010, 0.007], 10)
     return [
         Part('frame', torus(radius, 0.0055, 28, 8)),
         Part('lens', cylinder(radius, 0.003, -0.0015, 24), 'glass'),
