@@ -18,7 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
-from lerf_ros.bridge.poses import transform_matrix_of, nanoseconds
+from lerf_ros.bridge.poses import nanoseconds, transform_matrix_of
 from lerf_ros.geometry import (
     inverse_transform,
     quaternion_from_rotation,

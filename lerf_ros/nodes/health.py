@@ -1,0 +1,90 @@
+"""What a node tells of its health: throttled complaints, and `/diagnostics`."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+
+DIAGNOSTICS_PERIOD_S = 1.0
+SAME_COMPLAINT_S = 10.0
+RECENT_S = 5.0
+
+
+class Rate:
+    """How often something happens, over the last seconds."""
+
+    def __init__(self) -> None:
+        self._times: deque[float] = deque(maxlen=1000)
+
+    def tick(self) -> None:
+        """Counts one event."""
+        self._times.append(time.monotonic())
+
+    @property
+    def age_s(self) -> float:
+        """Seconds since the last event; infinity if there was none."""
+        return time.monotonic() - self._times[-1] if self._times else float('inf')
+
+    @property
+    def hz(self) -> float:
+        """Events a second."""
+        now = time.monotonic()
+        recent = [moment for moment in self._times if now - moment < RECENT_S]
+        if len(recent) < 2:
+            return 0.0
+        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
+
+
+class Health:
+    """Counts, complains and reports for a node.
+
+    Args:
+        node: The node.
+        extra: Returns more values for the report.
+
+    Attributes:
+        counts: What happened how often.
+        last_error: The last complaint.
+    """
+
+    def __init__(self, node: Node, extra: Callable[[], dict[str, object]]) -> None:
+        self._node, self._extra = node, extra
+        self.counts: Counter[str] = Counter()
+        self.last_error = ''
+        self._told: dict[str, float] = {}
+        self._last_complaint = -float('inf')
+        self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
+        node.create_timer(
+            DIAGNOSTICS_PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
+
+    def complain(self, kind: str, sentence: str) -> None:
+        """Counts an event and logs its sentence, each kind at most once in ten seconds."""
+        self.counts[kind] += 1
+        now = time.monotonic()
+        self.last_error, self._last_complaint = sentence, now
+        if now - self._told.get(kind, -float('inf')) > SAME_COMPLAINT_S:
+            self._told[kind] = now
+            self._node.get_logger().warning(sentence)
+
+    def _report(self) -> None:
+        recent = time.monotonic() - self._last_complaint < RECENT_S
+        values = {**self._extra(), **self.counts}
+        status = DiagnosticStatus(
+            level=DiagnosticStatus.WARN if recent else DiagnosticStatus.OK,
+            name=self._node.get_fully_qualified_name(),
+            message=self.last_error if recent else 'ok',
+            values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
+        )
+        message = DiagnosticArray(status=[status])
+        message.header.stamp = self._node.get_clock().now().to_msg()
+        self._publisher.publish(message)
+
+
+def _text(value: object) -> str:
+    return f'{value:.4g}' if isinstance(value, float) else str(value)

@@ -1,0 +1,148 @@
+"""Plays a source as live topics: a recorded folder, or the simulated tabletop.
+
+Publishes ``image``, ``camera_info``, ``depth``, ``pose``, and TF where tf2_msgs is installed,
+stamped with the time at which they are sent.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from itertools import cycle
+from pathlib import Path
+
+import rclpy
+from geometry_msgs.msg import PoseStamped, TransformStamped
+from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+from rclpy.clock import Clock, ClockType
+from rclpy.node import Node
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from lerf_ros.bridge.cameras import camera_info_message
+from lerf_ros.bridge.images import image_message, millimetres
+from lerf_ros.bridge.poses import pose_message, transform_message
+from lerf_ros.bridge.transforms import TFMessage
+from lerf_ros.frames import PosedFrame
+from lerf_ros.nodes.spinning import spin
+
+# Frames of a loop are kept up to this size, so that only the first round renders or decodes.
+KEEP_BYTES = 512 * 2**20
+MAX_RATE_HZ = 200.0
+
+
+class PlayerNode(Node):
+    """Publishes the frames of a source at a steady rate."""
+
+    def __init__(self) -> None:
+        super().__init__('player_node', namespace='camera')
+        source = self._declare('source', 'tabletop', "'tabletop' or an RGB-D folder.")
+        seed = self._declare('seed', 9000, 'Scene of the tabletop.')
+        path = self._declare('path', 'orbit', 'Camera path: orbit, handheld or wrist.')
+        seconds = self._declare('seconds', 20.0, 'Duration of the camera path, s.', 3600.0)
+        rate_hz = self._declare('rate_hz', 10.0, 'Frames a second.', MAX_RATE_HZ)
+        loop = self._declare('loop', False, 'Whether to start again at the end.')
+        self._world_frame = self._declare('world_frame', 'map', 'Frame of the poses.')
+        self._wait = self._declare(
+            'wait_for_subscriber', True, 'Whether to wait until somebody listens to the image.'
+        )
+        if not 0 < rate_hz <= MAX_RATE_HZ:
+            raise ValueError(f'rate_hz: expected more than 0, at most 200, got {rate_hz}')
+        profile = QoSProfile(depth=5)
+        self._image = self.create_publisher(Image, 'image', profile)
+        self._info = self.create_publisher(CameraInfo, 'camera_info', profile)
+        self._depth = self.create_publisher(Image, 'depth', profile)
+        self._pose = self.create_publisher(PoseStamped, 'pose', profile)
+        self._tf = self.create_publisher(TFMessage, '/tf', 100) if TFMessage else None
+        open_frames = open_source(source, seed, path, seconds, rate_hz)
+        self._frames = looped(open_frames) if loop else iter(open_frames())
+        self._sent = 0
+        self.create_timer(1 / rate_hz, self._send, clock=Clock(clock_type=ClockType.STEADY_TIME))
+
+    def _declare(self, name: str, default: object, text: str, high: float | None = None) -> object:
+        descriptor = ParameterDescriptor(description=text, read_only=True)
+        if high is not None:
+            descriptor.floating_point_range = [FloatingPointRange(from_value=0.0, to_value=high)]
+        return self.declare_parameter(name, default, descriptor).value
+
+    def _send(self) -> None:
+        if self._wait and self._image.get_subscription_count() == 0:
+            return
+        self._wait = False
+        frame = next(self._frames, None)
+        if frame is None:
+            self.get_logger().info(f'the end: {self._sent} frames were sent')
+            rclpy.try_shutdown()
+            return
+        stamp = self.get_clock().now().to_msg()
+        camera_header = Header(stamp=stamp, frame_id=frame.frame_id or 'camera')
+        world_header = Header(stamp=stamp, frame_id=self._world_frame)
+        pose = pose_message(frame.camera_to_world)
+        # The pose goes first, so that it is there when the picture arrives.
+        self._pose.publish(PoseStamped(header=world_header, pose=pose))
+        if self._tf is not None:
+            transform = TransformStamped(
+                header=world_header,
+                child_frame_id=camera_header.frame_id,
+                transform=transform_message(frame.camera_to_world),
+            )
+            self._tf.publish(TFMessage(transforms=[transform]))
+        self._info.publish(camera_info_message(frame.camera, camera_header))
+        self._image.publish(image_message(frame.image, 'rgb8', camera_header))
+        if frame.depth is not None:
+            depth = image_message(millimetres(frame.depth), '16UC1', camera_header)
+            self._depth.publish(depth)
+        self._sent += 1
+
+
+def open_source(
+    source: str, seed: int, path: str, seconds: float, rate_hz: float
+) -> Callable[[], Iterable[PosedFrame]]:
+    """Returns a function that gives the frames of a source from the beginning.
+
+    Raises:
+        ValueError: The source is unknown or unusable.
+    """
+    if source == 'tabletop':
+        from lerf_ros.sources.tabletop import TabletopScene
+
+        scene = TabletopScene(seed=seed)
+        return lambda: scene.frames(path, seconds, rate_hz)
+    if not Path(source).is_dir():
+        raise ValueError(f"source: expected 'tabletop' or a folder, got {source!r}")
+    if Path(source, 'transforms.json').exists():
+        from lerf_ros.sources.nerfstudio import NerfstudioFolder
+
+        pictures = NerfstudioFolder(source)
+        return lambda: pictures
+    from lerf_ros.sources.rgbd import RgbdFolder
+
+    recording = RgbdFolder(source)
+    return lambda: recording
+
+
+def looped(open_frames: Callable[[], Iterable[PosedFrame]]) -> Iterator[PosedFrame]:
+    """Yields frames for ever; those that fit into memory are made only once."""
+    kept: list[PosedFrame] = []
+    size = 0
+    whole = True
+    for frame in open_frames():
+        size += frame.image.nbytes + (0 if frame.depth is None else frame.depth.nbytes)
+        whole = whole and size <= KEEP_BYTES
+        if whole:
+            kept.append(frame)
+        yield frame
+    if whole:
+        yield from cycle(kept)
+    while True:
+        yield from open_frames()
+
+
+def main() -> int:
+    """Runs the node; returns the exit status."""
+    return spin(PlayerNode)
+
+
+if __name__ == '__main__':
+    sys.exit(main())
