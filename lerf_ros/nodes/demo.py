@@ -1,0 +1,254 @@
+"""Subcommand `demo`: the whole system on one machine, checked against the truth.
+
+Starts a camera, a keyframe node and a field node as processes of their own, asks the map while it
+learns, prints each answer beside the truth, and draws pictures.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+import sys
+import time
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lerf_ros.nodes.demo_pictures import draw_pictures
+from lerf_ros.nodes.demo_world import Question, RecordedWorld, TableWorld, Verdict, World
+from lerf_ros.nodes.map_client import MapClient
+from lerf_ros.nodes.processes import NodeProcesses
+
+ERROR_LIMIT_M = 0.03
+RIGHT_SHARE = 0.8
+ABSENT_CONFIDENCE = 0.5
+DEPTH_LIMIT_M = 0.04
+START_TIMEOUT_S = 120.0
+DEPTH_VIEWS = 8
+CAMERA_REMAPS = {name: f'/camera/{name}' for name in ('image', 'camera_info', 'depth', 'pose')}
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument('--data', type=Path, help='recorded RGB-D folder instead of the table')
+    parser.add_argument('--seed', type=int, default=9003, help='seed of the simulated scene')
+    parser.add_argument('--phrases', type=int, default=10, help='number of present things to ask')
+    parser.add_argument(
+        '--ask', action='append', default=[], metavar='PHRASE', help='ask this as well; repeatable'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=60.0, help='how long to map, from the first keyframe'
+    )
+    parser.add_argument('--rate', type=float, default=10.0, help='camera frames a second')
+    parser.add_argument('--output', type=Path, default=Path('demo_output'), help='folder written')
+    parser.add_argument(
+        '--domain', type=int, default=-1, help='ROS domain; -1 picks one of its own'
+    )
+    parser.add_argument('--json', type=Path, help='also write the figures to this file')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Runs the demo; returns 0 only if the answers are right."""
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    domain = arguments.domain if arguments.domain >= 0 else 10 + os.getpid() % 90
+    environment = {
+        'ROS_DOMAIN_ID': str(domain),
+        'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
+    }
+    os.environ.update(environment)
+    say('preparing the scene')
+    world: World = (
+        RecordedWorld(arguments.data, arguments.rate)
+        if arguments.data
+        else TableWorld(arguments.seed, arguments.phrases, arguments.rate)
+    )
+    with NodeProcesses(arguments.output, environment) as nodes:
+        nodes.start('field_node', {'node.world_frame': world.world_frame})
+        nodes.start('keyframe_node', {'node.world_frame': world.world_frame}, CAMERA_REMAPS)
+        with MapClient() as client:
+            say(f'starting the field node (ROS domain {domain})')
+            client.wait_for_service(START_TIMEOUT_S)
+            nodes.start('player_node', {**world.player_parameters, 'loop': True})
+            result = hold(arguments, world, nodes, client)
+        say('stopping the nodes')
+        stop_s = nodes.stop()
+    result['stop_s'] = {node: round(seconds, 2) for node, seconds in stop_s.items()}
+    text = json.dumps(result, indent=1)
+    for path in filter(None, (arguments.output / 'result.json', arguments.json)):
+        path.write_text(text + '\n', encoding='utf-8')
+    return 0 if conclude(result, arguments.output) else 1
+
+
+def hold(
+    arguments: argparse.Namespace, world: World, nodes: NodeProcesses, client: MapClient
+) -> dict[str, Any]:
+    """Maps for a while, asks meanwhile and at the end; returns the figures."""
+    client.wait_for_keyframe(START_TIMEOUT_S)
+    started = time.monotonic()
+    present = [q for q in world.questions if q.position_m is not None]
+    first_answer_s = None
+    turn = 0
+    while (seconds := time.monotonic() - started) < arguments.seconds:
+        nodes.check()
+        progress(client, seconds)
+        # One question a second until the first right answer, then the line alone.
+        if present and first_answer_s is None:
+            verdict = ask(client, present[turn % len(present)], started)
+            turn += 1
+            if verdict.right:
+                first_answer_s = verdict.seconds
+                print()
+                say(f'first right answer after {first_answer_s:.1f} s: {sentence(verdict)}')
+        time.sleep(0.5)
+    print()
+    say('asking while the map goes on learning')
+    questions = [*world.questions, *(Question(phrase) for phrase in arguments.ask)]
+    verdicts = [ask(client, question, started) for question in questions]
+    for line in table(verdicts):
+        print(line)
+    say('drawing what the map looks like')
+    depth_error_m = depth_error(client, world)
+    pictures = draw_pictures(client, world, verdicts, arguments.output)
+    status = client.status
+    assert status is not None
+    return {
+        'first_answer_s': first_answer_s,
+        'phrases': [asdict(verdict) for verdict in verdicts],
+        'depth_median_m': depth_error_m,
+        'depth_limit_m': DEPTH_LIMIT_M if arguments.data else None,
+        'step': int(status.step),
+        'steps_per_s': float(status.steps_per_second),
+        'keyframes': int(status.keyframes_integrated),
+        'keyframes_dropped': int(status.keyframes_dropped),
+        'memory_mb': int(status.memory_bytes) // 2**20,
+        'pictures': [str(path) for path in pictures],
+    }
+
+
+def ask(client: MapClient, question: Question, started: float) -> Verdict:
+    """Asks one question and holds the answer against the truth."""
+    response = client.query([question.phrase], max_maxima=1)
+    if not response.success:
+        return Verdict(question.phrase, None, None, None, 0.0, 0.0, False, 0, 0.0)
+    result = response.results[0]
+    found = None
+    error_m = None
+    if result.maxima:
+        p = result.maxima[0].position
+        found = [p.x, p.y, p.z]
+    right: bool | None = None
+    if question.absent:
+        right = result.confidence <= ABSENT_CONFIDENCE
+    elif question.position_m is not None:
+        error_m = math.dist(found, question.position_m) if found else None
+        right = error_m is not None and error_m <= ERROR_LIMIT_M
+    return Verdict(
+        phrase=question.phrase,
+        found=found,
+        true=None if question.position_m is None else question.position_m.tolist(),
+        error_m=error_m,
+        relevancy=result.maxima[0].relevancy if result.maxima else 0.0,
+        confidence=result.confidence,
+        right=right,
+        step=response.step,
+        seconds=time.monotonic() - started,
+    )
+
+
+def depth_error(client: MapClient, world: World) -> float:
+    """Returns the median error of rendered depth against the sensor, over streamed frames."""
+    errors = []
+    for frame in world.views(DEPTH_VIEWS):
+        camera = frame.camera.resized(160, 120)
+        _, depth_m, _ = client.render(camera, frame.camera_to_world)
+        rows = ((np.arange(120) + 0.5) * frame.camera.height / 120).astype(int)
+        columns = ((np.arange(160) + 0.5) * frame.camera.width / 160).astype(int)
+        assert frame.depth is not None
+        difference = np.abs(depth_m - frame.depth[np.ix_(rows, columns)])
+        errors.append(difference[np.isfinite(difference)])
+    return float(np.median(np.concatenate(errors)))
+
+
+def conclude(result: dict[str, Any], output: Path) -> bool:
+    """Prints the figures; tells whether the answers are right."""
+    known = [phrase for phrase in result['phrases'] if phrase['right'] is not None]
+    present = [phrase for phrase in known if phrase['true'] is not None]
+    absent = [phrase for phrase in known if phrase['true'] is None]
+    good = True
+    if present:
+        right = sum(phrase['right'] for phrase in present)
+        errors = sorted(p['error_m'] if p['error_m'] is not None else math.inf for p in present)
+        good &= right >= RIGHT_SHARE * len(present) and result['first_answer_s'] is not None
+        say(
+            f'{right} of {len(present)} found within {ERROR_LIMIT_M * 100:.0f} cm, '
+            f'median error {errors[len(errors) // 2] * 100:.1f} cm'
+        )
+    if absent:
+        refused = sum(phrase['right'] for phrase in absent)
+        good &= refused == len(absent)
+        say(f'{refused} of {len(absent)} absent things refused')
+    depth_m = result['depth_median_m']
+    say(f'median depth error of the rendered map: {depth_m * 100:.2f} cm')
+    if result['depth_limit_m'] is not None:
+        good &= depth_m <= result['depth_limit_m']
+    say(
+        f'{result["step"]} steps, {result["steps_per_s"]:.1f} steps/s, '
+        f'{result["keyframes"]} keyframes, {result["memory_mb"]} MB; pictures in {output}/'
+    )
+    slow = [node for node, seconds in result['stop_s'].items() if not seconds < 5]
+    if slow:
+        say(f'did not stop within 5 s: {", ".join(slow)}')
+    good &= not slow
+    say('the answers are right' if good else 'the answers are NOT all right: see the table above')
+    return good
+
+
+def table(verdicts: list[Verdict]) -> list[str]:
+    """Returns the lines of the table of answers."""
+    lines = [
+        f'{"phrase":<26}{"found x y z (m)":<24}{"true x y z (m)":<24}'
+        f'{"error cm":>9}{"relevancy":>11}{"confidence":>12}{"step":>7}'
+    ]
+    for v in verdicts:
+        mark = '' if v.right is None else (' ok' if v.right else ' WRONG')
+        error = '-' if v.error_m is None else f'{v.error_m * 100:.1f}'
+        lines.append(
+            f'{v.phrase:<26}{_place(v.found):<24}{_place(v.true):<24}'
+            f'{error:>9}{v.relevancy:>11.2f}{v.confidence:>12.2f}{v.step:>7}{mark}'
+        )
+    return lines
+
+
+def sentence(verdict: Verdict) -> str:
+    """Returns an answer as words."""
+    error = '' if verdict.error_m is None else f', {verdict.error_m * 100:.1f} cm off'
+    return f'"{verdict.phrase}" at {_place(verdict.found)} m{error}'
+
+
+def _place(position: list[float] | None) -> str:
+    return '-' if position is None else ' '.join(f'{value:6.3f}' for value in position)
+
+
+def progress(client: MapClient, seconds: float) -> None:
+    """Draws the progress line, or prints one where the output is no terminal."""
+    status = client.status
+    if status is None:
+        return
+    line = (
+        f'{seconds:5.1f} s  {status.state:<8}  keyframes {status.keyframes_integrated:3d}'
+        f'  step {status.step:5d}  {status.steps_per_second:5.1f} steps/s'
+        f'  loss {status.loss:7.4f}  points {status.surface_points:6d}'
+    )
+    if sys.stdout.isatty():
+        print(f'\r{line}', end='', flush=True)
+    elif int(seconds) % 5 == 0 and seconds - int(seconds) < 0.6:
+        print(line, flush=True)
+
+
+def say(words: str) -> None:
+    """Prints one line of what the demo does."""
+    print(f'[demo] {words}', flush=True)
