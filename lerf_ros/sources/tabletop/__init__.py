@@ -10,6 +10,7 @@ from lerf_ros.sources.tabletop.captions import (
     colour_names,
     object_names,
     part_names,
+    side_colours,
 )
 from lerf_ros.sources.tabletop.catalogue import (
     CATEGORIES,
@@ -47,4 +48,5 @@ __all__ = [
     'excluded_pairs',
     'object_names',
     'part_names',
+    'side_colours',
 ]

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lerf_ros.sources.tabletop.catalogue import CATEGORIES, COLOURS, TEXTURES, excluded_pairs
+from lerf_ros.sources.tabletop.catalogue import (
+    CATEGORIES,
+    COLOURS,
+    FINISHES,
+    TEXTURES,
+    excluded_pairs,
+)
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,19 @@ def category_names(category: str) -> tuple[str, ...]:
     return (category, *CATEGORIES[category].synonyms)
 
 
+@functools.cache
+def side_colours(category: str) -> frozenset[str]:
+    """Returns the colours that parts of a category may have whatever the object's own colour."""
+    colours: set[str] = set()
+    for seed in range(8):
+        for part in CATEGORIES[category].build(np.random.default_rng(seed)):
+            if part.finish == 'contrast':
+                colours.update(('black', 'white'))
+            elif part.finish != 'main':
+                colours.update(FINISHES[part.finish].colours)
+    return frozenset(colours)
+
+
 def object_names(colour: str, category: str, texture: str) -> tuple[str, ...]:
     """Returns phrases that describe an object truly, '<colour> <category>' first."""
     names = [f'{c} {k}' for c in colour_names(colour) for k in category_names(category)]
@@ -55,6 +75,8 @@ def absent_phrases(
 ) -> list[AbsentPhrase]:
     """Returns phrases for things that are not there, one third of each kind as far as they go.
 
+    'grey hammer' is no such phrase beside a red one: its head is grey, see `side_colours`.
+
     Args:
         present: (colour, category) of the objects that are there.
         count: How many phrases.
@@ -70,6 +92,8 @@ def absent_phrases(
         for colour in COLOURS:
             pair = (colour, category)
             if pair in present or (not with_excluded and pair in excluded_pairs()):
+                continue
+            if category in categories and colour in side_colours(category):
                 continue
             if category in categories:
                 pool['colour'].append(f'{colour} {category}')

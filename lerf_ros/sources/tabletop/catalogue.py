@@ -45,12 +45,20 @@ class Colour:
 
 @dataclass(frozen=True)
 class Finish:
-    """How a part looks that does not take the colour of its object."""
+    """How a part looks that does not take the colour of its object.
+
+    Attributes:
+        rgb: Its colour, in [0, 1].
+        colours: Names somebody might call that colour, keys of `COLOURS`.
+        specular: Strength of its highlights, in [0, 1].
+        shininess: Sharpness of its highlights, in [0, 1].
+        emission: Share of its colour that it gives off in the dark.
+    """
 
     rgb: tuple[float, float, float]
+    colours: tuple[str, ...] = ()
     specular: float = 0.2
     shininess: float = 0.3
-    opacity: float = 1.0
     emission: float = 0.0
 
 
@@ -81,21 +89,21 @@ TEXTURES: dict[str, tuple[str, ...]] = {
 """Names of the textures, each with other words for it."""
 
 FINISHES: dict[str, Finish] = {
-    'metal': Finish((0.62, 0.63, 0.66), specular=0.8, shininess=0.7),
-    'wood': Finish((0.55, 0.38, 0.22)),
-    'dark': Finish((0.10, 0.10, 0.11)),
-    'rubber': Finish((0.85, 0.45, 0.45)),
-    'white': Finish((0.93, 0.93, 0.91)),
-    'paper': Finish((0.90, 0.86, 0.74), specular=0.05),
-    'glass': Finish((0.62, 0.80, 0.88), specular=0.9, shininess=0.9),
-    'glow': Finish((1.0, 0.96, 0.75), emission=0.5),
-    'flame': Finish((1.0, 0.65, 0.15), emission=0.7),
-    'leaf': Finish((0.20, 0.50, 0.16)),
-    'dough': Finish((0.83, 0.62, 0.36)),
-    'cherry': Finish((0.72, 0.06, 0.10), specular=0.7),
-    'soil': Finish((0.20, 0.13, 0.09), specular=0.0),
-    'clay': Finish((0.70, 0.38, 0.25), specular=0.05),
-    'beak': Finish((0.95, 0.55, 0.10)),
+    'metal': Finish((0.62, 0.63, 0.66), ('grey', 'white'), specular=0.8, shininess=0.7),
+    'wood': Finish((0.55, 0.38, 0.22), ('brown', 'orange')),
+    'dark': Finish((0.10, 0.10, 0.11), ('black',)),
+    'rubber': Finish((0.85, 0.45, 0.45), ('pink', 'red')),
+    'white': Finish((0.93, 0.93, 0.91), ('white',)),
+    'paper': Finish((0.90, 0.86, 0.74), ('white', 'yellow'), specular=0.05),
+    'glass': Finish((0.62, 0.80, 0.88), ('blue', 'grey', 'white'), specular=0.9, shininess=0.9),
+    'glow': Finish((1.0, 0.96, 0.75), ('white', 'yellow'), emission=0.5),
+    'flame': Finish((1.0, 0.65, 0.15), ('orange', 'yellow'), emission=0.7),
+    'leaf': Finish((0.20, 0.50, 0.16), ('green',)),
+    'dough': Finish((0.83, 0.62, 0.36), ('brown', 'orange', 'yellow')),
+    'cherry': Finish((0.72, 0.06, 0.10), ('red',), specular=0.7),
+    'soil': Finish((0.20, 0.13, 0.09), ('brown', 'black'), specular=0.0),
+    'clay': Finish((0.70, 0.38, 0.25), ('brown', 'orange', 'red'), specular=0.05),
+    'beak': Finish((0.95, 0.55, 0.10), ('orange', 'yellow')),
 }
 """Looks of the parts that keep their own colour; 'contrast' is resolved by `contrasting`."""
 
