@@ -17,6 +17,7 @@ from typing import Any, overload
 
 import cv2
 import numpy as np
+from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, require_rigid
@@ -70,6 +71,18 @@ class Lens:
         if not any(self.distortion):
             return picture
         return cv2.remap(picture, *self._maps, interpolation, borderMode=cv2.BORDER_REPLICATE)
+
+    def rectify_points(self, uv: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n 2']:
+        """Returns where pixels of the picture as stored lie in the rectified picture."""
+        if not any(self.distortion) or not len(uv):
+            return uv
+        rectified = cv2.undistortPoints(
+            (uv - 0.5)[:, None],
+            _opencv_matrix(self.camera),
+            np.array(self.distortion),
+            P=_opencv_matrix(self.rectified),
+        )
+        return rectified[:, 0] + 0.5
 
 
 class NerfstudioFolder(Sequence[PosedFrame]):
@@ -158,6 +171,13 @@ class NerfstudioFolder(Sequence[PosedFrame]):
 
     def __iter__(self) -> Iterator[PosedFrame]:
         return (self._read(index) for index in range(len(self)))
+
+    def to_frame_pixels(
+        self, index: int, uv: Float[np.ndarray, 'n 2']
+    ) -> Float[np.ndarray, 'n 2']:
+        """Returns where points of a stored picture lie in the frame, undistorted and shrunk."""
+        lens = self._lenses[self._entries[index]]
+        return lens.rectify_points(np.asarray(uv, dtype=np.float64)) / self._downscale
 
     def _read(self, index: int) -> PosedFrame:
         entry = self._entries[index]

@@ -37,6 +37,8 @@ class RgbdFolder(Sequence[PosedFrame]):
 
     Attributes:
         numbers: Frame number of each frame.
+        stamps_ns: Stamp of each frame.
+        poses: ``camera_to_world`` of each frame.
 
     Raises:
         ValueError: The folder is absent, holds no usable frame or no intrinsics.
@@ -57,8 +59,7 @@ class RgbdFolder(Sequence[PosedFrame]):
             raise ValueError(f'rate_hz: expected a positive rate, got {rate_hz}')
         if downscale < 1:
             raise ValueError(f'downscale: expected at least 1, got {downscale}')
-        self._rate_hz, self._downscale = rate_hz, downscale
-        self._colour_focal_px = colour_focal_px
+        self._downscale, self._colour_focal_px = downscale, colour_focal_px
         colours = sorted(
             path
             for suffix in ('jpg', 'png')
@@ -68,8 +69,9 @@ class RgbdFolder(Sequence[PosedFrame]):
             raise ValueError(f'{folder}: expected pictures frame-*.color.jpg or .png, got none')
         self._intrinsics = _read_matrix(self._folder / 'camera-intrinsics.txt', (3, 3))
         self._paths: list[Path] = []
-        self._poses: list[np.ndarray] = []
+        self.poses: list[np.ndarray] = []
         self.numbers: list[int] = []
+        self.stamps_ns: list[int] = []
         for path in colours:
             name = path.name.split('.')[0]
             try:
@@ -80,8 +82,9 @@ class RgbdFolder(Sequence[PosedFrame]):
                 logger.warning('%s left out: %s', name, error)
                 continue
             self._paths.append(path)
-            self._poses.append(pose)
+            self.poses.append(pose)
             self.numbers.append(number)
+            self.stamps_ns.append(round(number / rate_hz * 1e9))
         if not self._paths:
             raise ValueError(f'{folder}: expected frames with poses, got none')
 
@@ -122,8 +125,8 @@ class RgbdFolder(Sequence[PosedFrame]):
             image=image,
             depth=depth,
             camera=camera,
-            camera_to_world=self._poses[index],
-            stamp_ns=round(self.numbers[index] / self._rate_hz * 1e9),
+            camera_to_world=self.poses[index],
+            stamp_ns=self.stamps_ns[index],
             frame_id='camera',
         )
 

@@ -63,6 +63,10 @@ def test_distortion_is_taken_out(tmp_path: Path) -> None:
         weight = frame.image[..., 0] * near
         assert (weight * (u + 0.5)).sum() / weight.sum() == pytest.approx(u0, abs=0.3)
         assert (weight * (v + 0.5)).sum() / weight.sum() == pytest.approx(v0, abs=0.3)
+    # Labels drawn on the stored picture move with its pixels.
+    moved = NerfstudioFolder(tmp_path, downscale=2).to_frame_pixels(0, pixels[:, 0] + 0.5)
+    expected = points[:, :2] * (camera.fx, camera.fy) + (camera.cx, camera.cy)
+    assert moved == pytest.approx(expected / 2, abs=0.05)
 
 
 def test_no_empty_border_after_undistortion(tmp_path: Path) -> None:
