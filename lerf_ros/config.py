@@ -331,7 +331,7 @@ class QueryOptions(Section):
         2, 'Keyframes that must have seen a surface point for it to answer.', low=1, high=1000
     )
     max_range_m: float = option(
-        4.0, 'Depth beyond this gives no surface points.', unit='m', low=0.1, high=1000.0
+        1.5, 'Depth beyond this gives no surface points.', unit='m', low=0.1, high=1000.0
     )
     region_min_x_m: float = option(
         -1000.0, 'Least x of surface points in the world frame.', unit='m'

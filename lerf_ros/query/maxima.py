@@ -47,7 +47,8 @@ def find_maxima(
     """
     surface = graph.surface
     smoothed = smooth(graph, scores)
-    best = np.where(allowed, smoothed.max(axis=1), -np.inf)
+    best_of_all = smoothed.max(axis=1)
+    best = np.where(allowed, best_of_all, -np.inf)
     maxima: list[Maximum] = []
     for _ in range(max_maxima):
         top = float(best.max(initial=-np.inf))
@@ -55,16 +56,15 @@ def find_maxima(
             break
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(smoothed[peak].argmax())
-        points = grow(graph, peak, smoothed[:, scale], float(scales_m[scale]))
+        reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
+        points = grow(graph, peak, best_of_all, reach_m)
         points = points[allowed[points]]
         if len(points) == 0:
             points = np.array([peak])
         # The scale that suits the whole support, not the one hottest point.
         scale = int(scores[points].mean(axis=0).argmax())
         maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale])))
-        around = graph.tree.query_ball_point(
-            surface.positions[peak], max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
-        )
+        around = graph.tree.query_ball_point(surface.positions[peak], reach_m)
         best[around] = -np.inf
         best[points] = -np.inf
     maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
@@ -81,8 +81,11 @@ def describe(
     normal = surface.normals[points].astype(np.float64).mean(axis=0)
     length = float(np.linalg.norm(normal))
     box_to_world, box_size_m = oriented_box(positions, graph.support.below(centre))
+    # What no camera saw, such as the underside, pulls the mean of the points away from it; the
+    # middle of the box errs the other way on things that are thick at one end.
+    position_m = (centre + box_to_world[:3, 3]) / 2
     return Maximum(
-        position_m=centre,
+        position_m=position_m,
         normal=normal / length if length > 0.1 else np.zeros(3),
         relevancy=float(relevancy.mean()),
         scale_m=scale_m,

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float, Int
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
 from lerf_ros.query.planes import Plane, Support, find_support
@@ -19,8 +21,15 @@ Array = np.ndarray
 
 # Points closer than this many voxels touch.
 TOUCH_VOXELS = 1.8
-# Object points keep this share of the peak's relevancy above what the surroundings have.
-MIN_SHARE_OF_PEAK = 0.35
+# Points belong to a peak's object from this share of its relevancy over the scene's base on.
+HOT_SHARE = 0.35
+BASE_QUANTILE = 0.25
+# A piece of the surface that is hot in this share of its points, and no larger than this, is the
+# object as a whole: its edges are better than those of language.
+WHOLE_SHARE = 0.5
+WHOLE_SIZE_M = 0.6
+# A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
+BESIDE_SHARE = 0.8
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,61 +40,68 @@ class SceneGraph:
         surface: The points.
         tree: Search tree over their positions.
         support: Supporting planes.
+        segments: Number of the piece that each point belongs to; pieces are what hangs together
+            when the supporting planes are taken away. -1 on the planes.
     """
 
     surface: SurfacePoints
     tree: cKDTree
     support: Support
+    segments: Int[Array, 'n']
 
     @classmethod
     def of(cls, surface: SurfacePoints) -> SceneGraph:
         """Analyses a surface."""
-        return cls(surface, cKDTree(surface.positions), find_support(surface))
+        support = find_support(surface)
+        segments = np.full(len(surface), -1)
+        free = np.flatnonzero(~support.on_plane)
+        segments[free] = connected_pieces(surface.positions[free], TOUCH_VOXELS * surface.voxel_m)
+        return cls(surface, cKDTree(surface.positions), support, segments)
 
 
 def grow(
-    graph: SceneGraph,
-    peak: int,
-    relevancy: Float[Array, 'n'],
-    scale_m: float,
+    graph: SceneGraph, peak: int, relevancy: Float[Array, 'n'], reach_m: float
 ) -> Int[Array, 'k']:
     """Returns the points of the object that holds a peak, sorted.
 
     Args:
         graph: The surface.
         peak: Index of the peak.
-        relevancy: Relevancy of every point at the peak's scale.
-        scale_m: That scale; the object is expected to be about as large.
+        relevancy: Relevancy of every point at its best scale.
+        reach_m: How far from the peak its object may begin, as language is blurred.
     """
-    surface, support = graph.surface, graph.support
-    reach_m = max(0.9 * scale_m, 6 * surface.voxel_m)
-    near = np.array(graph.tree.query_ball_point(surface.positions[peak], reach_m))
-    top = float(relevancy[near].max())
-    floor = float(np.quantile(relevancy[near], 0.05))
-    hot = relevancy[near] >= floor + MIN_SHARE_OF_PEAK * (top - floor)
-    solid = near[hot & ~support.on_plane[near]]
-    if len(solid) < 4:
-        return np.sort(near[hot]) if hot.any() else np.array([peak])
-    tree = cKDTree(surface.positions[solid])
-    # The blur of language can put the peak beside the object: start at the closest hot point.
-    distance, _ = tree.query(surface.positions[peak], k=min(4, len(solid)))
-    weight = relevancy[solid] - 2.0 * np.linalg.norm(
-        surface.positions[solid] - surface.positions[peak], axis=1
-    ) / max(scale_m, float(np.mean(distance)), 1e-6) * (top - floor)
-    start = int(weight.argmax())
-    pairs = tree.query_pairs(TOUCH_VOXELS * surface.voxel_m, output_type='ndarray')
-    return np.sort(solid[_component(len(solid), pairs, start)])
+    positions = graph.surface.positions
+    base = float(np.quantile(relevancy, BASE_QUANTILE))
+    top = float(relevancy[peak])
+    share = (relevancy - base) / max(top - base, 1e-6)
+    start = peak
+    if graph.segments[peak] < 0:
+        near = np.array(graph.tree.query_ball_point(positions[peak], reach_m))
+        near = near[(graph.segments[near] >= 0) & (share[near] >= BESIDE_SHARE)]
+        if len(near):
+            start = int(near[share[near].argmax()])
+    members = np.flatnonzero(graph.segments == graph.segments[start])
+    if graph.segments[start] < 0:
+        members = members[np.linalg.norm(positions[members] - positions[start], axis=1) < 1.0]
+    hot = share[members] >= HOT_SHARE
+    size_m = float(np.ptp(positions[members], axis=0).max())
+    if graph.segments[start] >= 0 and hot.mean() >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
+        return members
+    hot[np.searchsorted(members, start)] = True
+    members = members[hot]
+    pieces = connected_pieces(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
+    return members[pieces == pieces[np.searchsorted(members, start)]]
 
 
-def _component(count: int, pairs: Int[Array, 'e 2'], start: int) -> Int[Array, 'k']:
-    """Returns the members of the connected component that holds a node."""
-    from scipy.sparse import coo_matrix
-    from scipy.sparse.csgraph import connected_components
-
+def connected_pieces(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'n']:
+    """Numbers the pieces of a cloud whose points are within reach of each other."""
+    count = len(positions)
+    if count == 0:
+        return np.zeros(0, np.int64)
+    pairs = cKDTree(positions).query_pairs(reach_m, output_type='ndarray')
     ones = np.ones(len(pairs), bool)
     graph = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    _, labels = connected_components(graph, directed=False)
-    return np.flatnonzero(labels == labels[start])
+    return connected_components(graph, directed=False)[1]
 
 
 def robust_centre(positions: Float[Array, 'k 3']) -> Float[Array, '3']:

@@ -21,8 +21,13 @@ MAX_PLANES = 4
 # Points of a plane: this share of the cloud, and this area.
 MIN_SHARE = 0.06
 MIN_AREA_M2 = 0.04
-# How far a plane's own points stray from it; noise of the voxel means.
-TOLERANCE_M = 0.005
+# How far points may stray from a plane while it is searched.
+SEARCH_TOLERANCE_M = 0.01
+# Once it is found, its own noise decides: a knife is 3 mm high, and a good sensor shows it. The
+# 90th percentile is hardly touched by flat things on the plane.
+NOISE_QUANTILE = 0.9
+NOISE_FACTOR = 3.0
+TOLERANCE_M = (0.002, 0.01)
 ALIGNED = 0.85
 
 
@@ -80,9 +85,10 @@ def find_support(surface: SurfacePoints, seed: int = 0) -> Support:
             break
         plane = _refit(positions[members], plane)
         members = _members(plane, positions, normals) & ~on_plane
-        # Noise is part of a plane: what lies within a tolerance of it, whatever its normal.
-        near = np.abs(plane.height_m(positions)) < TOLERANCE_M
-        on_plane |= members | near
+        heights = np.abs(plane.height_m(positions))
+        noise_m = float(np.quantile(heights[members], NOISE_QUANTILE))
+        # Whatever its normal, what lies within the noise is part of the plane.
+        on_plane |= heights < np.clip(NOISE_FACTOR * noise_m, *TOLERANCE_M)
         planes.append(plane)
     return Support(planes=tuple(planes), on_plane=on_plane)
 
@@ -96,14 +102,14 @@ def _best_plane(
     offsets = (candidates * positions[trials]).sum(axis=1)
     height = np.abs(positions @ candidates.T - offsets)
     aligned = normals @ candidates.T > ALIGNED
-    best = int(((height < 2 * TOLERANCE_M) & aligned).sum(axis=0).argmax())
+    best = int(((height < SEARCH_TOLERANCE_M) & aligned).sum(axis=0).argmax())
     return Plane(candidates[best], float(offsets[best]))
 
 
 def _members(
     plane: Plane, positions: Float[Array, 'n 3'], normals: Float[Array, 'n 3']
 ) -> Bool[Array, 'n']:
-    close = np.abs(plane.height_m(positions)) < 2 * TOLERANCE_M
+    close = np.abs(plane.height_m(positions)) < SEARCH_TOLERANCE_M
     return close & (normals @ plane.normal > ALIGNED)
 
 
