@@ -20,6 +20,7 @@ from lerf_ros.sources.tabletop import (
 )
 from lerf_ros.sources.tabletop.catalogue import FINISHES, paint
 from lerf_ros.sources.tabletop.layout import draw_pairs
+from lerf_ros.sources.tabletop.shading import shaded
 from lerf_ros.sources.tabletop.shapes import (
     Mesh,
     box,
@@ -27,7 +28,6 @@ from lerf_ros.sources.tabletop.shapes import (
     extrude,
     face_areas,
     lathe,
-    shaded,
     surface_centre,
     sweep,
 )

@@ -20,14 +20,9 @@ from lerf_ros.sources.tabletop.catalogue import (
     excluded_pairs,
 )
 from lerf_ros.sources.tabletop.layout import allowed_pairs
-from lerf_ros.sources.tabletop.scene import (
-    SceneObject,
-    ScenePart,
-    TabletopOptions,
-    TabletopScene,
-    View,
-)
+from lerf_ros.sources.tabletop.scene import TabletopOptions, TabletopScene
 from lerf_ros.sources.tabletop.sensor import SensorOptions
+from lerf_ros.sources.tabletop.truth import SceneObject, ScenePart, View
 
 __all__ = [
     'CATEGORIES',

@@ -21,7 +21,8 @@ from lerf_ros.sources.tabletop.catalogue import (
     paint,
 )
 from lerf_ros.sources.tabletop.layout import TABLE_SIZE_M, Item
-from lerf_ros.sources.tabletop.shapes import Mesh, box, shaded
+from lerf_ros.sources.tabletop.shading import shaded
+from lerf_ros.sources.tabletop.shapes import Mesh, box
 
 _FLOOR_Z_M = -0.72
 _SMALLEST_HULL_M = 0.025
