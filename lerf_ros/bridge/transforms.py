@@ -35,7 +35,7 @@ try:
 except ImportError:
     TFMessage = None
 
-HISTORY_S = 10.0
+HISTORY_S = 30.0
 # Stamps that go back by more than this mean that a recording started again.
 JUMP_S = 1.0
 
@@ -57,7 +57,7 @@ class TransformSource(Protocol):
 
 
 class TransformTree:
-    """Frames that hang on one another, each with the poses of the last ten seconds."""
+    """Frames that hang on one another, each with the poses of the last half minute."""
 
     def __init__(self) -> None:
         self._parents: dict[str, str] = {}

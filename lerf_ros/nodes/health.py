@@ -34,7 +34,7 @@ class Rate:
     def hz(self) -> float:
         """Events a second."""
         now = time.monotonic()
-        recent = [moment for moment in self._times if now - moment < RECENT_S]
+        recent = [moment for moment in list(self._times) if now - moment < RECENT_S]
         if len(recent) < 2:
             return 0.0
         return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)

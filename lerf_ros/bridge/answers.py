@@ -1,0 +1,213 @@
+"""Questions from messages, and answers as messages, markers and poses.
+
+Answers come in the world frame; ``frame_from_world`` moves them into the frame that was asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from geometry_msgs.msg import Point, Pose, PoseArray
+from jaxtyping import Float
+from std_msgs.msg import ColorRGBA, Header
+from visualization_msgs.msg import Marker, MarkerArray
+
+from lerf_ros.bridge.clouds import cloud_message
+from lerf_ros.bridge.poses import point_message, pose_matrix_of, pose_message, vector_message
+from lerf_ros.geometry import inverse_transform, transform_points
+from lerf_ros.msg import PhraseResult, RelevancyMaximum
+from lerf_ros.query.engine import Box, Maximum, QueryRequest, QueryResult
+from lerf_ros.srv import QueryLanguage
+
+Transform = Float[np.ndarray, '4 4']
+
+# An engine takes boxes along the world's axes. For a turned box it is asked for as many places as
+# it gives, and those outside the turned box are left out.
+ALL_MAXIMA = 100
+TEXT_HEIGHT_M = 0.03
+MARKER_COLOURS = ((0.9, 0.2, 0.2), (0.2, 0.5, 0.9), (0.2, 0.7, 0.3), (0.9, 0.6, 0.1))
+
+
+@dataclass(frozen=True, eq=False)
+class Region:
+    """An oriented box in the world frame: its centre and axes, and its full sides in metres."""
+
+    box_to_world: Transform
+    size_m: Float[np.ndarray, '3']
+
+    @property
+    def bounds(self) -> Box:
+        """The smallest box along the world's axes around it."""
+        reach = np.abs(self.box_to_world[:3, :3]) @ (self.size_m / 2)
+        centre = self.box_to_world[:3, 3]
+        low, high = centre - reach, centre + reach
+        return Box(tuple(map(float, low)), tuple(map(float, high)))
+
+    def contains(self, position_world: Float[np.ndarray, '3']) -> bool:
+        """Tells whether a place of the world lies inside, border included."""
+        inside = transform_points(inverse_transform(self.box_to_world), position_world)
+        return bool((np.abs(inside) <= self.size_m / 2 + 1e-9).all())
+
+
+def request_of(
+    message: QueryLanguage.Request, world_from_frame: Transform, default_maxima: int
+) -> tuple[QueryRequest, Region | None]:
+    """Returns the question of a message, checked.
+
+    Raises:
+        ValueError: Something is malformed; the message says what and what was expected.
+    """
+    region = region_of(message, world_from_frame)
+    if message.max_maxima < 0:
+        raise ValueError(
+            f'max_maxima: expected 0 for the default, or 1 to {ALL_MAXIMA}, '
+            f'got {message.max_maxima}'
+        )
+    request = QueryRequest(
+        positives=tuple(message.positives),
+        negatives=tuple(message.negatives),
+        region=None if region is None else region.bounds,
+        min_relevancy=message.min_relevancy,
+        max_maxima=message.max_maxima or default_maxima,
+    )
+    request.check()
+    return request, region
+
+
+def region_of(message: QueryLanguage.Request, world_from_frame: Transform) -> Region | None:
+    """Returns the box of a question in the world frame; None for the whole map.
+
+    Raises:
+        ValueError: A side is negative, or only some are 0.
+    """
+    size = message.region_size
+    size_m = np.array([size.x, size.y, size.z])
+    if not size_m.any():
+        return None
+    if not np.isfinite(size_m).all() or (size_m <= 0).any():
+        raise ValueError(
+            'region_size: expected three lengths above 0 m, or all 0 for the whole map, '
+            f'got {size_m.tolist()}'
+        )
+    return Region(world_from_frame @ pose_matrix_of(message.region_pose), size_m)
+
+
+def within(results: Sequence[QueryResult], region: Region | None, count: int) -> list[QueryResult]:
+    """Returns the results with only the best places that lie inside the region."""
+    if region is None:
+        return list(results)
+    chosen = []
+    for result in results:
+        maxima = tuple(m for m in result.maxima if region.contains(m.position_m))[:count]
+        found = bool(maxima)
+        chosen.append(
+            replace(
+                result,
+                maxima=maxima,
+                exists=result.exists and found,
+                confidence=result.confidence if found else 0.0,
+            )
+        )
+    return chosen
+
+
+def phrase_result_message(
+    result: QueryResult, frame_from_world: Transform, header: Header, with_cloud: bool
+) -> PhraseResult:
+    """Returns the message of one answer."""
+    message = PhraseResult(
+        phrase=result.phrase,
+        exists=bool(result.exists),
+        confidence=float(result.confidence),
+        maxima=[maximum_message(maximum, frame_from_world) for maximum in result.maxima],
+    )
+    if with_cloud:
+        positions = transform_points(frame_from_world, result.positions)
+        message.cloud = cloud_message(positions, result.colours, result.relevancy, header)
+    return message
+
+
+def maximum_message(maximum: Maximum, frame_from_world: Transform) -> RelevancyMaximum:
+    """Returns the message of one place."""
+    return RelevancyMaximum(
+        position=point_message(transform_points(frame_from_world, maximum.position_m)),
+        normal=vector_message(frame_from_world[:3, :3] @ maximum.normal),
+        relevancy=float(maximum.relevancy),
+        scale=float(maximum.scale_m),
+        box_pose=pose_message(frame_from_world @ maximum.box_to_world),
+        box_size=vector_message(maximum.box_size_m),
+        points=len(maximum.point_indices),
+        views=int(maximum.views),
+    )
+
+
+def viewpoint_messages(results: Sequence[QueryResult], frame_from_world: Transform) -> list[Point]:
+    """Returns the cameras that saw the best place of the first phrase."""
+    if not results or not results[0].maxima:
+        return []
+    centres = transform_points(frame_from_world, results[0].maxima[0].viewpoints)
+    return [point_message(centre) for centre in centres]
+
+
+def maxima_message(results: Sequence[QueryResult], header: Header) -> PoseArray:
+    """Returns the pose of every place, best first: x along the normal of the surface."""
+    poses = [
+        Pose(
+            position=point_message(maximum.position_m),
+            orientation=pose_message(_facing(maximum.normal)).orientation,
+        )
+        for result in results
+        for maximum in result.maxima
+    ]
+    return PoseArray(header=header, poses=poses)
+
+
+def _facing(normal: Float[np.ndarray, '3']) -> Transform:
+    """Returns a transform whose x axis is a direction."""
+    length = float(np.linalg.norm(normal))
+    x = np.array([0.0, 0.0, 1.0]) if length < 1e-6 else normal / length
+    helper = np.array([1.0, 0.0, 0.0]) if abs(x[0]) < 0.9 else np.array([0.0, 1.0, 0.0])
+    y = np.cross(x, helper)
+    y /= np.linalg.norm(y)
+    result = np.eye(4)
+    result[:3, 0], result[:3, 1], result[:3, 2] = x, y, np.cross(x, y)
+    return result
+
+
+def markers_message(results: Sequence[QueryResult], header: Header) -> MarkerArray:
+    """Returns a box and a text for every place, one namespace a phrase; old ones are removed."""
+    markers = [Marker(header=header, action=Marker.DELETEALL)]
+    for number, result in enumerate(results):
+        red, green, blue = MARKER_COLOURS[number % len(MARKER_COLOURS)]
+        for rank, maximum in enumerate(result.maxima):
+            faded = 0.35 if rank == 0 else 0.15
+            # The number keeps ids apart where a phrase was asked twice.
+            id_ = 2 * (ALL_MAXIMA * number + rank)
+            common = {'header': header, 'ns': result.phrase[:100], 'action': Marker.ADD}
+            markers.append(
+                Marker(
+                    **common,
+                    id=id_,
+                    type=Marker.CUBE,
+                    pose=pose_message(maximum.box_to_world),
+                    # RViz refuses a side of 0.
+                    scale=vector_message(np.maximum(maximum.box_size_m, 1e-3)),
+                    color=ColorRGBA(r=red, g=green, b=blue, a=faded),
+                )
+            )
+            height = maximum.box_size_m.max() / 2 + TEXT_HEIGHT_M
+            top = maximum.position_m + np.array([0, 0, height])
+            markers.append(
+                Marker(
+                    **common,
+                    id=id_ + 1,
+                    type=Marker.TEXT_VIEW_FACING,
+                    pose=Pose(position=point_message(top)),
+                    scale=vector_message(np.array([0, 0, TEXT_HEIGHT_M])),
+                    color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
+                    text=f'{result.phrase} {maximum.relevancy:.2f}',
+                )
+            )
+    return MarkerArray(markers=markers)
