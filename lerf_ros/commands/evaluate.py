@@ -340,8 +340,9 @@ def _nerfstudio(arguments: argparse.Namespace) -> int:
 
 def _lerf(arguments: argparse.Namespace) -> int:
     seconds, config = parse_seconds(arguments.seconds), _config(arguments)
-    from lerf_ros.evaluation.lerf import evaluate_lerf, write_tabletop_set
+    from lerf_ros.evaluation.lerf import evaluate_lerf
     from lerf_ros.evaluation.lerf_labels import read_labels
+    from lerf_ros.evaluation.lerf_set import write_tabletop_set
     from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
     if arguments.make is not None:
