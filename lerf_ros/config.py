@@ -271,9 +271,9 @@ class TrainingOptions(Section):
     learning_rate_floor: float = option(
         0.1, 'Share of the learning rates that stays for good.', low=0.0, high=1.0
     )
-    depth_weight: float = option(0.3, 'Weight of the depth loss.', low=0.0, high=1000.0, live=True)
+    depth_weight: float = option(0.1, 'Weight of the depth loss.', low=0.0, high=1000.0, live=True)
     free_space_weight: float = option(
-        0.3,
+        0.1,
         'Weight of the loss on matter before the measured depth.',
         low=0.0,
         high=1000.0,

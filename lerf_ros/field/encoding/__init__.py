@@ -1,0 +1,112 @@
+"""The multiresolution hash grid: one module, several implementations.
+
+Positions lie in [0, 1]^3. Every implementation reads the same table (see ``layout``), so a map
+trained with one loads with another.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import logging
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lerf_ros.field.encoding.layout import GridLayout
+from lerf_ros.field.native import NativeUnavailable, load_library
+
+_log = logging.getLogger(__name__)
+
+BACKENDS = ('torch', 'native', 'tinycudann', 'triton')
+
+
+class HashGrid(nn.Module):
+    """A hash grid with trainable entries.
+
+    Args:
+        layout: Levels of the grid.
+        backend: Implementation, one of ``BACKENDS`` or ``'auto'`` for the fastest that works.
+        device: Device of the table.
+
+    Raises:
+        ValueError: The backend is unknown or does not work here; the text says what is missing.
+    """
+
+    def __init__(
+        self,
+        layout: GridLayout,
+        backend: str = 'auto',
+        device: torch.device | str = 'cpu',
+        generator: torch.Generator | None = None,
+    ) -> None:
+        super().__init__()
+        self.layout = layout
+        self.backend, self.reason = choose_backend(backend, torch.device(device))
+        _log.info('hash grid: %s (%s)', self.backend, self.reason)
+        # Müller et al. 2022, section 4: entries start uniform within 1e-4.
+        table = torch.rand(layout.entries, layout.features, generator=generator) * 2e-4 - 1e-4
+        self.table = nn.Parameter(table.to(device))
+        self._encode = _load(self.backend)
+
+    def forward(self, positions: Float[Tensor, 'n 3']) -> Float[Tensor, 'n width']:
+        """Returns the features of each position in [0, 1]^3, level after level."""
+        return self._encode(positions, self.table, self.layout)
+
+
+def choose_backend(backend: str, device: torch.device) -> tuple[str, str]:
+    """Returns the backend to use on a device and the reason for it.
+
+    Raises:
+        ValueError: The backend is unknown or does not work here.
+    """
+    if backend != 'auto':
+        if backend not in BACKENDS:
+            raise ValueError(f'backend: expected auto or one of {BACKENDS}, got {backend!r}')
+        problem = _problem(backend, device)
+        if problem:
+            raise ValueError(f'backend: {backend} does not work here: {problem}')
+        return backend, 'as configured'
+    candidates = ('native',) if device.type == 'cpu' else ('tinycudann', 'triton')
+    problems = []
+    for name in candidates:
+        problem = _problem(name, device)
+        if problem is None:
+            return name, '; '.join([*problems, f'fastest that works on {device.type}'])
+        problems.append(f'no {name}: {problem}')
+    reason = '; '.join(problems)
+    _log.warning('hash grid: slow torch fallback on %s: %s', device, reason)
+    return 'fallback', reason
+
+
+def _problem(backend: str, device: torch.device) -> str | None:
+    """Returns why a backend cannot work on a device, None if it can."""
+    if backend == 'native':
+        if device.type != 'cpu':
+            return f'it runs on the CPU, not on {device.type}'
+        try:
+            load_library()
+        except NativeUnavailable as error:
+            return str(error)
+    if backend in ('tinycudann', 'triton'):
+        if device.type != 'cuda':
+            return f'it runs on CUDA, not on {device.type}'
+        if importlib.util.find_spec(backend) is None:
+            return f'the package {backend} is not installed'
+    return None
+
+
+def _load(backend: str):
+    """Returns the encode function of a backend; optional packages are imported only here."""
+    # ruff: noqa: PLC0415
+    if backend == 'native':
+        from lerf_ros.field.encoding.cpu import encode
+    elif backend == 'tinycudann':
+        from lerf_ros.field.encoding.tcnn import encode
+    elif backend == 'triton':
+        from lerf_ros.field.encoding.triton_kernels import encode
+    elif backend == 'fallback':
+        from lerf_ros.field.encoding.fallback import encode
+    else:
+        from lerf_ros.field.encoding.twin import encode
+    return encode

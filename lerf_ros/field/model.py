@@ -1,0 +1,201 @@
+"""The whole field: density, colour and language of space, and their rendering along rays."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lerf_ros.config import FieldOptions
+from lerf_ros.field.language import LanguageField, LanguageHead
+from lerf_ros.field.proposal import ProposalField
+from lerf_ros.field.radiance import RadianceField
+from lerf_ros.field.rendering import (
+    ProposalStage,
+    Rendering,
+    accumulate,
+    heaviest,
+    mean_depth,
+)
+from lerf_ros.field.sampling import (
+    RayBundle,
+    RaySamples,
+    guided_edges,
+    known,
+    proposal_edges,
+    samples_at,
+    spread_edges,
+    weights_of,
+)
+from lerf_ros.field.scene_box import SceneBox
+
+# Depth at which rays end, in half extents of the scene box.
+_FAR_HALF_EXTENTS = 30.0
+
+
+class LerfField(nn.Module):
+    """A language-embedded radiance field (Kerr et al. 2023), in metres of the world frame.
+
+    Args:
+        options: Sizes and sampling.
+        scene_box: The space that is resolved finely.
+        embedding_size: Size of a language embedding.
+        dense_size: Size of a dense feature; 0 for none.
+        seed: Seed of the first weights.
+    """
+
+    def __init__(
+        self,
+        options: FieldOptions,
+        scene_box: SceneBox,
+        embedding_size: int,
+        dense_size: int = 0,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.options = options
+        self.scene_box = scene_box
+        self.embedding_size, self.dense_size = embedding_size, dense_size
+        generator = torch.Generator().manual_seed(seed)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.radiance = RadianceField(options, scene_box, generator)
+            self.proposal = ProposalField(options, scene_box, generator)
+            self.language = LanguageField(
+                options, scene_box, embedding_size, dense_size, generator
+            )
+
+    @property
+    def language_head(self) -> LanguageHead:
+        """The head that turns language features and a scale into an embedding."""
+        return self.language.head
+
+    def density(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n']:
+        """Returns density per metre."""
+        return self.radiance.geometry(positions_world)[0]
+
+    def language_features(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n f']:
+        """Returns the language features of positions."""
+        return self.language.features(positions_world)
+
+    def embed(
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+    ) -> Float[Tensor, 'n d']:
+        """Returns language embeddings at scales in metres; not of unit length."""
+        return self.language.head(features, scale_m)
+
+    def dense(self, features: Float[Tensor, 'n f']) -> Float[Tensor, 'n c']:
+        """Returns dense features.
+
+        Raises:
+            ValueError: The field was made without a dense head.
+        """
+        if self.language.dense_head is None:
+            raise ValueError('dense: this field was made without dense features')
+        return self.language.dense_head(features)
+
+    def render(
+        self,
+        rays: RayBundle,
+        *,
+        language: bool = False,
+        language_rays: int | None = None,
+        scale_m: Float[Tensor, 'm'] | None = None,
+        appearance: Float[Tensor, 'n a'] | None = None,
+        generator: torch.Generator | None = None,
+        explore: int = 0,
+        anneal: float = 1.0,
+    ) -> Rendering:
+        """Renders rays.
+
+        Args:
+            rays: The rays; those with a measured depth are sampled around it.
+            language: Whether to render language features.
+            language_rays: How many rays, from the first on, carry language; None for all.
+            scale_m: Scale of each of these rays, to decode embeddings as well.
+            appearance: Appearance code of each ray, where the field has them.
+            generator: Source of random sampling offsets; None renders repeatably.
+            explore: Number of rays with depth for which the proposal is evaluated as well, so
+                that it learns from them.
+            anneal: Exponent of the proposal's weights.
+        """
+        samples, proposal = self._sample(rays, generator, explore, anneal)
+        n, k = samples.lengths_m.shape
+        density, features = self.radiance.geometry(samples.positions_world.reshape(-1, 3))
+        weights = weights_of(density.reshape(n, k), samples.lengths_m)
+        depth_m, accumulation = mean_depth(weights, samples)
+        rgb = self._colours(rays, weights, features.reshape(n, k, -1), appearance)
+        language_features = embedding = None
+        if language:
+            count = n if language_rays is None else min(language_rays, n)
+            language_features, embedding = self._language(weights[:count], samples, scale_m)
+        return Rendering(
+            rgb, depth_m, accumulation, weights, samples, language_features, embedding, proposal
+        )
+
+    def _sample(self, rays, generator, explore, anneal) -> tuple[RaySamples, ProposalStage | None]:
+        """Places the samples: around measured depth, else where the proposal is dense."""
+        options = self.options
+        count = options.coarse_samples + options.guided_samples
+        has_depth = known(rays.depth_guide_m)
+        depth_m = torch.where(has_depth, rays.depth_guide_m, 1.0)
+        edges = guided_edges(
+            depth_m,
+            options.near_m,
+            options.coarse_samples,
+            options.guided_samples,
+            options.depth_noise_share,
+            generator,
+        )
+        rows = (~has_depth).nonzero()[:, 0]
+        blind = len(rows)
+        if explore:
+            rows = torch.cat([rows, has_depth.nonzero()[:explore, 0]])
+        if len(rows) == 0:
+            return samples_at(rays, edges), None
+        chosen = rays[rows]
+        half = self.scene_box.half_extent_m
+        centre = rays.origins_world.new_tensor(self.scene_box.centre_m)
+        reach = float((chosen.origins_world - centre).norm(dim=-1).amax()) + half
+        spread = spread_edges(
+            options.proposal_samples,
+            chosen,
+            options.near_m,
+            max(reach, 2 * options.near_m),
+            max(reach, half) * _FAR_HALF_EXTENTS,
+            generator,
+        )
+        proposed, weights = proposal_edges(chosen, self.proposal, spread, count, generator, anneal)
+        edges = edges.index_copy(0, rows[:blind], proposed[:blind])
+        return samples_at(rays, edges), ProposalStage(rows, spread, weights)
+
+    def _colours(self, rays, weights, features, appearance) -> Tensor:
+        """Decodes colour once a ray from rendered features, or for each sample."""
+        if self.options.colour_decode == 'ray':
+            # Not scaled by opacity: a colour network that has to make up for the transparency of
+            # an unlearnt field saturates within a few steps and never comes back.
+            rendered = accumulate(weights, features)
+            return self.radiance.colour(rendered, rays.directions_world, appearance)
+        n, k = weights.shape
+        directions = rays.directions_world[:, None].expand(n, k, 3).reshape(-1, 3)
+        if appearance is not None:
+            appearance = appearance[:, None].expand(n, k, -1).reshape(n * k, -1)
+        rgb = self.radiance.colour(features.reshape(n * k, -1), directions, appearance)
+        return accumulate(weights, rgb.reshape(n, k, 3))
+
+    def _language(self, weights, samples, scale_m) -> tuple[Tensor, Tensor | None]:
+        """Renders language features of the rays with the given weights, and decodes them."""
+        count = len(weights)
+        top, positions = heaviest(
+            weights, samples.positions_world[:count], self.options.language_samples
+        )
+        k = top.shape[-1]
+        features = self.language.features(positions.reshape(-1, 3)).reshape(count, k, -1)
+        rendered = accumulate(top, features)
+        if scale_m is None:
+            return rendered, None
+        if self.options.language_decode == 'ray':
+            return rendered, self.embed(rendered, scale_m)
+        scales = scale_m[:, None].expand(count, k).reshape(-1)
+        decoded = self.embed(features.reshape(count * k, -1), scales).reshape(count, k, -1)
+        return rendered, accumulate(top, torch.nn.functional.normalize(decoded, dim=-1))

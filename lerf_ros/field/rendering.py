@@ -1,0 +1,81 @@
+"""From samples along rays to what a camera sees: pure functions of weights and values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lerf_ros.field.sampling import RaySamples
+
+
+@dataclass(frozen=True, eq=False)
+class ProposalStage:
+    """A proposal's intervals and the final ones, for the interlevel loss.
+
+    Attributes:
+        rows: Rays of the bundle that were proposed for.
+        edges_m: Edges of the proposal's intervals.
+        weights: Weights of the proposal's intervals, with gradient.
+    """
+
+    rows: Int[Tensor, 'm']
+    edges_m: Float[Tensor, 'm k1']
+    weights: Float[Tensor, 'm k']
+
+
+@dataclass(frozen=True, eq=False)
+class Rendering:
+    """What rays see.
+
+    Attributes:
+        rgb: Colour in [0, 1].
+        depth_m: Mean depth of what was hit, metres along the optical axis.
+        accumulation: Opacity of the ray.
+        weights: Weight of each sample.
+        samples: The samples.
+        language_features: Rendered language features of the first rays, if asked for.
+        embedding: Language embedding of the first rays, if scales were given; not unit length.
+        proposal: The proposal stage, where one took place.
+    """
+
+    rgb: Float[Tensor, 'n 3']
+    depth_m: Float[Tensor, 'n']
+    accumulation: Float[Tensor, 'n']
+    weights: Float[Tensor, 'n k']
+    samples: RaySamples
+    language_features: Float[Tensor, 'm f'] | None = None
+    embedding: Float[Tensor, 'm d'] | None = None
+    proposal: ProposalStage | None = None
+
+
+def accumulate(
+    weights: Float[Tensor, 'n k'], values: Float[Tensor, 'n k c']
+) -> Float[Tensor, 'n c']:
+    """Returns the weighted sum of the values along each ray."""
+    return torch.bmm(weights[:, None], values)[:, 0]
+
+
+def mean_depth(
+    weights: Float[Tensor, 'n k'], samples: RaySamples
+) -> tuple[Float[Tensor, 'n'], Float[Tensor, 'n']]:
+    """Returns the mean depth of the weights of each ray, and their sum."""
+    accumulation = weights.sum(dim=-1)
+    depth_m = (weights * samples.depth_m).sum(dim=-1) / accumulation.clamp(min=1e-6)
+    return depth_m, accumulation
+
+
+def heaviest(
+    weights: Float[Tensor, 'n k'], positions: Float[Tensor, 'n k 3'], count: int
+) -> tuple[Float[Tensor, 'n m'], Float[Tensor, 'n m 3']]:
+    """Returns the samples of each ray with the largest weights, these normalised to sum to 1.
+
+    Both are detached: language never moves geometry.
+    """
+    weights, positions = weights.detach(), positions.detach()
+    if count < weights.shape[-1]:
+        weights, index = weights.topk(count, dim=-1)
+        positions = positions.gather(1, index[..., None].expand(-1, -1, 3))
+    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-6), positions

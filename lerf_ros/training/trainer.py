@@ -1,0 +1,371 @@
+"""Training: one step at a time, for as long as keyframes may come."""
+
+from __future__ import annotations
+
+import logging
+import math
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.field.model import LerfField
+from lerf_ros.field.rendering import Rendering
+from lerf_ros.field.sampling import RayBundle, known
+from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
+from lerf_ros.frames import Keyframe
+from lerf_ros.geometry import PinholeCamera, camera_directions, pixel_centres
+from lerf_ros.training import losses
+from lerf_ros.training.keyframe_store import KeyframeStore
+from lerf_ros.training.rays import RayBatch
+
+if TYPE_CHECKING:
+    from lerf_ros.features.dense import FeatureMap
+    from lerf_ros.features.pyramid import FeaturePyramid
+
+_log = logging.getLogger(__name__)
+
+# Rays with depth from which the proposal learns in each step.
+_EXPLORE_RAYS = 64
+# Steps in which the proposal's weights sharpen.
+_ANNEAL_STEPS = 500
+# Keyframes without depth that are needed before the scene box can be guessed.
+_BLIND_KEYFRAMES = 8
+_RENDER_CHUNK = 8192
+# Language is taught where a ray stops; elsewhere its scale would be a guess.
+_LANGUAGE_ACCUMULATION = 0.5
+
+
+class DeviceMemoryError(RuntimeError):
+    """A step ran out of memory; the weights are those of the step before."""
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one training step did.
+
+    Attributes:
+        step: Number of steps so far.
+        loss: Weighted sum of all losses.
+        losses: Each loss before weighting.
+        seconds: Time the step took.
+        skipped: Whether the weights stayed as they were, because a number was not finite.
+    """
+
+    step: int
+    loss: float
+    losses: dict[str, float]
+    seconds: float
+    skipped: bool
+
+
+@dataclass(frozen=True, eq=False)
+class RenderedView:
+    """The map seen from a pose.
+
+    Attributes:
+        image: RGB picture.
+        depth_m: Depth along the optical axis, metres.
+        accumulation: Opacity in [0, 1].
+    """
+
+    image: UInt8[np.ndarray, 'height width 3']
+    depth_m: Float[np.ndarray, 'height width']
+    accumulation: Float[np.ndarray, 'height width']
+
+
+class Trainer:
+    """Learns a field from keyframes.
+
+    Args:
+        config: All options.
+        embedding_size: Size of a language embedding.
+        dense_size: Size of a dense feature; 0 for none.
+        device: Where to train; the CPU if None.
+    """
+
+    def __init__(
+        self,
+        config: LerfConfig,
+        *,
+        embedding_size: int,
+        dense_size: int = 0,
+        device: torch.device | str | None = None,
+    ) -> None:
+        self.config = config
+        self.device = torch.device(device or 'cpu')
+        self.embedding_size, self.dense_size = embedding_size, dense_size
+        self.store = KeyframeStore(config.training, embedding_size, dense_size, self.device)
+        self.field: LerfField | None = None
+        self.step_count = 0
+        self.skipped_count = 0
+        self._generator = torch.Generator().manual_seed(config.training.seed)
+        self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
+        self._optimizer: torch.optim.Optimizer | None = None
+
+    def add_keyframe(
+        self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
+    ) -> None:
+        """Takes in a keyframe. The first one with depth, or the eighth, fixes the scene box.
+
+        Raises:
+            ValueError: The keyframe is in the map already or its features do not fit.
+        """
+        self.store.add(keyframe, pyramid, dense)
+        if self.field is None:
+            depth = keyframe.frame.depth
+            if depth is not None and np.isfinite(depth).any():
+                self.fix_scene_box()
+            elif len(self.store) >= _BLIND_KEYFRAMES:
+                self.fix_scene_box()
+
+    def fix_scene_box(self) -> None:
+        """Makes the field, in a box from the options or around what the keyframes see.
+
+        Called by itself; call it to start before it would, or after adding all of a recording.
+
+        Raises:
+            ValueError: There is no keyframe, or there is a field already.
+        """
+        if self.field is not None:
+            raise ValueError('scene box: it is fixed already, the field has begun to learn')
+        self._make_field(self._find_box())
+
+    def _find_box(self) -> SceneBox:
+        options = self.config.field
+        if options.half_extent_m > 0:
+            centre = (options.centre_x_m, options.centre_y_m, options.centre_z_m)
+            return SceneBox(centre, options.half_extent_m)
+        if len(self.store) == 0:
+            raise ValueError('scene box: expected at least one keyframe, got none')
+        generator = torch.Generator().manual_seed(self.config.training.seed)
+        points = self.store.point_sample(20_000, generator).cpu()
+        if len(points) >= 100:
+            return box_around(points)
+        poses = np.stack([self.store.pose(id_) for id_ in self.store.ids])
+        return box_between_cameras(torch.from_numpy(poses))
+
+    def _make_field(self, scene_box: SceneBox) -> None:
+        training = self.config.training
+        self.field = LerfField(
+            self.config.field, scene_box, self.embedding_size, self.dense_size, training.seed
+        ).to(self.device)
+        tables, networks = [], []
+        for name, parameter in self.field.named_parameters():
+            (tables if name.endswith('.table') else networks).append(parameter)
+        groups = [
+            {'params': tables, 'lr': training.learning_rate},
+            {'params': networks, 'lr': training.network_learning_rate},
+        ]
+        for group in groups:
+            group['first_lr'] = group['lr']
+        self._optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        _log.info(
+            'scene box: centre %s m, half extent %.2f m',
+            [round(value, 2) for value in scene_box.centre_m],
+            scene_box.half_extent_m,
+        )
+
+    def step(self) -> StepReport:
+        """Trains one step.
+
+        Raises:
+            ValueError: There is no keyframe.
+            DeviceMemoryError: The device's memory is too small; the weights are unchanged.
+        """
+        start = time.perf_counter()
+        if self.field is None:
+            self.fix_scene_box()
+        assert self.field is not None
+        assert self._optimizer is not None
+        try:
+            total, parts = self._backward()
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            self._optimizer.zero_grad(set_to_none=True)
+            raise DeviceMemoryError(
+                f'out of memory on {self.device} in a step of '
+                f'{self.config.training.rays_per_step} rays: lower training.rays_per_step, '
+                'field.table_log2 or training.store_device_mb'
+            ) from error
+        skipped = not (math.isfinite(total) and self._gradients_finite())
+        if skipped:
+            self.skipped_count += 1
+            _log.warning('step %d skipped: a loss or gradient is not finite', self.step_count)
+        else:
+            self._set_learning_rate()
+            self._optimizer.step()
+        self._optimizer.zero_grad(set_to_none=True)
+        self.step_count += 1
+        seconds = time.perf_counter() - start
+        return StepReport(self.step_count, total, parts, seconds, skipped)
+
+    def _backward(self) -> tuple[float, dict[str, float]]:
+        training = self.config.training
+        batch = self.store.sample_rays(
+            training.rays_per_step,
+            self._generator,
+            language_rays=training.language_rays_per_step,
+        )
+        rendering = self.field.render(
+            batch.rays,
+            language=len(batch.embedding) > 0,
+            language_rays=len(batch.embedding),
+            generator=self._device_generator,
+            explore=_EXPLORE_RAYS,
+            anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
+        )
+        terms = self._losses(batch, rendering)
+        loss = sum(weight * value for weight, value in terms.values())
+        loss.backward()
+        parts = {name: float(value.detach()) for name, (_, value) in terms.items()}
+        return float(loss.detach()), parts
+
+    def _losses(self, batch: RayBatch, rendering: Rendering) -> dict[str, tuple[float, Tensor]]:
+        """Returns each loss with its weight."""
+        options, training = self.config.field, self.config.training
+        terms: dict[str, tuple[float, Tensor]] = {
+            'colour': (1.0, losses.colour_loss(rendering.rgb, batch.rgb))
+        }
+        errors = (rendering.rgb.detach() - batch.rgb).square().mean(dim=-1)
+        self.store.report_errors(batch.slots, errors)
+        depth_m = batch.rays.depth_guide_m
+        has_depth = known(depth_m)
+        stops, before = losses.depth_losses(rendering, depth_m, options.depth_noise_share)
+        terms['depth'] = (training.depth_weight, stops)
+        terms['free_space'] = (training.free_space_weight, before)
+        if rendering.proposal is not None:
+            value = losses.interlevel_loss(rendering, rendering.proposal)
+            terms['interlevel'] = (training.interlevel_weight, value)
+        blind = (~has_depth).nonzero()[:, 0]
+        if len(blind):
+            value = losses.distortion_loss(
+                rendering.weights[blind],
+                rendering.samples.edges_m[blind],
+                self.field.scene_box.half_extent_m,
+            )
+            share = len(blind) / len(batch)
+            terms['distortion'] = (training.distortion_weight * share, value)
+        if rendering.language_features is not None:
+            terms |= self._language_losses(batch, rendering)
+        return terms
+
+    def _language_losses(self, batch, rendering) -> dict[str, tuple[float, Tensor]]:
+        training = self.config.training
+        features = rendering.language_features
+        count = len(features)
+        measured = batch.rays.depth_guide_m[:count]
+        depth_m = torch.where(known(measured), measured, rendering.depth_m[:count].detach())
+        valid = rendering.accumulation[:count].detach() > _LANGUAGE_ACCUMULATION
+        embedding = self.field.embed(features, batch.scale_per_depth * depth_m)
+        terms = {
+            'language': (
+                training.language_weight,
+                losses.language_loss(embedding, batch.embedding, valid),
+            )
+        }
+        if batch.dense is not None:
+            value = losses.dense_loss(self.field.dense(features), batch.dense, valid)
+            terms['dense'] = (training.dense_weight, value)
+        return terms
+
+    def _gradients_finite(self) -> bool:
+        """Tells whether the networks' gradients are finite; NaN in a table passes through them."""
+        gradients = [
+            parameter.grad
+            for parameter in self._optimizer.param_groups[1]['params']
+            if parameter.grad is not None
+        ]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+
+    def _set_learning_rate(self) -> None:
+        """Halves the rates every so many steps down to a floor: the stream has no end."""
+        training = self.config.training
+        decay = 0.5 ** (self.step_count / training.learning_rate_half_steps)
+        for group in self._optimizer.param_groups:
+            group['lr'] = group['first_lr'] * max(training.learning_rate_floor, decay)
+
+    @torch.no_grad()
+    def render(
+        self,
+        camera: PinholeCamera,
+        camera_to_world: Float[np.ndarray, '4 4'],
+        depth_guide_m: Float[np.ndarray, 'height width'] | None = None,
+    ) -> RenderedView:
+        """Renders the map.
+
+        Args:
+            camera: Intrinsics of the view.
+            camera_to_world: Pose of the view.
+            depth_guide_m: About where each pixel's surface is, NaN where unknown; makes it fast.
+
+        Raises:
+            ValueError: There is no field yet.
+        """
+        if self.field is None:
+            raise ValueError('render: there is no field yet, no keyframe has come')
+        rays = view_rays(camera, camera_to_world, depth_guide_m, self.device)
+        parts = [
+            self.field.render(rays[first : first + _RENDER_CHUNK])
+            for first in range(0, len(rays), _RENDER_CHUNK)
+        ]
+        size = (camera.height, camera.width)
+        rgb = torch.cat([part.rgb for part in parts]).clamp(0, 1).mul(255).round().byte()
+        depth_m = torch.cat([part.depth_m for part in parts])
+        accumulation = torch.cat([part.accumulation for part in parts])
+        return RenderedView(
+            rgb.cpu().numpy().reshape(*size, 3),
+            depth_m.cpu().numpy().reshape(size),
+            accumulation.cpu().numpy().reshape(size),
+        )
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns the weights and the optimiser's state, by name.
+
+        Raises:
+            ValueError: There is no field yet.
+        """
+        if self.field is None or self._optimizer is None:
+            raise ValueError('state: there is no field yet, no keyframe has come')
+        state = {f'field.{name}': value for name, value in self.field.state_dict().items()}
+        box = self.field.scene_box
+        state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
+        state['step_count'] = torch.tensor(self.step_count)
+        return state
+
+    def load_state_dict(self, state: dict[str, Tensor]) -> None:
+        """Takes over weights; keyframes stay.
+
+        Raises:
+            ValueError: The weights are of a field of other sizes.
+        """
+        try:
+            *centre, half = state['scene_box'].tolist()
+            self._make_field(SceneBox((centre[0], centre[1], centre[2]), half))
+            self.field.load_state_dict(
+                {name[6:]: value for name, value in state.items() if name.startswith('field.')}
+            )
+            self.step_count = int(state['step_count'])
+        except (KeyError, RuntimeError, IndexError) as error:
+            raise ValueError(f'the weights do not fit these options: {error}') from error
+
+
+def view_rays(
+    camera: PinholeCamera,
+    camera_to_world: Float[np.ndarray, '4 4'],
+    depth_guide_m: Float[np.ndarray, 'height width'] | None,
+    device: torch.device,
+) -> RayBundle:
+    """Returns the rays of every pixel of a view, row by row."""
+    directions = camera_directions(camera, pixel_centres(camera)).reshape(-1, 3)
+    directions = torch.from_numpy(directions @ camera_to_world[:3, :3].T).float().to(device)
+    origin = torch.from_numpy(np.asarray(camera_to_world[:3, 3])).float().to(device)
+    if depth_guide_m is None:
+        guide = torch.full((len(directions),), float('nan'), device=device)
+    else:
+        guide = torch.from_numpy(np.ascontiguousarray(depth_guide_m)).float().to(device)
+    return RayBundle(origin.expand_as(directions), directions, guide.reshape(-1))
