@@ -52,7 +52,7 @@ def build_model(
     spec.visual.quality.shadowsize = shadow_size
     spec.visual.map.znear = 0.03
     spec.visual.map.zfar = 9.0
-    spec.visual.map.shadowclip = 1.05
+    spec.visual.map.shadowclip = 1.6
     _add_room(spec, rng)
     _add_lights(spec, rng)
     names: dict[str, tuple[int, int]] = {}

@@ -52,7 +52,7 @@ class TabletopOptions:
     objects: tuple[tuple[str, str], ...] = ()
     min_gap_m: float = 0.025
     samples: int = 4
-    shadow_size: int = 1024
+    shadow_size: int = 1536
     settle_s: float = 1.0
 
     def __post_init__(self) -> None:
