@@ -10,13 +10,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
-from lerf_ros.mapping import LiveMap
+
+if TYPE_CHECKING:
+    from lerf_ros.mapping import LiveMap
 
 
 @dataclass(frozen=True, eq=False)
