@@ -8,8 +8,8 @@ host memory or on disk (:class:`ColdStorage`) and take turns on the device.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -90,10 +90,6 @@ class KeyframeStore:
     def on_device(self) -> int:
         """Number of keyframes on the training device."""
         return len(self._slots)
-
-    def index_of(self, id_: int) -> int:
-        """Returns the place of a keyframe in the order of arrival."""
-        return self.ids.index(id_)
 
     def add(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -253,6 +249,53 @@ class KeyframeStore:
         points = batch.rays.origins_world + batch.rays.directions_world * depth_m[:, None]
         return points[torch.isfinite(depth_m)]
 
+    def state(self) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+        """Returns what a map file keeps: the keyframes on the device, and their arrays.
+
+        Those that rest in host memory or on disk are left out, so that a file stays bounded.
+        """
+        described, arrays = [], {}
+        for id_ in sorted(self._slots):
+            record = self._records[id_]
+            numbers = asdict(record) | {'camera_to_world': record.camera_to_world.tolist()}
+            described.append(numbers)
+            for name, values in self._arrays(id_).items():
+                arrays[f'{id_}.{name}'] = values.clone()
+        return described, arrays
+
+    def load_state(self, described: list[dict[str, Any]], arrays: dict[str, Tensor]) -> None:
+        """Takes in the keyframes of a map file; the store must be empty.
+
+        Raises:
+            ValueError: The store holds keyframes, or arrays are missing or of another size.
+        """
+        if self._records:
+            raise ValueError('store: expected an empty one to load into')
+        for numbers in described:
+            try:
+                record = _Record(
+                    **numbers
+                    | {
+                        'camera': PinholeCamera(**numbers['camera']),
+                        'camera_to_world': require_rigid(np.array(numbers['camera_to_world'])),
+                        'levels': tuple(tuple(level) for level in numbers['levels']),
+                        'dense_grid': numbers['dense_grid'] and tuple(numbers['dense_grid']),
+                        'placed_at': 0,
+                    }
+                )
+                counts = self._array_rows(record)
+                own = {name: arrays[f'{record.id}.{name}'] for name in counts}
+            except (KeyError, TypeError) as error:
+                raise ValueError(f'keyframe: a part is missing: {error}') from error
+            for name, values in own.items():
+                if len(values) != counts[name]:
+                    raise ValueError(
+                        f'keyframe {record.id}: expected {counts[name]} rows of {name}, '
+                        f'got {len(values)}'
+                    )
+            self._records[record.id] = record
+            self._place(record.id, own)
+
     def close(self) -> None:
         """Removes what lies on disk."""
         self._cold.close()
@@ -289,14 +332,18 @@ class KeyframeStore:
         """Returns the arrays of a keyframe, wherever they are."""
         if id_ not in self._slots:
             return self._cold.get(id_)
-        slot, record = self._slots.index(id_), self._records[id_]
+        slot, counts = self._slots.index(id_), self._array_rows(self._records[id_])
+        return {name: self._pools[name].read(slot, count) for name, count in counts.items()}
+
+    @staticmethod
+    def _array_rows(record: _Record) -> dict[str, int]:
+        """Returns the number of rows of each array of a keyframe."""
         pixels = record.camera.width * record.camera.height
-        counts = {'colour': pixels, 'depth': pixels}
         first, rows, cols = record.levels[-1][:3]
-        counts['embedding'] = first + rows * cols
+        counts = {'colour': pixels, 'depth': pixels, 'embedding': first + rows * cols}
         if record.dense_grid:
             counts['dense'] = record.dense_grid[0] * record.dense_grid[1]
-        return {name: self._pools[name].read(slot, count) for name, count in counts.items()}
+        return counts
 
     def _place(self, id_: int, arrays: Arrays) -> None:
         """Puts a keyframe into a fresh slot, or into one whose keyframe goes cold."""

@@ -119,9 +119,8 @@ class Trainer:
         self.store.add(keyframe, pyramid, dense)
         if self.field is None:
             depth = keyframe.frame.depth
-            if depth is not None and np.isfinite(depth).any():
-                self.fix_scene_box()
-            elif len(self.store) >= _BLIND_KEYFRAMES:
+            has_depth = depth is not None and np.isfinite(depth).any()
+            if has_depth or len(self.store) >= _BLIND_KEYFRAMES:
                 self.fix_scene_box()
 
     def fix_scene_box(self) -> None:
@@ -151,12 +150,23 @@ class Trainer:
         return box_between_cameras(torch.from_numpy(poses))
 
     def _make_field(self, scene_box: SceneBox) -> None:
+        self._adopt(self._new_field(scene_box))
+        _log.info(
+            'scene box: centre %s m, half extent %.2f m',
+            [round(value, 2) for value in scene_box.centre_m],
+            scene_box.half_extent_m,
+        )
+
+    def _new_field(self, scene_box: SceneBox) -> LerfField:
+        seed = self.config.training.seed
+        field = LerfField(self.config.field, scene_box, self.embedding_size, self.dense_size, seed)
+        return field.to(self.device)
+
+    def _adopt(self, field: LerfField) -> None:
+        """Trains this field from now on."""
         training = self.config.training
-        self.field = LerfField(
-            self.config.field, scene_box, self.embedding_size, self.dense_size, training.seed
-        ).to(self.device)
         tables, networks = [], []
-        for name, parameter in self.field.named_parameters():
+        for name, parameter in field.named_parameters():
             (tables if name.endswith('.table') else networks).append(parameter)
         groups = [
             {'params': tables, 'lr': training.learning_rate},
@@ -165,11 +175,7 @@ class Trainer:
         for group in groups:
             group['first_lr'] = group['lr']
         self._optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
-        _log.info(
-            'scene box: centre %s m, half extent %.2f m',
-            [round(value, 2) for value in scene_box.centre_m],
-            scene_box.half_extent_m,
-        )
+        self.field = field
 
     def step(self) -> StepReport:
         """Trains one step.
@@ -324,12 +330,12 @@ class Trainer:
         )
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns the weights and the optimiser's state, by name.
+        """Returns the weights, the scene box and the number of steps, by name.
 
         Raises:
             ValueError: There is no field yet.
         """
-        if self.field is None or self._optimizer is None:
+        if self.field is None:
             raise ValueError('state: there is no field yet, no keyframe has come')
         state = {f'field.{name}': value for name, value in self.field.state_dict().items()}
         box = self.field.scene_box
@@ -338,20 +344,27 @@ class Trainer:
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes over weights; keyframes stay.
+        """Takes over weights, or stays as it was; keyframes are the store's.
 
         Raises:
-            ValueError: The weights are of a field of other sizes.
+            ValueError: The weights are of a field of other sizes, or not finite.
         """
         try:
-            *centre, half = state['scene_box'].tolist()
-            self._make_field(SceneBox((centre[0], centre[1], centre[2]), half))
-            self.field.load_state_dict(
-                {name[6:]: value for name, value in state.items() if name.startswith('field.')}
-            )
-            self.step_count = int(state['step_count'])
-        except (KeyError, RuntimeError, IndexError) as error:
+            x, y, z, half = state['scene_box'].tolist()
+            field = self._new_field(SceneBox((x, y, z), half))
+            weights = {
+                name.removeprefix('field.'): value
+                for name, value in state.items()
+                if name.startswith('field.')
+            }
+            field.load_state_dict(weights)
+            step_count = int(state['step_count'])
+        except (KeyError, RuntimeError) as error:
             raise ValueError(f'the weights do not fit these options: {error}') from error
+        if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
+            raise ValueError('the weights are not finite')
+        self._adopt(field)
+        self.step_count = step_count
 
 
 def view_rays(

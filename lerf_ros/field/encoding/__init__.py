@@ -98,7 +98,6 @@ def _problem(backend: str, device: torch.device) -> str | None:
 
 def _load(backend: str):
     """Returns the encode function of a backend; optional packages are imported only here."""
-    # ruff: noqa: PLC0415
     if backend == 'native':
         from lerf_ros.field.encoding.cpu import encode
     elif backend == 'tinycudann':

@@ -1,0 +1,130 @@
+"""A map on disk: one safetensors file, with JSON in its header. Nothing in it executes on load.
+
+The file holds the field's weights, the keyframes on the device with their features, so that
+training goes on without forgetting them, and what the caller adds. It is written aside, synced
+and renamed: a full disk or a lost process leaves the old file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from lerf_ros.training.trainer import Trainer
+
+FORMAT = 'lerf_ros map'
+VERSION = 1
+
+
+def save_map(
+    path: Path | str,
+    trainer: Trainer,
+    extra: Mapping[str, Mapping[str, Tensor]],
+    metadata: Mapping[str, Any],
+) -> None:
+    """Writes a map, or leaves the file that was there as it was.
+
+    Args:
+        path: The file.
+        trainer: Holds the weights.
+        extra: Further tensors, by group and name.
+        metadata: Whatever JSON can hold.
+
+    Raises:
+        ValueError: There is no field yet.
+        OSError: The file cannot be written, for instance because the disk is full.
+    """
+    path = Path(path)
+    keyframes, arrays = trainer.store.state()
+    groups = {'trainer': trainer.state_dict(), 'keyframes': arrays, **extra}
+    tensors = {
+        f'{group}/{name}': value.detach().cpu().contiguous()
+        for group, values in groups.items()
+        for name, value in values.items()
+    }
+    header = {
+        'format': FORMAT,
+        'version': str(VERSION),
+        'options': json.dumps(asdict(trainer.config.field)),
+        'keyframes': json.dumps(keyframes),
+        'metadata': json.dumps(dict(metadata)),
+    }
+    descriptor, aside = tempfile.mkstemp(dir=path.parent, prefix=f'.{path.name}.')
+    os.close(descriptor)
+    try:
+        try:
+            save_file(tensors, aside, header)
+        except SafetensorError as error:
+            # The writer wraps the system's error; a full disk shall look like one.
+            raise OSError(f'{path}: the map cannot be written: {error}') from error
+        with open(aside, 'rb') as file:
+            os.fsync(file.fileno())
+        os.chmod(aside, 0o644)
+        os.replace(aside, path)
+    except BaseException:
+        Path(aside).unlink(missing_ok=True)
+        raise
+
+
+def load_map(
+    path: Path | str, trainer: Trainer
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
+    """Reads a map into a fresh trainer, which is of no use after an error.
+
+    Returns:
+        The further tensors by group and name, and the metadata.
+
+    Raises:
+        ValueError: The file is no map, is damaged, or is of a field of other sizes.
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f'{path}: there is no such file')
+    groups: dict[str, dict[str, Tensor]] = {}
+    try:
+        with safe_open(path, framework='pt') as file:
+            header = file.metadata() or {}
+            if header.get('format') != FORMAT:
+                raise ValueError(f'{path}: this is no map of lerf_ros')
+            if header.get('version') != str(VERSION):
+                raise ValueError(
+                    f'{path}: the map has version {header.get("version")}, '
+                    f'this program reads version {VERSION}'
+                )
+            options = json.loads(header['options'])
+            keyframes = json.loads(header['keyframes'])
+            metadata = json.loads(header['metadata'])
+            for key in file.keys():  # noqa: SIM118  it is no dict
+                group, name = key.split('/', 1)
+                groups.setdefault(group, {})[name] = file.get_tensor(key)
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
+    _check_sizes(path, options, trainer)
+    try:
+        trainer.load_state_dict(groups.pop('trainer'))
+        trainer.store.load_state(keyframes, groups.pop('keyframes', {}))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'{path}: the map does not fit: {error}') from error
+    return groups, metadata
+
+
+def _check_sizes(path: Path, options: dict[str, Any], trainer: Trainer) -> None:
+    """Refuses a map whose field has other sizes, naming the first option that differs."""
+    here = asdict(trainer.config.field)
+    # The box comes from the map, and the implementation may differ: they share the layout.
+    free = {'backend', 'centre_x_m', 'centre_y_m', 'centre_z_m', 'half_extent_m'}
+    for name, value in options.items():
+        if name not in free and name in here and here[name] != value:
+            raise ValueError(
+                f'{path}: the map was made with field.{name} = {value}, here it is {here[name]}'
+            )
