@@ -78,6 +78,7 @@ class LiveMap:
         self.engine.clear()
         self.last_stamp_ns = 0
         self.keyframe_count = 0
+        self.last_camera: PinholeCamera | None = None
         self._without_depth: list[Keyframe] = []
         self._rendered_at: dict[int, int] = {}
 
@@ -104,6 +105,7 @@ class LiveMap:
             else:
                 self._without_depth.append(keyframe)
             self.keyframe_count += 1
+            self.last_camera = frame.camera
             self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
             if self.on_features is not None:
                 self.on_features(keyframe, pyramid)
