@@ -1,0 +1,256 @@
+"""Bags written here and read back: encodings, pairing, poses, keyframes."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+
+from lerf_ros.geometry import look_at, quaternion_from_rotation
+from lerf_ros.sources.bag import Bag
+from lerf_ros.sources.pose_track import PoseTrack, TransformTracks, interpolate
+
+KEYFRAME = Path(__file__).parents[2] / 'msg' / 'Keyframe.msg'
+STORE = get_typestore(Stores.ROS2_JAZZY)
+STORE.register(get_types_from_msg(KEYFRAME.read_text(), 'lerf_ros/msg/Keyframe'))
+T = STORE.types
+
+
+def make(name: str, **fields):
+    return T[name](**fields)
+
+
+def header(stamp_ns: int, frame: str = 'camera'):
+    stamp = make('builtin_interfaces/msg/Time', sec=stamp_ns // 10**9, nanosec=stamp_ns % 10**9)
+    return make('std_msgs/msg/Header', stamp=stamp, frame_id=frame)
+
+
+def image(stamp_ns: int, pixels: np.ndarray, encoding: str, pad: int = 0):
+    rows = pixels.reshape(len(pixels), -1).view(np.uint8)
+    data = np.pad(rows, ((0, 0), (0, pad)))
+    return make(
+        'sensor_msgs/msg/Image',
+        header=header(stamp_ns),
+        height=len(pixels),
+        width=pixels.shape[1],
+        encoding=encoding,
+        is_bigendian=0,
+        step=data.shape[1],
+        data=np.ascontiguousarray(data).reshape(-1),
+    )
+
+
+def compressed(stamp_ns: int, pixels: np.ndarray, kind: str = 'png'):
+    data = cv2.imencode(f'.{kind}', pixels)[1].reshape(-1)
+    return make('sensor_msgs/msg/CompressedImage', header=header(stamp_ns), format=kind, data=data)
+
+
+def info(stamp_ns: int = 0, distortion=()):
+    roi = make(
+        'sensor_msgs/msg/RegionOfInterest',
+        x_offset=0,
+        y_offset=0,
+        height=0,
+        width=0,
+        do_rectify=False,
+    )
+    k = np.array([20.0, 0, 7.5, 0, 21.0, 5.5, 0, 0, 1])
+    return make(
+        'sensor_msgs/msg/CameraInfo',
+        header=header(stamp_ns),
+        height=12,
+        width=16,
+        distortion_model='plumb_bob',
+        d=np.array(distortion, np.float64),
+        k=k,
+        r=np.eye(3).reshape(-1),
+        p=np.array([20.0, 0, 7.5, 0, 0, 21.0, 5.5, 0, 0, 0, 1, 0]),
+        binning_x=0,
+        binning_y=0,
+        roi=roi,
+    )
+
+
+def pose_parts(matrix: np.ndarray, kind: str):
+    q = quaternion_from_rotation(matrix[:3, :3])
+    point = 'Point' if kind == 'Pose' else 'Vector3'
+    names = ('position', 'orientation') if kind == 'Pose' else ('translation', 'rotation')
+    x, y, z = matrix[:3, 3]
+    return make(
+        f'geometry_msgs/msg/{kind}',
+        **{
+            names[0]: make(f'geometry_msgs/msg/{point}', x=x, y=y, z=z),
+            names[1]: make('geometry_msgs/msg/Quaternion', x=q[0], y=q[1], z=q[2], w=q[3]),
+        },
+    )
+
+
+def stamped_pose(stamp_ns: int, matrix: np.ndarray):
+    return make(
+        'geometry_msgs/msg/PoseStamped',
+        header=header(stamp_ns, 'map'),
+        pose=pose_parts(matrix, 'Pose'),
+    )
+
+
+def write(path: Path, messages, plugin=StoragePlugin.SQLITE3) -> Path:
+    with Writer(path, version=9, storage_plugin=plugin) as writer:
+        connections = {}
+        for topic, record_ns, message in messages:
+            kind = message.__msgtype__
+            if topic not in connections:
+                connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
+            writer.write(connections[topic], record_ns, STORE.serialize_cdr(message, kind))
+    return path
+
+
+def pose_at(x: float) -> np.ndarray:
+    matrix = look_at(np.array([1.0, 0.5, 1.0]), np.zeros(3))
+    matrix[0, 3] = x
+    return matrix
+
+
+COLOUR = np.zeros((12, 16, 3), np.uint8)
+COLOUR[:] = (200, 100, 50)
+DEPTH = np.full((12, 16), 1500, np.uint16)
+DEPTH[0, 0] = 0
+
+
+def recording(encoding: str = 'bgr8', count: int = 3):
+    pixels = {'rgb8': COLOUR, 'bgr8': COLOUR[..., ::-1].copy()}[encoding]
+    for index in range(count):
+        stamp_ns = index * 10**8
+        yield '/camera/camera_info', stamp_ns, info(stamp_ns)
+        yield '/camera/image', stamp_ns, image(stamp_ns, pixels, encoding, pad=3)
+        # Depth and pose come later than the picture they belong to.
+        yield '/depth', stamp_ns + 2 * 10**7, image(stamp_ns + 5 * 10**6, DEPTH, '16UC1')
+        yield '/pose', stamp_ns + 3 * 10**7, stamped_pose(stamp_ns, pose_at(index))
+
+
+@pytest.mark.parametrize('encoding', ['rgb8', 'bgr8'])
+@pytest.mark.parametrize('plugin', [StoragePlugin.SQLITE3, StoragePlugin.MCAP])
+def test_raw_topics(tmp_path: Path, encoding: str, plugin) -> None:
+    path = write(tmp_path / 'bag', recording(encoding), plugin)
+    frames = list(Bag(path, depth_topic='/depth', pose_topic='/pose'))
+    assert [frame.stamp_ns for frame in frames] == [0, 10**8, 2 * 10**8]
+    for index, frame in enumerate(frames):
+        assert frame.image[3, 3].tolist() == [200, 100, 50]
+        assert np.isnan(frame.depth[0, 0])
+        assert frame.depth[5, 5] == pytest.approx(1.5)
+        assert frame.camera_to_world == pytest.approx(pose_at(index))
+        assert (frame.camera.fx, frame.camera.cx, frame.camera.cy) == (20.0, 8.0, 6.0)
+
+
+def test_without_depth_and_with_depth_out_of_reach(tmp_path: Path) -> None:
+    path = write(tmp_path / 'bag', recording())
+    assert all(frame.depth is None for frame in Bag(path, pose_topic='/pose'))
+    bag = Bag(path, pose_topic='/pose', depth_topic='/depth', slop_s=0.001)
+    frames = list(bag)
+    assert len(frames) == 3
+    assert all(frame.depth is None for frame in frames)
+
+
+def test_compressed_topics_and_distortion(tmp_path: Path) -> None:
+    messages = [
+        ('/c/camera_info', 0, info(0, distortion=(-0.3, 0.1, 0.0, 0.0, 0.0))),
+        ('/c/image', 0, compressed(0, COLOUR[..., ::-1])),
+        ('/depth', 0, compressed(0, DEPTH)),
+        ('/pose', 0, stamped_pose(0, pose_at(0))),
+    ]
+    path = write(tmp_path / 'bag', messages)
+    (frame,) = Bag(path, image_topic='/c/image', depth_topic='/depth', pose_topic='/pose')
+    assert frame.image[6, 8].tolist() == [200, 100, 50]
+    assert frame.depth[6, 8] == pytest.approx(1.5)
+
+
+def test_frames_without_a_pose_are_left_out_with_one_warning(tmp_path: Path, caplog) -> None:
+    messages = [m for m in recording(count=4) if m[0] != '/pose' or m[1] < 2 * 10**8]
+    path = write(tmp_path / 'bag', messages)
+    with caplog.at_level(logging.WARNING):
+        frames = list(Bag(path, pose_topic='/pose'))
+    assert len(frames) == 2
+    assert len(caplog.records) == 1
+    assert '2 frames left out' in caplog.text
+
+
+def test_poses_from_tf_are_those_at_the_stamp(tmp_path: Path) -> None:
+    fixed = np.eye(4)
+    fixed[2, 3] = 0.25
+
+    def tf(stamp_ns: int, parent: str, child: str, matrix: np.ndarray):
+        link = make(
+            'geometry_msgs/msg/TransformStamped',
+            header=header(stamp_ns, parent),
+            child_frame_id=child,
+            transform=pose_parts(matrix, 'Transform'),
+        )
+        return make('tf2_msgs/msg/TFMessage', transforms=[link])
+
+    moving = [np.eye(4), np.eye(4)]
+    moving[1][0, 3] = 1.0
+    messages = [
+        ('/tf_static', 0, tf(0, 'base', 'camera', fixed)),
+        ('/tf', 0, tf(0, 'map', 'base', moving[0])),
+        ('/camera/camera_info', 1, info()),
+        ('/camera/image', 2, image(25 * 10**7, COLOUR, 'rgb8')),
+        ('/tf', 3, tf(10**9, 'map', 'base', moving[1])),
+    ]
+    (frame,) = Bag(write(tmp_path / 'bag', messages))
+    assert frame.camera_to_world[:3, 3] == pytest.approx([0.25, 0.0, 0.25])
+
+
+def test_keyframes_need_nothing_else(tmp_path: Path) -> None:
+    message = make(
+        'lerf_ros/msg/Keyframe',
+        header=header(7 * 10**9, 'map'),
+        index=0,
+        camera_info=info(),
+        pose=pose_parts(pose_at(0.5), 'Pose'),
+        image=compressed(0, COLOUR[..., ::-1]),
+        depth=compressed(0, DEPTH),
+    )
+    (frame,) = Bag(write(tmp_path / 'bag', [('/lerf/keyframes', 0, message)]))
+    assert frame.stamp_ns == 7 * 10**9
+    assert frame.image[1, 1].tolist() == [200, 100, 50]
+    assert frame.depth[1, 1] == pytest.approx(1.5)
+    assert frame.camera_to_world == pytest.approx(pose_at(0.5))
+
+
+def test_bad_bags_say_what_is_wrong(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match='expected a bag'):
+        Bag(tmp_path / 'nowhere')
+    (tmp_path / 'empty').mkdir()
+    with pytest.raises(ValueError, match='expected a bag'):
+        Bag(tmp_path / 'empty')
+    path = write(tmp_path / 'bag', recording())
+    with pytest.raises(ValueError, match='expected the topic /colour, got /camera'):
+        Bag(path, image_topic='/colour')
+
+
+def test_tracks_interpolate_and_do_not_extrapolate() -> None:
+    track = PoseTrack()
+    quarter = np.array([[0.0, -1, 0, 2], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
+    track.add(100, quarter)
+    track.add(0, np.eye(4))
+    half = track.at(50)
+    assert half[:2, :2] == pytest.approx(np.array([[1, -1], [1, 1]]) / 2**0.5)
+    assert half[:3, 3] == pytest.approx([1, 0, 0])
+    for stamp_ns in (-1, 101):
+        with pytest.raises(ValueError, match='none is known'):
+            track.at(stamp_ns)
+    assert interpolate(quarter, quarter, 0.3) == pytest.approx(quarter)
+
+
+def test_frames_that_are_not_connected() -> None:
+    tracks = TransformTracks()
+    tracks.add('map', 'base', 0, np.eye(4), static=True)
+    with pytest.raises(ValueError, match='not connected'):
+        tracks.at('map', 'camera', 0)
+    tracks.add('base', 'map', 0, np.eye(4), static=True)
+    with pytest.raises(ValueError, match='loop'):
+        tracks.at('map', 'base', 0)
