@@ -142,7 +142,7 @@ class ClipEncoder:
         require_images(images)
         batch = _BATCH.get(self.device.type, 32)
         parts = [
-            self.model.encode_image(self._prepared(chunk), normalize=True).float()
+            self.model.encode_image(self.pixels_in(chunk), normalize=True).float()
             for chunk in images.split(batch)
         ]
         return torch.cat(parts) if parts else torch.zeros(0, self.embedding_size)
@@ -168,7 +168,8 @@ class ClipEncoder:
         embeddings = self.model.encode_text(tokens.to(self.device), normalize=True)
         return embeddings.float()
 
-    def _prepared(self, images: Float[Tensor, 'n 3 h w']) -> Tensor:
+    def pixels_in(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n 3 s s']:
+        """Returns images as the tower takes them: resized, normalised, in its precision."""
         images = images.to(self.device, torch.float32)
         if images.shape[2:] != (self.input_size, self.input_size):
             images = F.interpolate(

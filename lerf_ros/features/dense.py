@@ -1,11 +1,14 @@
-"""Dense features of an image: self-supervised patches that follow object borders.
+"""Dense features of an image: one vector per patch, which sharpen the borders of objects.
 
-Pixels are ``(u, v)`` of the keyframe's image, edges at integers.
+They come from the language encoder's own tower, or from a self-supervised model of timm such as
+DINO (``vit_small_patch8_224.dino``) or DINOv2 (``vit_small_patch14_dinov2.lvd142m``). Pixels are
+``(u, v)`` of the image, edges at integers.
 """
 
 from __future__ import annotations
 
-import math
+import difflib
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,13 +17,17 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, UInt8
-from torch import Tensor
+from torch import Tensor, nn
 
 from lerf_ros.config import FeatureOptions
+from lerf_ros.features.clip import ClipEncoder
 from lerf_ros.features.encoder import LanguageEncoder, WindowEncoder
+from lerf_ros.features.open_clip_module import timm
 
-# LERF: DINO sees the image with its short side at 500 px.
-SHORT_SIDE_PX = 500
+_LOGGER = logging.getLogger(__name__)
+# LERF shrinks images to this short side for DINO.
+_SHORT_SIDE_PX = 500
+_RANDOM = 'random'
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,139 +35,191 @@ class FeatureMap:
     """Dense features of one image.
 
     Attributes:
+        features: Unit vector of each patch; the patches tile the image evenly.
         width: Width of the image, pixels.
         height: Height of the image, pixels.
-        features: Feature of each cell of a regular grid over the image.
     """
 
+    features: Float[Tensor, 'rows cols c']
     width: int
     height: int
-    features: Float[Tensor, 'rows cols c']
 
     def lookup(self, uv: Float[Tensor, 'n 2']) -> Float[Tensor, 'n c']:
-        """Returns features bilinear among cell centres; pixels beyond them are clamped."""
-        size = torch.tensor([self.width, self.height], device=self.features.device)
-        grid = (2 * uv.to(self.features.device) / size - 1).float()[None, None]
-        table = self.features.float().permute(2, 0, 1)[None]
-        found = F.grid_sample(table, grid, padding_mode='border', align_corners=False)
-        return found[0, :, 0].T
+        """Returns features bilinear among patch centres; pixels outside are clamped."""
+        size = uv.new_tensor([self.width, self.height])
+        grid = (uv / size * 2 - 1).to(self.features)[None, :, None]
+        sampled = F.grid_sample(
+            self.features.permute(2, 0, 1)[None],
+            grid,
+            mode='bilinear',
+            padding_mode='border',
+            align_corners=False,
+        )
+        return sampled[0, :, :, 0].T.float()
 
 
 class DenseExtractor(Protocol):
-    """Makes the feature map of an image.
+    """Images to feature maps.
 
     Attributes:
-        size: Length c of a feature.
+        size: Length c of a feature vector.
     """
 
     size: int
 
     def extract(self, image: UInt8[np.ndarray, 'height width 3']) -> FeatureMap:
-        """Returns the dense features of an RGB image."""
+        """Returns the feature map of an image."""
         ...
 
 
-class EncoderPatches:
-    """The language encoder's own feature map.
+def load_dense_extractor(
+    options: FeatureOptions, encoder: LanguageEncoder, device: torch.device | str = 'cpu'
+) -> DenseExtractor | None:
+    """Returns what the options name, or None for 'none'.
 
-    Args:
-        encoder: An encoder with a convolutional tower.
+    Raises:
+        ValueError: The name is unknown, the weights are missing or of another model, or the
+            encoder's tower has no patches.
     """
+    device = torch.device(device)
+    if options.dense == 'none':
+        return None
+    if options.dense == 'encoder':
+        if isinstance(encoder, WindowEncoder):
+            return _WindowExtractor(encoder, device)
+        if isinstance(encoder, ClipEncoder) and hasattr(
+            encoder.model.visual, 'forward_intermediates'
+        ):
+            return _PatchExtractor(
+                encoder.model.visual, 'image_intermediates', encoder.input_size, encoder.pixels_in
+            )
+        raise ValueError(f"dense: the tower of {encoder.name} has no patches; use 'none'")
+    return _load_timm(options, device)
 
-    def __init__(self, encoder: WindowEncoder) -> None:
-        self._encoder = encoder
-        self.size = encoder.patch_features(torch.zeros(3, 32, 32)).shape[-1]
+
+class _WindowExtractor:
+    """The cells of a convolutional language encoder."""
+
+    def __init__(self, encoder: WindowEncoder, device: torch.device) -> None:
+        self._encoder, self._device = encoder, device
+        self.size = self._encoder.patch_features(torch.zeros(3, 64, 64)).shape[-1]
 
     def extract(self, image: UInt8[np.ndarray, 'height width 3']) -> FeatureMap:
-        """Returns the dense features of an RGB image."""
-        features = self._encoder.patch_features(_unit_image(image))
-        return FeatureMap(image.shape[1], image.shape[0], features)
+        pixels = _pixels(image).to(self._device)
+        features = self._encoder.patch_features(pixels).to(_storage(self._device))
+        return FeatureMap(features, image.shape[1], image.shape[0])
 
 
-class TimmPatches:
-    """Patch tokens of a vision transformer, such as DINO's ViT-S/8.
+class _PatchExtractor:
+    """The last patches of a transformer that takes square input."""
 
-    Args:
-        model: A timm vision transformer without its classifier.
-        device: Where it runs.
-    """
+    def __init__(self, tower: nn.Module, key: str, side_px: int, pixels_in) -> None:
+        self._tower, self._key, self._side_px = tower, key, side_px
+        self._pixels_in = pixels_in
+        self._device = next(tower.parameters()).device
+        self.size = self._patches(torch.zeros(1, 3, side_px, side_px)).shape[0]
 
-    def __init__(self, model: torch.nn.Module, device: torch.device | str) -> None:
-        import timm
+    @torch.no_grad()
+    def _patches(self, images: Float[Tensor, '1 3 h w']) -> Float[Tensor, 'c rows cols']:
+        out = self._tower.forward_intermediates(
+            self._pixels_in(images), indices=1, intermediates_only=True
+        )
+        return (out[self._key] if isinstance(out, dict) else out)[-1][0].float()
 
-        self._model = model.eval().to(device)
-        self._device = torch.device(device)
-        config = timm.data.resolve_model_data_config(model)
-        self._mean = torch.tensor(config['mean'], device=device)[:, None, None]
-        self._std = torch.tensor(config['std'], device=device)[:, None, None]
-        self._patch_px = int(model.patch_embed.patch_size[0])
+    def extract(self, image: UInt8[np.ndarray, 'height width 3']) -> FeatureMap:
+        images = F.interpolate(
+            _pixels(image)[None],
+            (self._side_px, self._side_px),
+            mode='bicubic',
+            antialias=True,
+        ).clamp(0, 1)
+        features = F.normalize(self._patches(images), dim=0).permute(1, 2, 0)
+        return FeatureMap(
+            features.to(_storage(self._device)).contiguous(), image.shape[1], image.shape[0]
+        )
+
+
+class _TimmExtractor:
+    """The last patches of a model of timm, at the shape of the image."""
+
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self._model = model.eval().requires_grad_(False).to(device, _storage(device))
+        self._device = device
+        config = model.pretrained_cfg
+        self._mean = torch.tensor(config['mean'], device=device).view(3, 1, 1)
+        self._std = torch.tensor(config['std'], device=device).view(3, 1, 1)
+        self._patch = model.patch_embed.patch_size[0]
         self.size = int(model.num_features)
 
     @torch.no_grad()
     def extract(self, image: UInt8[np.ndarray, 'height width 3']) -> FeatureMap:
-        """Returns the dense features of an RGB image."""
         height, width = image.shape[:2]
-        scale = SHORT_SIDE_PX / min(height, width)
-        rows, cols = (max(1, round(side * scale / self._patch_px)) for side in (height, width))
-        picture = _unit_image(image).to(self._device)
-        picture = F.interpolate(
-            picture[None],
-            (rows * self._patch_px, cols * self._patch_px),
-            mode='bilinear',
-            antialias=True,
+        scale = min(1.0, _SHORT_SIDE_PX / min(height, width))
+        sides = [max(1, round(side * scale / self._patch)) * self._patch for side in (height, width)]
+        pixels = F.interpolate(
+            _pixels(image)[None].to(self._device), sides, mode='bilinear', antialias=True
         )
-        tokens = self._model.forward_features((picture - self._mean) / self._std)
-        patches = tokens[0, tokens.shape[1] - rows * cols :]
-        return FeatureMap(width, height, patches.reshape(rows, cols, -1))
+        patches = self._model.forward_intermediates(
+            ((pixels - self._mean) / self._std).to(_storage(self._device)),
+            indices=1,
+            intermediates_only=True,
+        )[-1][0]
+        features = F.normalize(patches.float(), dim=0).permute(1, 2, 0)
+        return FeatureMap(features.to(_storage(self._device)).contiguous(), width, height)
 
 
-def load_dense_extractor(
-    options: FeatureOptions, encoder: LanguageEncoder, device: torch.device | str
-) -> DenseExtractor | None:
-    """Returns the extractor the options name, or None for 'none'.
-
-    Raises:
-        ValueError: The model is unknown, not of this kind, or its weights are not on this machine.
-    """
-    if options.dense == 'none':
-        return None
-    if options.dense == 'encoder':
-        if not isinstance(encoder, WindowEncoder):
-            raise ValueError(
-                f"dense: expected a convolutional encoder for 'encoder', got {encoder.name!r}; "
-                "name a timm model such as 'vit_small_patch8_224.dino', or 'none'"
-            )
-        return EncoderPatches(encoder)
-    return TimmPatches(_load_timm(options), device)
-
-
-def _load_timm(options: FeatureOptions) -> torch.nn.Module:
-    # Beside a CPU build of torch, timm imports torchvision only after this has mended it.
-    from lerf_ros.features.open_clip_module import open_clip
-
-    open_clip()
-    import timm
-
-    if not timm.is_model(options.dense):
-        near = ', '.join(timm.list_models(f'*{options.dense.split(".")[0][:12]}*')[:5]) or 'none'
-        raise ValueError(f'dense: timm has no model {options.dense!r}; near names: {near}')
-    path = Path(options.dense_pretrained).expanduser() if options.dense_pretrained else None
-    if path is None and not options.allow_download:
+def _load_timm(options: FeatureOptions, device: torch.device) -> _TimmExtractor:
+    name = options.dense
+    if not timm().is_model(name.split('.')[0]):
+        near = difflib.get_close_matches(name, timm().list_models('vit*'), n=5, cutoff=0.3)
         raise ValueError(
-            f'dense_pretrained: name the local weights file of {options.dense!r}, or set '
-            "features.allow_download; 'none' and 'encoder' work without weights"
+            f'dense: no model is called {name!r}; near names: '
+            f'{", ".join(near) or "none"}, encoder, none'
         )
-    if path is not None and not path.is_file():
-        raise ValueError(f'dense_pretrained: there is no file {path}')
-    size = 8 * math.ceil(SHORT_SIDE_PX / 8)
-    settings = {'num_classes': 0, 'dynamic_img_size': True, 'img_size': size}
     try:
-        if path is None:
-            model = timm.create_model(options.dense, pretrained=True, **settings)
-        else:
-            model = timm.create_model(options.dense, checkpoint_path=str(path), **settings)
-    except TypeError as error:
-        raise ValueError(f'dense: {options.dense!r} is no vision transformer ({error})') from error
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f'dense_pretrained: {path or options.dense}: {error}') from error
-    return model
+        model = timm().create_model(name, num_classes=0, dynamic_img_size=True)
+    except (TypeError, RuntimeError) as error:
+        raise ValueError(f'dense: {name} is no vision transformer ({error})') from error
+    if options.dense_pretrained == _RANDOM:
+        _LOGGER.warning('%s has random weights: good for timing only', name)
+        return _TimmExtractor(model, device)
+    path = Path(options.dense_pretrained or f'{options.weights_dir}/{name}.safetensors')
+    path = path.expanduser()
+    if not path.is_file():
+        if options.allow_download and not options.dense_pretrained:
+            model = timm().create_model(
+                name, pretrained=True, num_classes=0, dynamic_img_size=True
+            )
+            return _TimmExtractor(model, device)
+        raise ValueError(
+            f'dense_pretrained: the weights of {name} are not on this machine: put the file timm '
+            f'publishes at {path}, or set features.allow_download; without them dense = '
+            "'encoder' or 'none' works"
+        )
+    try:
+        timm().models.load_checkpoint(model, str(path), strict=False)
+        _require_loaded(model, path)
+    except ValueError:
+        raise
+    except Exception as error:
+        detail = str(error).strip().splitlines()[0][:200]
+        raise ValueError(f'{path}: these are no weights of {name} ({detail})') from error
+    return _TimmExtractor(model, device)
+
+
+def _require_loaded(model: nn.Module, path: Path) -> None:
+    """Raises unless the file holds every tensor of the model: strict loading would also refuse
+    files that hold more, such as a classifier, which does no harm."""
+    from timm.models import load_state_dict
+
+    missing = set(model.state_dict()) - set(load_state_dict(str(path)))
+    if missing:
+        raise ValueError(f'{path}: {len(missing)} tensors are missing, such as {min(missing)!r}')
+
+
+def _pixels(image: np.ndarray) -> Float[Tensor, '3 h w']:
+    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).float() / 255
+
+
+def _storage(device: torch.device) -> torch.dtype:
+    return torch.float16 if device.type == 'cuda' else torch.float32

@@ -109,6 +109,12 @@ class WindowEncoder(Protocol):
         """Returns a unit vector for each window of the image."""
         ...
 
+    def encode_window_alone(
+        self, image: Float[Tensor, '3 h w'], box: Float[Tensor, '4']
+    ) -> Float[Tensor, ' d']:
+        """Returns the unit vector of one window, sharing nothing: the slow twin."""
+        ...
+
     def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
         """Returns the tower's own feature map of the image."""
         ...

@@ -228,15 +228,11 @@ class PyramidBuilder:
             for box in grid.boxes():
                 left, top, right, bottom = (int(edge) for edge in box)
                 if isinstance(self._encoder, WindowEncoder):
-                    rows.append(self._encode_lone_window(tensor, box))
+                    rows.append(self._encoder.encode_window_alone(tensor, box)[None])
                 else:
                     rows.append(self._encoder.encode_images(tensor[None, :, top:bottom, left:right]))
             levels.append(self._level(grid, torch.cat(rows).reshape(grid.rows, grid.cols, -1)))
         return FeaturePyramid(image.shape[1], image.shape[0], tuple(levels))
-
-    def _encode_lone_window(self, image: Tensor, box: Tensor) -> Tensor:
-        # A fresh copy of the image keeps the encoder from sharing its passes between windows.
-        return self._encoder.encode_windows(image.clone(), box[None])
 
     def _grids(self, image: np.ndarray) -> tuple[TileGrid, ...]:
         if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8:

@@ -18,8 +18,8 @@ from lerf_ros.features.open_clip_module import timm
 STRIDE = 8
 CONTEXT_PX = 96
 """More than the radius of the receptive field of a cell, pixels, in whole cells."""
-_CHANNELS = (32, 64, 160)
-_BLOCKS = (1, 4)
+_CHANNELS = (32, 64, 128)
+_BLOCKS = (1, 3)
 
 
 def integral_image(cells: Float[Tensor, 'c rows cols']) -> Float[Tensor, 'rows1 cols1 c']:

@@ -1,0 +1,210 @@
+"""Captions of windows of simulated tabletops, and when they are true.
+
+A caption names attributes: a category, a colour, a texture, a part, or the table, or what lies
+beyond it; what it leaves open is -1. ``NEVER`` marks captions of things the simulator does not
+have: they are true of nothing. No caption names an excluded pair of colour and category.
+"""
+
+from __future__ import annotations
+
+import string
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from lerf_ros.sources.tabletop import (
+    CATEGORIES,
+    COLOURS,
+    TEXTURES,
+    category_names,
+    colour_names,
+    excluded_pairs,
+)
+
+OBJECT, PART, TABLE, ELSEWHERE, NEVER = range(5)
+CANONICAL = ('object', 'things', 'stuff', 'texture')
+CATEGORY_LIST, COLOUR_LIST, TEXTURE_LIST = list(CATEGORIES), list(COLOURS), list(TEXTURES)
+_TABLE_TEXTS = ('table', 'table top', 'tabletop', 'desk', 'surface of the table')
+_ELSEWHERE_TEXTS = ('floor', 'wall', 'background', 'tiled floor', 'ground')
+_TEMPLATES = ('a {}', 'the {}', 'a photo of a {}', 'a picture of the {}', 'one {}', 'this {}')
+# Things people ask for that the simulator does not have.
+_ABSENT_NOUNS = """
+accordion ambulance ankle ant antelope anvil apron armchair arrow ashtray atlas avocado axe baby
+backpack badge bag bagel balcony balloon bandage banjo barn barrel bathtub battery beach bean bear
+beard bed bee beetle bell belt bench bicycle binoculars bird biscuit blackboard blanket blender
+blouse boot bow bracelet branch bread brick bridge broccoli broom bubble building bulldozer burger
+bus bush butter butterfly button cabbage cabinet cable cage cake calculator calendar camel canoe
+cap card carpet castle cat caterpillar cauliflower ceiling celery cello chain chair chalk charger
+cheese cheetah cherry chicken chimney chin chocolate church cigarette city clamp clarinet clip cloak
+cloth cloud clown coat coconut coffee coin comb compass computer cookie cord corn couch cow crab
+cradle crane crayon cream crocodile crown crystal cucumber cupboard curtain cushion daisy deer
+diamond dinosaur doctor dog doll dolphin donkey door dragon drawer dress drill drum dustbin eagle
+ear earring easel eel egg eggplant elbow elephant elevator engine envelope eraser escalator face fan
+farm faucet feather fence ferry fig file finger fire firefighter fish flag flamingo flower fly foot
+football forest fountain fox frame fridge frog fruit funnel garage garlic gate giraffe glasses globe
+glove glue goat goggles gorilla grape grapefruit grass guitar gun hair hamburger hammock hamster
+hand handbag hanger harp hawk heater hedgehog helicopter helmet hen highway hippo hook horse hose
+hospital hotdog hourglass house hydrant icicle igloo iron island jacket jaguar jeans jellyfish
+jigsaw juice kangaroo keyboard kite kiwi knee knot koala ladder ladle ladybug lake lamb laptop
+lawnmower leaf leather lemon leopard lettuce library lighter lighthouse lime lion lipstick lizard
+llama lobster log lorry luggage lunchbox mailbox man mango map mask mat match mattress meat medal
+melon microphone microscope microwave mirror mitten monkey monitor moon moose mop mosquito
+motorcycle mountain mouse mouth mushroom_soup nail napkin necklace necktie needle nest net newspaper
+nose notebook nut oar octopus olive onion orchid ostrich oven owl ox paddle paint painting palm
+panda pants paper paperclip parachute parrot parsley passport peach peacock peanut peas pen penguin
+pepper person phone piano pickle picture pie pig pigeon pill pillow pin pine pipe pirate pizza
+plane planet plastic pliers plug plum pocket police pond popcorn poster pot potato pretzel printer
+projector prune pumpkin puppet purse puzzle pyramid rabbit raccoon radio radish raft rain rainbow
+raincoat rake raspberry rat razor receipt refrigerator remote rhino rice ring river road robot rock
+rooster rope rose ruler rug sail salad salmon salt sandal sandwich sausage scale scanner scarecrow
+scarf school scooter scorpion screen screw sculpture seagull seal shark sheep shelf shell shield
+ship shirt shorts shoulder shovel shower sign sink skateboard skeleton ski skirt skull skyscraper
+sled slide slipper snail snake snow soap sock soda sofa soldier soup spider sponge squirrel stadium
+staircase stamp stapler star statue steak stick stone stool stove strawberry street string submarine
+suitcase sun sunglasses swan sweater sweatshirt swimsuit swing sword syringe tablet tank tap
+telephone telescope television tent tie tiger tire tissue toaster toilet tomato tongs tooth
+toothbrush toothpaste tortoise towel tower tractor train tray tree triangle tripod trombone trousers
+truck trumpet tshirt turkey turtle typewriter tyre umbrella unicorn vacuum van vegetable violin
+volcano waffle wallet walnut wardrobe washer wasp watch waterfall watermelon whale wheelchair
+whistle window wine wolf woman wood worm wristwatch xylophone yacht yarn yogurt zebra zipper
+""".split()
+
+
+def part_list() -> list[str]:
+    """Returns the names of all parts of all categories."""
+    names: set[str] = set()
+    for category in CATEGORIES.values():
+        for seed in range(3):
+            names |= {part.name for part in category.build(np.random.default_rng(seed))}
+    return sorted(names)
+
+
+PART_LIST = part_list()
+_EXCLUDED = {
+    (COLOUR_LIST.index(colour), CATEGORY_LIST.index(category))
+    for colour, category in excluded_pairs()
+}
+
+
+@dataclass
+class Captions:
+    """A list of captions as columns.
+
+    Attributes:
+        texts: The words.
+        rows: (kind, category, colour, texture, part) of each.
+    """
+
+    texts: list[str] = field(default_factory=list)
+    rows: list[tuple[int, int, int, int, int]] = field(default_factory=list)
+
+    def add(self, text: str, row: tuple[int, int, int, int, int]) -> None:
+        """Appends one caption."""
+        self.texts.append(text)
+        self.rows.append(row)
+
+
+def is_excluded(colour: int, category: int) -> bool:
+    """Tells whether a pair must not be named in training."""
+    return (colour, category) in _EXCLUDED
+
+
+def _pick(rng: np.random.Generator, options) -> str:
+    # The first name is what most people say.
+    if len(options) > 1 and rng.random() < 0.5:
+        return options[int(rng.integers(1, len(options)))]
+    return options[0]
+
+
+def object_caption(
+    rng: np.random.Generator, category: int, colour: int, texture: int
+) -> tuple[str, tuple[int, int, int, int, int]]:
+    """Returns a caption that is true of an object, of random detail."""
+    noun = _pick(rng, category_names(CATEGORY_LIST[category]))
+    tint = _pick(rng, colour_names(COLOUR_LIST[colour]))
+    look = _pick(rng, (TEXTURE_LIST[texture], *TEXTURES[TEXTURE_LIST[texture]]))
+    plain = TEXTURE_LIST[texture] == 'plain'
+    draw = rng.random()
+    if draw < 0.55:
+        text = f'{noun} that is {tint}' if rng.random() < 0.1 else f'{tint} {noun}'
+        return text, (OBJECT, category, colour, -1, -1)
+    if draw < 0.75:
+        return noun, (OBJECT, category, -1, -1, -1)
+    if draw < 0.87 or plain:
+        text = str(rng.choice([f'{tint} object', f'something {tint}', f'{tint} thing', tint]))
+        return text, (OBJECT, -1, colour, -1, -1)
+    if draw < 0.91:
+        return f'{look} {noun}', (OBJECT, category, -1, texture, -1)
+    if draw < 0.96:
+        return f'{look} {tint} {noun}', (OBJECT, category, colour, texture, -1)
+    return f'{look} object', (OBJECT, -1, -1, texture, -1)
+
+
+def part_caption(
+    rng: np.random.Generator, category: int, colour: int, part: int
+) -> tuple[str, tuple[int, int, int, int, int]]:
+    """Returns a caption that is true of a part, of random detail."""
+    noun = _pick(rng, category_names(CATEGORY_LIST[category]))
+    tint = _pick(rng, colour_names(COLOUR_LIST[colour]))
+    name = PART_LIST[part]
+    draw = rng.random()
+    if draw < 0.4:
+        text = str(rng.choice([f'{name} of the {tint} {noun}', f'{tint} {noun} {name}']))
+        return text, (PART, category, colour, -1, part)
+    if draw < 0.85:
+        text = str(rng.choice([f'{noun} {name}', f'{name} of the {noun}', f'{name} of a {noun}']))
+        return text, (PART, category, -1, -1, part)
+    return name, (PART, -1, -1, -1, part)
+
+
+def never_caption(rng: np.random.Generator) -> tuple[str, tuple[int, int, int, int, int]]:
+    """Returns a caption that is true of nothing the simulator shows."""
+    if rng.random() < 0.12:
+        letters = rng.choice(list(string.ascii_lowercase), int(rng.integers(3, 9)))
+        text = ''.join(letters)
+    else:
+        text = str(rng.choice(ABSENT_NOUNS))
+    draw = rng.random()
+    if draw < 0.3:
+        text = f'{rng.choice(COLOUR_LIST)} {text}'
+    elif draw < 0.4:
+        text = f'{rng.choice(TEXTURE_LIST)} {text}'
+    elif draw < 0.45:
+        text = f'{rng.choice(PART_LIST)} of a {text}'
+    return text, (NEVER, -1, -1, -1, -1)
+
+
+def surroundings_captions() -> Captions:
+    """Returns the captions of the table and of what lies beyond it."""
+    captions = Captions()
+    for text in _TABLE_TEXTS:
+        captions.add(text, (TABLE, -1, -1, -1, -1))
+    for text in _ELSEWHERE_TEXTS:
+        captions.add(text, (ELSEWHERE, -1, -1, -1, -1))
+    return captions
+
+
+def with_template(rng: np.random.Generator, text: str) -> str:
+    """Returns the words bare, as most queries are, or in a phrase."""
+    return str(rng.choice(_TEMPLATES)).format(text) if rng.random() < 0.25 else text
+
+
+def known_words() -> set[str]:
+    """Returns every word that names something the simulator shows."""
+    phrases = [*PART_LIST, *CANONICAL, *_TABLE_TEXTS, *_ELSEWHERE_TEXTS]
+    phrases += [name for category in CATEGORIES for name in category_names(category)]
+    phrases += [name for colour in COLOURS for name in colour_names(colour)]
+    phrases += [name for texture in TEXTURES for name in (texture, *TEXTURES[texture])]
+    return {word for phrase in phrases for word in phrase.split()}
+
+
+ABSENT_NOUNS = [noun.replace('_', ' ') for noun in _ABSENT_NOUNS if noun not in known_words()]
+
+
+def all_words() -> list[str]:
+    """Returns the words of the vocabulary, those of the simulator first."""
+    words = sorted(known_words())
+    words += ['something', 'thing', 'that', 'is', 'of', 'a', 'the', 'photo', 'picture', 'one']
+    words += ['this', 'it', 'with', 'and', 'on', 'in', 'an', 'my', 'to', 'for', 'big', 'small']
+    words += ['near', 'left', 'right', 'next', 'item', 'tool', 'toy', 'food', 'kitchen']
+    return list(dict.fromkeys([*words, *' '.join(ABSENT_NOUNS).split()]))

@@ -1,0 +1,72 @@
+"""When captions are true of windows, and how far an encoder is from saying so."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tabletop_captions import ELSEWHERE, OBJECT, PART, TABLE
+from tabletop_windows import Truth
+
+
+def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
+    """Returns (n, m): how true each caption is of each window, in [0, 1].
+
+    Args:
+        truth: What the n windows show.
+        rows: (m, 5) kind, category, colour, texture and part of the captions; -1 is left open.
+    """
+    kind = rows[:, 0]
+    result = np.zeros((len(truth.object_scores), len(rows)), np.float32)
+
+    def matched(things: np.ndarray, wanted: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        best = np.zeros((len(things), len(wanted)), np.float32)
+        for slot in range(things.shape[1]):
+            agrees = np.ones(best.shape, bool)
+            for column in range(3):
+                open_ = wanted[None, :, column] < 0
+                agrees &= open_ | (things[:, slot, column, None] == wanted[None, :, column])
+            np.maximum(best, agrees * scores[:, slot, None].astype(np.float32), out=best)
+        return best
+
+    chosen = kind == OBJECT
+    result[:, chosen] = matched(truth.objects, rows[chosen][:, [1, 2, 3]], truth.object_scores)
+    chosen = kind == PART
+    result[:, chosen] = matched(truth.parts, rows[chosen][:, [1, 2, 4]], truth.part_scores)
+    result[:, kind == TABLE] = truth.surroundings[:, :1]
+    result[:, kind == ELSEWHERE] = truth.surroundings[:, 1:]
+    return torch.from_numpy(result)
+
+
+def relevancy_loss(
+    cosines: Tensor, canonical: Tensor, truth: Tensor, temperature: float
+) -> Tensor:
+    """Returns the cross entropy of LERF's relevancy, positives and negatives weighing alike.
+
+    A caption's relevancy at a window is the softmax over its cosine and that of the closest
+    canonical phrase. It is what queries are answered with, so it is trained as such.
+
+    Args:
+        cosines: (n, m) of windows and captions.
+        canonical: (n, k) of windows and canonical phrases.
+        truth: (n, m) in [0, 1].
+        temperature: Factor of the cosines.
+    """
+    logits = temperature * (cosines - canonical.max(dim=1, keepdim=True).values)
+    positive = (F.softplus(-logits) * truth).sum() / truth.sum().clamp(min=1)
+    # False alarms are rare and scattered: those that sound count more.
+    loud = (1 - truth) * (0.1 + torch.sigmoid(logits).detach())
+    negative = (F.softplus(logits) * loud).sum() / loud.sum().clamp(min=1)
+    return positive + negative
+
+
+def contrast_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """Returns the mean loss of each true pair against the false pairs of its row.
+
+    With one true caption a row this is the usual softmax loss; other true captions of the row
+    neither help nor compete.
+    """
+    false = torch.logsumexp(logits + torch.log1p(-truth.clamp(max=1 - 1e-6)), dim=1)
+    return (F.softplus(false[:, None] - logits) * truth).sum() / truth.sum().clamp(min=1)
