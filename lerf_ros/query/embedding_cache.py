@@ -146,3 +146,8 @@ class EmbeddingCache:
             positions = torch.from_numpy(self._surface.positions[rows[~cached]]).to(device)
             result[torch.from_numpy(~cached)] = read(positions)
         return result
+
+    def mean(self) -> Float[Tensor, 'd']:
+        """Returns the mean of all cached embeddings: what the scene looks like as a whole."""
+        assert self._embeddings is not None
+        return self._embeddings.float().mean(dim=(0, 1))

@@ -1,30 +1,51 @@
 """The query engine: a request in, places out.
 
 The engine reads the field, never trains it, and knows no threads: whoever owns the field calls it.
+Everything in and out is in metres, in the world frame.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+
 import numpy as np
 import torch
-import torch.nn.functional as F
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.geometry import inside_box
-from lerf_ros.query.distractors import distractors
+from lerf_ros.geometry import PinholeCamera, inside_box
 from lerf_ros.query.embedding_cache import EmbeddingCache, Reader
-from lerf_ros.query.existence import Evidence, confidence, log_odds
+from lerf_ros.query.exemplars import exemplar_phrase
+from lerf_ros.query.existence import confidence, gather_evidence
+from lerf_ros.query.heat_map import point_relevancy, view_points
 from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import SceneGraph
-from lerf_ros.query.phrase import PhraseText, embed_phrase
-from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy, search_scales
+from lerf_ros.query.parts import find_part
+from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
+from lerf_ros.query.reading import read_embeddings
+from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
+from lerf_ros.query.scales import ScaleSearch
 from lerf_ros.query.surface import SurfaceMap, SurfacePoints
 
 __all__ = ['Box', 'Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult']
+
+NO_SURFACE = 'the map has no surface yet: wait for keyframes with depth, or for training'
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What all positives of a request share."""
+
+    graph: SceneGraph
+    scales_m: Float[Tensor, 's']
+    trained: Bool[Tensor, 'n s']
+    allowed: Bool[np.ndarray, 'n']
+    read: Reader
+    step: int
+    stamp_ns: int
 
 
 class QueryEngine:
@@ -33,7 +54,7 @@ class QueryEngine:
     Args:
         encoder: The language encoder that made the map's features.
         options: How to answer.
-        features: Tile sizes of the pyramid the map was trained with; they bound the scales that
+        features: Tile sizes of the pyramid the map is trained with; they bound the scales that
             were trained at each point.
     """
 
@@ -43,16 +64,10 @@ class QueryEngine:
         options: QueryOptions,
         features: FeatureOptions | None = None,
     ) -> None:
-        features = features or FeatureOptions()
-        if options.min_scale_m >= options.max_scale_m:
-            raise ValueError(
-                'query.min_scale_m: expected less than query.max_scale_m, got '
-                f'{options.min_scale_m:g} and {options.max_scale_m:g}'
-            )
         self._encoder = encoder
+        self._embed = TextEmbedder(encoder)
         self._options = options
-        self._tile_shares = (features.tile_share_min, features.tile_share_max)
-        self._scales_m = search_scales(options.min_scale_m, options.max_scale_m, options.scales)
+        self._search = ScaleSearch(options, features or FeatureOptions())
         self.clear()
 
     def clear(self) -> None:
@@ -71,7 +86,7 @@ class QueryEngine:
         step: int,
         stamp_ns: int,
     ) -> list[QueryResult]:
-        """Answers a request, one result for each positive, in their order.
+        """Answers a request, one result for each positive, exemplars last.
 
         Args:
             request: The question.
@@ -81,152 +96,206 @@ class QueryEngine:
             stamp_ns: Stamp of the last keyframe.
 
         Raises:
-            ValueError: The request is malformed.
+            ValueError: The request is malformed, or there is no surface to answer on.
         """
         request.check()
-        points = surface.points() if isinstance(surface, SurfaceMap) else surface
-        if len(points) == 0:
-            return [_empty(text.text, step, stamp_ns) for text in request.phrases()]
-        graph = self._follow(points)
-        phrases = request.phrases()
-        embedded = [
-            embed_phrase(self._encoder, text.object, (text.object,), request.negatives)
-            for text in phrases
+        scene = self._scene(field, surface, request.region, step, stamp_ns)
+        texts = request.phrases()
+        phrases = [
+            embed_phrase(self._embed, text.object, (text.object,), request.negatives)
+            for text in texts
         ]
-        texts, rows = phrase_matrix(embedded)
-        scales = self._active_scales(points)
-        read = self._reader(field, scales)
-        cosines = self._cosines(read, points, texts, scales, step)
-        trained = torch.from_numpy(self._trained(points, scales)).to(cosines.device)
-        allowed = _in_region(points, request.region)
+        phrases += [
+            exemplar_phrase(self._encoder, exemplar, self._cache.mean())
+            for exemplar in request.exemplars
+        ]
+        matrix, rows = phrase_matrix(phrases)
+        cosines = self._cache.cosines(scene.read, matrix)
         results = []
-        for text, own in zip(phrases, rows, strict=True):
-            score = relevancy(cosines[..., own], 1, self._encoder.temperature)
-            score = torch.where(trained, score, 0).cpu().numpy()
-            maxima = find_maxima(
-                graph,
-                score,
-                self._scales_m[scales].numpy(),
-                allowed,
-                max_maxima=request.max_maxima,
-                min_relevancy=request.min_relevancy,
-            )
-            probability = self._confidence(text, maxima, read, cosines[..., own[0]])
-            best = score.argmax(axis=1)
-            shown = request.with_points
-            results.append(
-                QueryResult(
-                    phrase=text.text,
-                    exists=probability >= self._options.existence_threshold,
-                    confidence=probability,
-                    maxima=tuple(maxima),
-                    positions=points.positions if shown else points.positions[:0],
-                    colours=points.colours if shown else points.colours[:0],
-                    relevancy=score.max(axis=1) if shown else score[:0, 0],
-                    scale_m=self._scales_m[scales].numpy()[best if shown else best[:0]],
-                    step=int(self._cache.steps.min(initial=step)),
-                    stamp_ns=stamp_ns,
-                )
-            )
+        for index, (phrase, own) in enumerate(zip(phrases, rows, strict=True)):
+            result = self._answer(scene, phrase, cosines[..., own], request)
+            if index < len(texts) and texts[index].part:
+                result = self._answer_part(scene, texts[index], result, request)
+            results.append(result)
         return results
 
-    def _follow(self, points: SurfacePoints) -> SceneGraph:
+    @torch.no_grad()
+    def refresh(
+        self,
+        budget_points: int,
+        *,
+        field: EmbeddingField,
+        surface: SurfaceMap | SurfacePoints,
+        step: int,
+    ) -> int:
+        """Reads a few cached embeddings anew, so that the next query finds less to do.
+
+        Meant to be called between two training steps.
+
+        Returns:
+            How many points were read.
+        """
+        points = surface.points() if isinstance(surface, SurfaceMap) else surface
+        if len(points) == 0:
+            return 0
+        read = self._follow(field, points, self._search.active_m(points), step)
+        return self._cache.refresh(read, step, budget_points)
+
+    @torch.no_grad()
+    def heat_map(
+        self,
+        text: str,
+        *,
+        field: EmbeddingField,
+        surface: SurfaceMap | SurfacePoints,
+        depth_m: Float[np.ndarray, 'height width'],
+        camera: PinholeCamera,
+        camera_to_world: Float[np.ndarray, '4 4'],
+        step: int,
+    ) -> Float32[np.ndarray, 'height width']:
+        """Returns the relevancy of what each pixel of a view shows, NaN where that is unknown.
+
+        Each pixel is read at the best scale of the surface point closest to what it shows.
+
+        Args:
+            text: The phrase; of 'object; part' the object counts.
+            field: The field to read.
+            surface: The surface cloud.
+            depth_m: Depth of the view, rendered or measured, NaN where unknown.
+            camera: Intrinsics of the view.
+            camera_to_world: Its pose.
+            step: The training step the field is at.
+
+        Raises:
+            ValueError: The phrase holds no word, or there is no surface.
+        """
+        name = parse_phrase(text, 'phrase').object
+        phrase = embed_phrase(self._embed, name, (name,))
+        scene = self._scene(field, surface, None, step, 0)
+        scores = self._scores(scene, phrase, self._cache.cosines(scene.read, _texts(phrase)))
+        best_m = scene.scales_m.numpy()[scores.argmax(axis=1)]
+        positions, pixels = view_points(depth_m, camera, camera_to_world)
+        _, nearest = scene.graph.tree.query(positions)
+        device = phrase.positives.device
+        values = point_relevancy(
+            field,
+            torch.from_numpy(positions).to(device),
+            torch.from_numpy(best_m[nearest]).to(device),
+            phrase,
+            self._encoder.temperature,
+        )
+        result = np.full(depth_m.size, np.nan, np.float32)
+        result[pixels] = values.cpu().numpy()
+        return result.reshape(depth_m.shape)
+
+    def _scene(
+        self,
+        field: EmbeddingField,
+        surface: SurfaceMap | SurfacePoints,
+        region: Box | None,
+        step: int,
+        stamp_ns: int,
+    ) -> _Scene:
+        points = surface.points() if isinstance(surface, SurfaceMap) else surface
+        if len(points) == 0:
+            raise ValueError(NO_SURFACE)
+        scales_m = self._search.active_m(points)
+        read = self._follow(field, points, scales_m, step)
+        self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
         if self._graph is None or self._graph.surface is not points:
             self._graph = SceneGraph.of(points)
-        return self._graph
+        allowed = np.ones(len(points), bool)
+        if region is not None:
+            low, high = np.array(region.minimum_m), np.array(region.maximum_m)
+            allowed = inside_box(points.positions, low, high)
+        trained = torch.from_numpy(self._search.trained(points, scales_m))
+        return _Scene(self._graph, scales_m, trained, allowed, read, step, stamp_ns)
 
-    def _active_scales(self, points: SurfacePoints) -> slice:
-        """Returns the scales that were trained at some point."""
-        low = self._tile_shares[0] * float(points.visible_height_m[:, 0].min())
-        high = self._tile_shares[1] * float(points.visible_height_m[:, 1].max())
-        scales_m = self._scales_m.numpy()
-        start = int(np.clip(np.searchsorted(scales_m, low), 0, len(scales_m) - 1))
-        stop = int(np.clip(np.searchsorted(scales_m, high, side='right'), start + 1, None))
-        return slice(start, stop)
-
-    def _trained(self, points: SurfacePoints, scales: slice) -> Bool[np.ndarray, 'n s']:
-        """Tells which scales were trained at each point; all where none was."""
-        scales_m = self._scales_m[scales].numpy()
-        low = self._tile_shares[0] * points.visible_height_m[:, :1]
-        high = self._tile_shares[1] * points.visible_height_m[:, 1:]
-        trained = (scales_m >= 0.95 * low) & (scales_m <= 1.05 * high)
-        return trained | ~trained.any(axis=1, keepdims=True)
-
-    def _reader(self, field: EmbeddingField, scales: slice) -> Reader:
-        """Returns the function that reads unit embeddings at positions, for all scales."""
-        scales_m = self._scales_m[scales]
-
-        def read(positions: Float[Tensor, 'n 3']) -> Float[Tensor, 'n s d']:
-            features = field.language_features(positions)
-            columns = [
-                F.normalize(field.embed(features, scale.expand(len(features))), dim=-1)
-                for scale in scales_m.to(features.device)
-            ]
-            return torch.stack(columns, dim=1)
-
-        return read
-
-    def _cosines(
-        self,
-        read: Reader,
-        points: SurfacePoints,
-        texts: Float[Tensor, 'k d'],
-        scales: slice,
-        step: int,
-    ) -> Float[Tensor, 'n s k']:
-        """Returns the cosine of every point at every scale with every text."""
+    def _follow(
+        self, field: EmbeddingField, points: SurfacePoints, scales_m: Tensor, step: int
+    ) -> Reader:
+        """Points the cache at this surface and step; returns how to read the field."""
         if step < self._step:
             self._cache.clear()
         self._step = step
-        count = scales.stop - scales.start
-        self._cache.follow(points, count, self._encoder.embedding_size, texts.device)
-        self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
-        return self._cache.cosines(read, texts)
+        device = self._embed(['object']).device
+        self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
+        return lambda positions: read_embeddings(field, positions, scales_m)
 
-    def _confidence(
-        self,
-        text: PhraseText,
-        maxima: list[Maximum],
-        read: Reader,
-        cosines: Float[Tensor, 'n s'],
-    ) -> float:
-        """Returns the probability that the phrase names something in the scene."""
-        if not maxima:
-            return 0.0
-        best = maxima[0]
-        others = self._encoder.encode_texts(distractors(text.object))
-        place = self._cache.embeddings(read, best.point_indices).mean(dim=0)
-        place = F.normalize(place, dim=-1)
-        own = cosines[torch.from_numpy(best.point_indices)].mean(dim=0)
-        scale = int(own.argmax())
-        factor = self._encoder.temperature
-        evidence = Evidence(
-            relevancy=log_odds(best.relevancy),
-            margin=factor * float(own[scale] - (others @ place[scale]).max()),
-            contrast=factor * float(own[scale] - torch.quantile(cosines[:, scale], 0.75)),
-            views=float(np.log1p(best.views)),
-            support=float(np.log(len(best.point_indices))),
+    def _scores(
+        self, scene: _Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k']
+    ) -> Float[np.ndarray, 'n s']:
+        """Returns the relevancy of every point at every scale, 0 where it was not trained."""
+        scores = relevancy(cosines, len(phrase.positives), self._encoder.temperature)
+        return torch.where(scene.trained.to(scores.device), scores, 0).cpu().numpy()
+
+    def _answer(
+        self, scene: _Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k'], request: QueryRequest
+    ) -> QueryResult:
+        """Answers for one object."""
+        scores = self._scores(scene, phrase, cosines)
+        maxima = find_maxima(
+            scene.graph,
+            scores,
+            scene.scales_m.numpy(),
+            scene.allowed,
+            max_maxima=request.max_maxima,
+            min_relevancy=request.min_relevancy,
         )
-        return confidence(evidence, self._encoder.existence)
+        found = None
+        if maxima:
+            found = gather_evidence(
+                maxima[0],
+                cosines[..., : len(phrase.positives)].amax(dim=-1),
+                self._cache.embeddings(scene.read, maxima[0].point_indices),
+                phrase.distractors,
+                self._encoder.temperature,
+            )
+        probability = confidence(found, self._encoder.existence) if found else 0.0
+        points = scene.graph.surface
+        shown = np.arange(len(points) if request.with_points else 0)
+        best = scores[shown].max(axis=1, initial=0)
+        return QueryResult(
+            phrase=phrase.text,
+            exists=probability >= self._options.existence_threshold,
+            confidence=probability,
+            maxima=tuple(maxima),
+            positions=points.positions[shown],
+            colours=points.colours[shown],
+            relevancy=np.where(scene.allowed[shown], best, 0),
+            scale_m=scene.scales_m.numpy()[scores[shown].argmax(axis=1)],
+            step=min(int(self._cache.steps.min(initial=scene.step)), scene.step),
+            stamp_ns=scene.stamp_ns,
+            evidence=found,
+        )
+
+    def _answer_part(
+        self, scene: _Scene, text: PhraseText, whole: QueryResult, request: QueryRequest
+    ) -> QueryResult:
+        """Answers for a part, searched in each place of its object."""
+        part = embed_phrase(self._embed, text.text, text.part_texts, request.negatives)
+        # What tells the part from the rest of the object is what the object is not.
+        negatives = torch.cat([part.negatives, self._embed([text.object])])
+        part = replace(part, negatives=negatives)
+        matrix = _texts(part)
+        scales_m = scene.scales_m.numpy()
+        relevancies = np.zeros(len(scene.graph.surface), np.float32)
+        maxima = []
+        for thing in whole.maxima:
+            indices = thing.point_indices
+            embeddings = self._cache.embeddings(scene.read, indices)
+            scores = relevancy(embeddings @ matrix.T, 1, self._encoder.temperature)
+            scores = torch.where(scene.trained[indices].to(scores.device), scores, 0).cpu().numpy()
+            maxima.append(find_part(scene.graph, thing, scores, scales_m))
+            relevancies[indices] = scores.max(axis=1)
+        return replace(
+            whole,
+            phrase=text.text,
+            maxima=tuple(maxima),
+            relevancy=relevancies[: len(whole.relevancy)],
+            object=whole,
+        )
 
 
-def _in_region(points: SurfacePoints, region: Box | None) -> Bool[np.ndarray, 'n']:
-    if region is None:
-        return np.ones(len(points), bool)
-    return inside_box(points.positions, np.array(region.minimum_m), np.array(region.maximum_m))
-
-
-def _empty(phrase: str, step: int, stamp_ns: int) -> QueryResult:
-    """Returns the answer of a map without surface."""
-    return QueryResult(
-        phrase=phrase,
-        exists=False,
-        confidence=0.0,
-        maxima=(),
-        positions=np.zeros((0, 3), np.float32),
-        colours=np.zeros((0, 3), np.uint8),
-        relevancy=np.zeros(0, np.float32),
-        scale_m=np.zeros(0, np.float32),
-        step=step,
-        stamp_ns=stamp_ns,
-    )
+def _texts(phrase: Phrase) -> Float[Tensor, 'k d']:
+    return torch.cat([phrase.positives, phrase.negatives])

@@ -9,50 +9,49 @@ the surface, seen how often, says so. A logistic model, fitted for each encoder 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 
 import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from lerf_ros.features.encoder import ExistenceCalibration
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What speaks for a phrase.
-
-    Attributes:
-        relevancy: Relevancy of the best maximum, as log-odds.
-        margin: Cosine of that place with the phrase, less the greatest with a distractor, times
-            the encoder's temperature.
-        contrast: Cosine of that place with the phrase, less its upper quartile over the scene,
-            times the temperature.
-        views: Logarithm of the number of keyframes that saw the place.
-        support: Logarithm of the number of surface points of the place.
-    """
-
-    relevancy: float
-    margin: float
-    contrast: float
-    views: float
-    support: float
-
-    def values(self, names: tuple[str, ...]) -> list[float]:
-        """Returns the evidence of these names.
-
-        Raises:
-            ValueError: There is no evidence of a name.
-        """
-        unknown = [name for name in names if name not in self.__dataclass_fields__]
-        if unknown:
-            raise ValueError(f'existence: no evidence is called {", ".join(unknown)}')
-        return [float(getattr(self, name)) for name in names]
-
+from lerf_ros.query.request import Evidence, Maximum
 
 # Without a calibration of its own an encoder gets this cautious one: relevancy above 0.5, and no
 # distractor that fits better.
 DEFAULT_FEATURES = ('relevancy', 'margin')
 DEFAULT_WEIGHTS = (1.0, 1.0)
 DEFAULT_BIAS = -0.5
+
+
+def gather_evidence(
+    maximum: Maximum,
+    cosines: Float[Tensor, 'n s'],
+    embeddings: Float[Tensor, 'k s d'],
+    distractors: Float[Tensor, 'm d'],
+    temperature: float,
+) -> Evidence:
+    """Returns the evidence of a phrase's best maximum.
+
+    Args:
+        maximum: The best maximum.
+        cosines: Cosine of every surface point at every scale with the phrase.
+        embeddings: Unit embeddings of the maximum's points.
+        distractors: Unit embeddings of what else it could be.
+        temperature: The encoder's factor of cosines.
+    """
+    own = cosines[torch.from_numpy(maximum.point_indices)].mean(dim=0)
+    scale = int(own.argmax())
+    # The mean over the points, not renormalised: its cosine is then the mean of theirs.
+    others = distractors @ embeddings[:, scale].mean(dim=0)
+    return Evidence(
+        relevancy=log_odds(maximum.relevancy),
+        margin=temperature * float(own[scale] - others.max()),
+        contrast=temperature * float(own[scale] - torch.quantile(cosines[:, scale], 0.75)),
+        views=math.log1p(maximum.views),
+        support=math.log(len(maximum.point_indices)),
+    )
 
 
 def confidence(evidence: Evidence, calibration: ExistenceCalibration | None) -> float:

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lerf_ros.query.distractors import distractors
+
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder
 
@@ -53,11 +55,38 @@ class Phrase:
         text: The phrase as text.
         positives: Unit embeddings; a point is as close to the phrase as to the closest of them.
         negatives: Unit embeddings.
+        distractors: Unit embeddings of what else the best place could be; they do not change
+            relevancy, only the confidence that the phrase names something in the scene.
     """
 
     text: str
     positives: Float[Tensor, 'k d']
     negatives: Float[Tensor, 'm d']
+    distractors: Float[Tensor, 'q d']
+
+
+class TextEmbedder:
+    """Embeds texts, and remembers the last ones: distractors and negatives come again and again.
+
+    Args:
+        encoder: Maps texts to unit vectors.
+        limit: Most texts remembered.
+    """
+
+    def __init__(self, encoder: LanguageEncoder, limit: int = 4096) -> None:
+        self._encoder = encoder
+        self._limit = limit
+        self._known: dict[str, Tensor] = {}
+
+    def __call__(self, texts: Sequence[str]) -> Float[Tensor, 'n d']:
+        """Returns a unit vector for each text."""
+        new = [text for text in dict.fromkeys(texts) if text not in self._known]
+        if len(self._known) + len(new) > self._limit:
+            self._known.clear()
+            new = list(dict.fromkeys(texts))
+        if new:
+            self._known.update(zip(new, self._encoder.encode_texts(new), strict=True))
+        return torch.stack([self._known[text] for text in texts])
 
 
 def parse_phrase(text: str, name: str = 'positives') -> PhraseText:
@@ -102,21 +131,22 @@ def join_part(text: str, part: str) -> str:
 
 
 def embed_phrase(
-    encoder: LanguageEncoder, text: str, texts: Sequence[str], negatives: Sequence[str] = ()
+    embed: TextEmbedder, text: str, texts: Sequence[str], negatives: Sequence[str] = ()
 ) -> Phrase:
     """Returns a phrase whose positive is the mean of some texts' embeddings.
 
     Args:
-        encoder: Maps texts to unit vectors.
+        embed: Maps texts to unit vectors.
         text: The phrase, as it will be reported.
         texts: Ways to say it.
         negatives: What it must not be mistaken for; the canonical negatives if empty.
     """
-    positive = encoder.encode_texts(list(texts)).mean(dim=0, keepdim=True)
+    positive = embed(texts).mean(dim=0, keepdim=True)
     return Phrase(
         text=text,
         positives=torch.nn.functional.normalize(positive, dim=-1),
-        negatives=encoder.encode_texts(list(negatives or CANONICAL_NEGATIVES)),
+        negatives=embed(negatives or CANONICAL_NEGATIVES),
+        distractors=embed(distractors(text)),
     )
 
 

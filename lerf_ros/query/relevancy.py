@@ -101,7 +101,7 @@ def phrase_matrix(phrases: list[Phrase]) -> tuple[Float[Tensor, 'k d'], list[lis
 
 
 def search_scales(minimum_m: float, maximum_m: float, count: int) -> Float[Tensor, 's']:
-    """Returns the scales to search: the same ratio between neighbours, as between tile sizes."""
+    """Returns scales with the same ratio between neighbours, both bounds included."""
     if count == 1:
         return torch.tensor([(minimum_m * maximum_m) ** 0.5])
     ratio = maximum_m / minimum_m

@@ -96,8 +96,8 @@ class QueryRequest:
         parts: The part of each positive, as a second field; empty, or one for each positive.
         exemplars: Pictures as further positives; answered after the phrases.
         negatives: What shall not be mistaken for the positives; LERF's four words if empty.
-        region: Only answers inside this box of the world frame; everywhere if None.
-        min_relevancy: Maxima and points below this are left out, in [0, 1].
+        region: Only maxima inside this box of the world frame; everywhere if None.
+        min_relevancy: Maxima below this are left out, in [0, 1].
         max_maxima: Most maxima of one positive.
         with_points: Whether the results carry the cloud with its relevancy.
     """
@@ -186,6 +186,38 @@ class Maximum:
     viewpoints: Float32[Array, 'v 3']
 
 
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for a phrase.
+
+    Attributes:
+        relevancy: Relevancy of the best maximum, as log-odds.
+        margin: Cosine of that place with the phrase, less the greatest with a distractor, times
+            the encoder's temperature.
+        contrast: Cosine of that place with the phrase, less its upper quartile over the scene,
+            times the temperature.
+        views: Logarithm of the number of keyframes that saw the place.
+        support: Logarithm of the number of surface points of the place.
+    """
+
+    relevancy: float
+    margin: float
+    contrast: float
+    views: float
+    support: float
+
+    def values(self, names: tuple[str, ...]) -> list[float]:
+        """Returns the evidence of these names.
+
+        Raises:
+            ValueError: There is no evidence of a name.
+        """
+        unknown = [name for name in names if name not in self.__dataclass_fields__]
+        if unknown:
+            raise ValueError(f'existence: no evidence is called {", ".join(unknown)}')
+        return [float(getattr(self, name)) for name in names]
+
+
 @dataclass(frozen=True, eq=False)
 class QueryResult:
     """The answer to one positive.
@@ -202,6 +234,7 @@ class QueryResult:
         step: Training step of the oldest embedding that was read.
         stamp_ns: Stamp of the last keyframe in the map.
         object: For 'object; part' the answer for the object by itself.
+        evidence: What the confidence was computed from; None where nothing was found.
     """
 
     phrase: str
@@ -215,3 +248,4 @@ class QueryResult:
     step: int
     stamp_ns: int
     object: QueryResult | None = None
+    evidence: Evidence | None = None

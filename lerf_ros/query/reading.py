@@ -1,0 +1,107 @@
+"""Reading the language field fast: at many points and scales.
+
+Two exact shortcuts through the language head, each with its twin in
+:mod:`lerf_ros.query.relevancy`:
+
+* The first layer is a sum of a part that knows only the features and one that knows only the
+  scale. The first is computed once for all scales.
+* The last layer is linear: with weights W and bias b its cosine with a text t is
+  ``(t W h + t b) / |W h + b|``. ``t W`` is folded beforehand, and ``|W h + b|^2`` is a quadratic
+  form in h, so the embedding itself is never made. That pays where an embedding is longer than
+  the head is wide, as CLIP's 512 are.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lerf_ros.field.language import LanguageHead, encode_scale
+from lerf_ros.query.relevancy import EmbeddingField
+
+CHUNK_POINTS = 4096
+
+
+class HeadedField(EmbeddingField, Protocol):
+    """A field whose language head is known from inside."""
+
+    language_head: LanguageHead
+
+
+def read_embeddings(
+    field: EmbeddingField, positions_world: Float[Tensor, 'n 3'], scales_m: Float[Tensor, 's']
+) -> Float[Tensor, 'n s d']:
+    """Returns unit embeddings of points at every scale."""
+    features = field.language_features(positions_world)
+    scales_m = scales_m.to(features.device)
+    head = getattr(field, 'language_head', None)
+    if isinstance(head, LanguageHead):
+        return F.normalize(head.last(_hidden(head, features, scales_m)), dim=-1)
+    # A field of another make has only its public face.
+    columns = [field.embed(features, scale_m.expand(len(features))) for scale_m in scales_m]
+    return F.normalize(torch.stack(columns, dim=1), dim=-1)
+
+
+class FoldedTexts:
+    """Text embeddings folded into the last layer of a language head.
+
+    Args:
+        head: The head; its weights are read now and not again.
+        texts: Unit embeddings.
+    """
+
+    def __init__(self, head: LanguageHead, texts: Float[Tensor, 'k d']) -> None:
+        weight, bias = head.last.weight, head.last.bias
+        self._head = head
+        self._weight = texts @ weight
+        self._bias = texts @ bias
+        # |W h + b|^2 = h Q h + 2 q h + c. A factor of Q with as many rows as its rank makes h Q h
+        # a sum of squares, which rounding cannot make negative.
+        self._root = _square_root(weight)
+        self._linear = 2 * bias @ weight
+        self._constant = bias @ bias
+
+    def cosines(
+        self, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, 's']
+    ) -> Float[Tensor, 'n s k']:
+        """Returns the cosine of each point at each scale with each text."""
+        hidden = _hidden(self._head, features, scales_m.to(features.device))
+        squares = (hidden @ self._root.T).square().sum(dim=-1)
+        norm = (squares + hidden @ self._linear + self._constant).clamp(min=1e-12).sqrt()
+        return (hidden @ self._weight.T + self._bias) / norm[..., None]
+
+
+def folded_cosines(
+    field: HeadedField,
+    positions_world: Float[Tensor, 'n 3'],
+    scales_m: Float[Tensor, 's'],
+    texts: Float[Tensor, 'k d'],
+) -> Float[Tensor, 'n s k']:
+    """Returns the cosine of each point at each scale with each text, without any embedding."""
+    folded = FoldedTexts(field.language_head, texts)
+    chunks = [
+        folded.cosines(field.language_features(chunk), scales_m)
+        for chunk in positions_world.split(CHUNK_POINTS)
+    ]
+    return torch.cat(chunks) if chunks else texts.new_zeros((0, len(scales_m), len(texts)))
+
+
+def _hidden(
+    head: LanguageHead, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, 's']
+) -> Float[Tensor, 'n s w']:
+    """Returns what the head's last layer reads, for every point and scale."""
+    points = head.feature_layer(features)[:, None]
+    scales = head.scale_layer(encode_scale(scales_m))[None]
+    return head.hidden(torch.relu(points + scales))
+
+
+def _square_root(weight: Float[Tensor, 'd w']) -> Float[Tensor, 'r w']:
+    """Returns R with ``R^T R = W^T W`` and as few rows as W allows."""
+    rows, columns = weight.shape
+    if rows <= columns:
+        return weight
+    return torch.linalg.qr(weight.double()).R.to(weight.dtype)
