@@ -13,6 +13,14 @@
 #include <cmath>
 #include <cstdint>
 
+// One build for every x86-64: the loop over a block is compiled for AVX2 as well, and the loader
+// picks what the machine has.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LERF_CLONES __attribute__((target_clones("avx2,fma", "default")))
+#else
+#define LERF_CLONES
+#endif
+
 namespace {
 
 struct Level {
@@ -22,10 +30,13 @@ struct Level {
   bool hashed;
 };
 
-// The eight corners of a cell: entries, weights along each axis.
-struct Cell {
-  uint32_t entry[8];
-  float fraction[3];
+constexpr int kBlock = 512;
+
+// The cells of a block of points on one level: entries and weights of the eight corners, corner
+// by corner, so that the compiler computes several points at once.
+struct Cells {
+  uint32_t entry[8][kBlock];
+  float weight[8][kBlock];
 };
 
 Level level_of(const float *scales, const int64_t *resolutions, const int64_t *firsts, int l) {
@@ -39,71 +50,88 @@ Level level_of(const float *scales, const int64_t *resolutions, const int64_t *f
   return level;
 }
 
-inline void find_cell(const Level &level, const float *position, Cell &cell) {
-  uint32_t corner[3];
+LERF_CLONES
+void find_cells(const Level &level, const float *__restrict positions, int count,
+                Cells &__restrict cells) {
+  const float scale = level.scale;
+  const uint32_t mask = level.size - 1u, size = level.size;
+  const uint32_t sy = level.hashed ? 2654435761u : level.resolution;
+  const uint32_t sz = level.hashed ? 805459861u : level.resolution * level.resolution;
+  uint32_t corner[3][kBlock];
+  float fraction[3][kBlock];
+  const float end = scale + 0.5f;
   for (int axis = 0; axis < 3; ++axis) {
-    const float scaled = level.scale * position[axis] + 0.5f;
-    const float low = std::floor(scaled);
-    cell.fraction[axis] = scaled - low;
-    corner[axis] = static_cast<uint32_t>(static_cast<int32_t>(low));
+    for (int i = 0; i < count; ++i) {
+      // Outside the unit cube, and for NaN, a face is taken: never memory that is not ours.
+      float scaled = scale * positions[3 * i + axis] + 0.5f;
+      scaled = scaled > 0.5f ? scaled : 0.5f;
+      scaled = scaled < end ? scaled : end;
+      const int32_t low = static_cast<int32_t>(scaled);
+      fraction[axis][i] = scaled - static_cast<float>(low);
+      corner[axis][i] = static_cast<uint32_t>(low);
+    }
+  }
+  for (int i = 0; i < count; ++i) {
+    const float x1 = fraction[0][i], y1 = fraction[1][i], z1 = fraction[2][i];
+    const float x0 = 1.0f - x1, y0 = 1.0f - y1, z0 = 1.0f - z1;
+    const float a = y0 * z0, b = y1 * z0, c = y0 * z1, d = y1 * z1;
+    cells.weight[0][i] = x0 * a;
+    cells.weight[1][i] = x1 * a;
+    cells.weight[2][i] = x0 * b;
+    cells.weight[3][i] = x1 * b;
+    cells.weight[4][i] = x0 * c;
+    cells.weight[5][i] = x1 * c;
+    cells.weight[6][i] = x0 * d;
+    cells.weight[7][i] = x1 * d;
   }
   if (level.hashed) {
-    const uint32_t y0 = corner[1] * 2654435761u, y1 = y0 + 2654435761u;
-    const uint32_t z0 = corner[2] * 805459861u, z1 = z0 + 805459861u;
-    const uint32_t yz[4] = {y0 ^ z0, y1 ^ z0, y0 ^ z1, y1 ^ z1};
-    for (int i = 0; i < 4; ++i) {
-      // A hashed level always holds a power of two of entries.
-      cell.entry[2 * i] = (corner[0] ^ yz[i]) & (level.size - 1u);
-      cell.entry[2 * i + 1] = ((corner[0] + 1u) ^ yz[i]) & (level.size - 1u);
+    for (int i = 0; i < count; ++i) {
+      const uint32_t x = corner[0][i], y0 = corner[1][i] * sy, z0 = corner[2][i] * sz;
+      const uint32_t y1 = y0 + sy, z1 = z0 + sz;
+      const uint32_t a = y0 ^ z0, b = y1 ^ z0, c = y0 ^ z1, d = y1 ^ z1;
+      cells.entry[0][i] = (x ^ a) & mask;
+      cells.entry[1][i] = ((x + 1u) ^ a) & mask;
+      cells.entry[2][i] = (x ^ b) & mask;
+      cells.entry[3][i] = ((x + 1u) ^ b) & mask;
+      cells.entry[4][i] = (x ^ c) & mask;
+      cells.entry[5][i] = ((x + 1u) ^ c) & mask;
+      cells.entry[6][i] = (x ^ d) & mask;
+      cells.entry[7][i] = ((x + 1u) ^ d) & mask;
     }
   } else {
-    const uint32_t r = level.resolution, rr = r * r;
-    const uint32_t base = corner[0] + corner[1] * r + corner[2] * rr;
-    const uint32_t yz[4] = {0u, r, rr, r + rr};
-    for (int i = 0; i < 4; ++i) {
-      cell.entry[2 * i] = base + yz[i];
-      cell.entry[2 * i + 1] = base + yz[i] + 1u;
-    }
-    // Beyond the far faces the index wraps, as in tiny-cuda-nn.
-    if (base + r + rr + 1u >= level.size) {
-      for (int c = 0; c < 8; ++c) cell.entry[c] %= level.size;
+    for (int i = 0; i < count; ++i) {
+      const uint32_t base = corner[0][i] + corner[1][i] * sy + corner[2][i] * sz;
+      for (int k = 0; k < 8; ++k) {
+        const uint32_t entry = base + (k & 1) + (k & 2 ? sy : 0u) + (k & 4 ? sz : 0u);
+        // Beyond the far faces the index wraps, as in tiny-cuda-nn.
+        cells.entry[k][i] = entry >= size ? entry - size : entry;
+      }
     }
   }
 }
-
-inline void corner_weights(const Cell &cell, float *weight) {
-  const float x1 = cell.fraction[0], y1 = cell.fraction[1], z1 = cell.fraction[2];
-  const float x0 = 1.0f - x1, y0 = 1.0f - y1, z0 = 1.0f - z1;
-  const float yz[4] = {y0 * z0, y1 * z0, y0 * z1, y1 * z1};
-  for (int i = 0; i < 4; ++i) {
-    weight[2 * i] = x0 * yz[i];
-    weight[2 * i + 1] = x1 * yz[i];
-  }
-}
-
 
 template <int F>
 void forward(const float *positions, int64_t points, const float *table, const float *scales,
              const int64_t *resolutions, const int64_t *firsts, int levels, float *out,
              int threads) {
-  constexpr int64_t kBlock = 2048;
   const int64_t blocks = (points + kBlock - 1) / kBlock;
-#pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
+#pragma omp parallel for schedule(dynamic, 4) num_threads(threads)
   for (int64_t block = 0; block < blocks; ++block) {
-    const int64_t first = block * kBlock, last = std::min(points, first + kBlock);
+    Cells cells;
+    const int64_t first = block * kBlock;
+    const int count = static_cast<int>(std::min<int64_t>(points - first, kBlock));
     for (int l = 0; l < levels; ++l) {
       const Level level = level_of(scales, resolutions, firsts, l);
       const float *entries = table + firsts[l] * F;
-      for (int64_t i = first; i < last; ++i) {
-        Cell cell;
-        float weight[8], sum[F] = {};
-        find_cell(level, positions + 3 * i, cell);
-        corner_weights(cell, weight);
+      find_cells(level, positions + 3 * first, count, cells);
+      for (int i = 0; i < count; ++i) {
+        float sum[F] = {};
         for (int c = 0; c < 8; ++c) {
-          const float *entry = entries + static_cast<int64_t>(cell.entry[c]) * F;
-          for (int f = 0; f < F; ++f) sum[f] += weight[c] * entry[f];
+          const float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
+          const float weight = cells.weight[c][i];
+          for (int f = 0; f < F; ++f) sum[f] += weight * entry[f];
         }
-        float *target = out + (i * levels + l) * F;
+        float *target = out + ((first + i) * levels + l) * F;
         for (int f = 0; f < F; ++f) target[f] = sum[f];
       }
     }
@@ -116,21 +144,20 @@ void backward_table(const float *positions, int64_t points, const float *grad_ou
                     int levels, float *grad_table, int threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int reversed = 0; reversed < levels; ++reversed) {
+    Cells cells;
     const int l = levels - 1 - reversed;  // the fine, slow levels first: better balance
     const Level level = level_of(scales, resolutions, firsts, l);
     float *entries = grad_table + firsts[l] * F;
-    for (int64_t i = 0; i < points; ++i) {
-      Cell cell;
-      float weight[8];
-      const float *source = grad_out + (i * levels + l) * F;
-      bool zero = true;
-      for (int f = 0; f < F; ++f) zero = zero && source[f] == 0.0f;
-      if (zero) continue;
-      find_cell(level, positions + 3 * i, cell);
-      corner_weights(cell, weight);
-      for (int c = 0; c < 8; ++c) {
-        float *entry = entries + static_cast<int64_t>(cell.entry[c]) * F;
-        for (int f = 0; f < F; ++f) entry[f] += weight[c] * source[f];
+    for (int64_t first = 0; first < points; first += kBlock) {
+      const int count = static_cast<int>(std::min<int64_t>(points - first, kBlock));
+      find_cells(level, positions + 3 * first, count, cells);
+      for (int i = 0; i < count; ++i) {
+        const float *source = grad_out + ((first + i) * levels + l) * F;
+        for (int c = 0; c < 8; ++c) {
+          float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
+          const float weight = cells.weight[c][i];
+          for (int f = 0; f < F; ++f) entry[f] += weight * source[f];
+        }
       }
     }
   }
@@ -143,19 +170,23 @@ void backward_positions(const float *positions, int64_t points, const float *tab
 #pragma omp parallel for schedule(static) num_threads(threads)
   for (int64_t i = 0; i < points; ++i) {
     float total[3] = {};
+    Cells cells;
     for (int l = 0; l < levels; ++l) {
       const Level level = level_of(scales, resolutions, firsts, l);
       const float *entries = table + firsts[l] * F;
       const float *source = grad_out + (i * levels + l) * F;
-      Cell cell;
-      find_cell(level, positions + 3 * i, cell);
+      find_cells(level, positions + 3 * i, 1, cells);
       float value[8];  // inner product of each corner's entry with the gradient
       for (int c = 0; c < 8; ++c) {
-        const float *entry = entries + static_cast<int64_t>(cell.entry[c]) * F;
+        const float *entry = entries + static_cast<size_t>(cells.entry[c][0]) * F;
         value[c] = 0.0f;
         for (int f = 0; f < F; ++f) value[c] += entry[f] * source[f];
       }
-      const float *t = cell.fraction;
+      float t[3];
+      for (int axis = 0; axis < 3; ++axis) {
+        const float scaled = level.scale * positions[3 * i + axis] + 0.5f;
+        t[axis] = scaled - std::floor(scaled);
+      }
       for (int axis = 0; axis < 3; ++axis) {
         const int a = (axis + 1) % 3, b = (axis + 2) % 3;
         for (int ca = 0; ca < 2; ++ca) {
