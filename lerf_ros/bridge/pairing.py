@@ -48,19 +48,22 @@ class Pairer(Generic[Image, Info, Depth]):
     _newest_ns: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self._forget()
-
-    def _forget(self) -> None:
         self._parts = {kind: OrderedDict() for kind in ('image', 'info', 'depth')}
-        self._newest_ns = {}
+
+    def _start_again(self, stamp_ns: int) -> None:
+        """Forgets what is of the time before the stamps went back, and only that."""
+        self.jumps += 1
+        for parts in self._parts.values():
+            for old in [key for key in parts if key > stamp_ns + JUMP_NS]:
+                del parts[old]
+        self._newest_ns = {kind: min(newest, stamp_ns) for kind, newest in self._newest_ns.items()}
 
     def add(
         self, kind: Literal['image', 'info', 'depth'], stamp_ns: int, part: Image | Info | Depth
     ) -> list[Pairing[Image, Info, Depth]]:
         """Adds a part; returns the frames that are now complete, oldest first."""
         if stamp_ns < self._newest_ns.get(kind, stamp_ns) - JUMP_NS:
-            self._forget()
-            self.jumps += 1
+            self._start_again(stamp_ns)
         self._newest_ns[kind] = max(stamp_ns, self._newest_ns.get(kind, stamp_ns))
         self._parts[kind][stamp_ns] = part
         while len(self._parts[kind]) > self.capacity:
