@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lerf_ros.config import LerfConfig, flat_options, load_yaml
+from lerf_ros.evaluation.answers import ANSWER_KEYS
 from lerf_ros.evaluation.compare import compare, read_result, table
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.report import (
@@ -378,7 +379,7 @@ def _finish(
     pictures: list[Picture],
 ) -> int:
     """Prints the table; writes the JSON file and the report if they are wanted."""
-    sys.stdout.write('\n'.join(text_table(result['rows'])) + '\n')
+    sys.stdout.write('\n'.join(text_table([_condensed(row) for row in result['rows']])) + '\n')
     if arguments.json is not None:
         write_json(arguments.json, result)
     if arguments.report is not None:
@@ -392,6 +393,20 @@ def _finish(
         )
         sys.stdout.write(f'report: {page}\n')
     return 0
+
+
+def _condensed(row: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns a row for the terminal: splits without the map's own figures, baselines unsplit."""
+    short = dict(row)
+    for split in ('seen', 'excluded'):
+        if split in row:
+            short[split] = {key: row[split][key] for key in ANSWER_KEYS}
+    if 'baselines' in row:
+        short['baselines'] = {
+            method: {key: figures[key] for key in ANSWER_KEYS}
+            for method, figures in row['baselines'].items()
+        }
+    return short
 
 
 def _language_plot(

@@ -55,10 +55,7 @@ def draw_answer(
             _draw_box(panel, camera, pose, thing.box_to_world, thing.box_size_m)
         if answer.position_m is not None:
             _draw_cross(panel, camera, pose, np.array(answer.position_m))
-        cv2.putText(panel, question.phrase, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (0, 0, 0), 4)
-        cv2.putText(
-            panel, question.phrase, (8, 24), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (255, 255, 255), 1
-        )
+        _write(panel, question.phrase)
     return np.concatenate(panels, axis=1)
 
 
@@ -99,6 +96,13 @@ def overlay_relevancy(
             cv2.FILLED,
         )
     return cv2.addWeighted(result, 0.7, image, 0.3, 0)
+
+
+def _write(image: Image, text: str) -> None:
+    """Writes a line into the top left corner."""
+    width = min(image.shape[1], 16 + 11 * len(text))
+    image[:32, :width] = image[:32, :width] // 4
+    cv2.putText(image, text, (8, 22), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (255, 255, 255), 1)
 
 
 def _view_of(target_m: Float[Array, '3']) -> Float[Array, '4 4']:

@@ -1,16 +1,9 @@
-"""The tabletop benchmark: unseen simulated scenes, streamed live, asked at given times.
-
-The camera walks around the table once in 20 s by hand, then a wrist camera sweeps over it for
-40 s. Pictures that are held out come from an orbit that the map never sees; they are perfect, so
-the noise of the sensor counts against the map.
-"""
+"""The tabletop benchmark: unseen simulated scenes, streamed live, asked at given times."""
 
 from __future__ import annotations
 
-import functools
 import resource
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,25 +11,21 @@ import numpy as np
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
-from lerf_ros.evaluation.answers import MAP_KEYS, Answer, Question, split_summary, worst
-from lerf_ros.evaluation.baselines import FusionField, Place, brightest_colour, chance
+from lerf_ros.evaluation.answers import MAP_KEYS, Answer, split_summary, worst
+from lerf_ros.evaluation.asking import ask_baselines, ask_map
+from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.pictures import draw_answer
 from lerf_ros.evaluation.report import Picture, picture
-from lerf_ros.evaluation.stream import Shot, Stream
+from lerf_ros.evaluation.stream import Stream
+from lerf_ros.evaluation.tabletop_camera import held_out, shots
 from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
 from lerf_ros.mapping import LiveMap
-from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.relevancy import search_scales
-from lerf_ros.query.surface import SurfacePoints
-from lerf_ros.sources.tabletop import COLOURS, SensorOptions, TabletopScene, colour_names
-from lerf_ros.sources.tabletop.sensor import sense_colour, sense_depth
+from lerf_ros.sources.tabletop import TabletopScene
 
-CAMERA_HZ = 10.0
-WALK = (('handheld', 20.0), ('wrist', 40.0))
-HELD_OUT_VIEWS = 4
 FUSION_SCALES = 8
 BASELINES = ('chance', 'colour', 'fusion')
 METHODS = ('field', *BASELINES)
@@ -53,6 +42,7 @@ class TabletopRun:
         realtime: Whether the real clock runs instead.
         baselines: Whether the baselines are run too.
         worst: Number of worst answers that are drawn.
+        held_out_views: Number of pictures that are held out.
     """
 
     seeds: tuple[int, ...]
@@ -61,6 +51,7 @@ class TabletopRun:
     realtime: bool = False
     baselines: bool = True
     worst: int = 5
+    held_out_views: int = 4
 
 
 @dataclass
@@ -99,7 +90,7 @@ def run_scene(
     with TabletopScene(seed) as scene:
         truth = SceneTruth(scene)
         questions = truth.questions()
-        held_out = _held_out(scene)
+        hidden = held_out(scene, run.held_out_views)
         live_map = LiveMap(config, encoder)
         fusion = None
         if run.baselines:
@@ -110,7 +101,7 @@ def run_scene(
             live_map.on_features = lambda keyframe, pyramid: fusion.add(keyframe.frame, pyramid)
         stream = Stream(
             live_map,
-            _shots(scene, run.seconds[-1]),
+            shots(scene, run.seconds[-1]),
             config.keyframes,
             steps_per_second=run.steps_per_second,
             realtime=run.realtime,
@@ -120,15 +111,13 @@ def run_scene(
         for time_s in stream.run(run.seconds):
             surface = live_map.surface()
             labels = truth.label(surface.positions)
-            answers, query_ms, results = _ask(live_map, truth, questions, labels)
+            answers, query_ms, results = ask_map(live_map, truth, questions, labels)
             report.answers[time_s] = {'field': answers}
             if fusion is not None:
-                others = _baseline_answers(
-                    truth, questions, surface, labels, fusion, config, encoder
-                )
+                others = ask_baselines(truth, questions, surface, labels, fusion, config, encoder)
                 report.answers[time_s].update(others)
             report.rows[time_s] = {
-                **_geometry(live_map, held_out),
+                **_geometry(live_map, hidden),
                 'steps_per_s': stream.effort.steps_per_s,
                 'query_ms': query_ms,
                 'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -223,44 +212,6 @@ def _over(how: str, rows: Sequence[dict[str, Any]], key: str) -> float | None:
     return float(getattr(np, how)(values)) if values else None
 
 
-def _shots(scene: TabletopScene, seconds: float) -> list[Shot]:
-    """Returns the camera's walk; frames are rendered only when they become keyframes."""
-    sensor = SensorOptions()
-    shots: list[Shot] = []
-    for kind, duration_s in WALK:
-        for pose in scene.path(kind, duration_s, CAMERA_HZ):
-            index = len(shots)
-            stamp_ns = round(index / CAMERA_HZ * 1e9)
-            read = functools.partial(_sense, scene, sensor, pose, index, stamp_ns)
-            shots.append(Shot(stamp_ns, pose, read))
-    return [shot for shot in shots if shot.stamp_ns * 1e-9 < seconds]
-
-
-def _sense(
-    scene: TabletopScene, sensor: SensorOptions, pose: Array, index: int, stamp_ns: int
-) -> PosedFrame:
-    # A generator of its own for each frame: which frames become keyframes changes no noise.
-    generator = np.random.default_rng([scene.seed, index])
-    view = scene.render(pose)
-    return PosedFrame(
-        image=sense_colour(view.image, sensor, generator),
-        depth=sense_depth(view.depth, sensor, generator),
-        camera=scene.camera,
-        camera_to_world=pose,
-        stamp_ns=stamp_ns,
-        frame_id='camera',
-    )
-
-
-def _held_out(scene: TabletopScene) -> list[PosedFrame]:
-    poses = scene.path('orbit', 1.0, HELD_OUT_VIEWS)
-    views = [scene.render(pose) for pose in poses]
-    return [
-        PosedFrame(view.image, view.depth, scene.camera, pose, stamp_ns=0)
-        for view, pose in zip(views, poses, strict=True)
-    ]
-
-
 def _geometry(live_map: LiveMap, held_out: Sequence[PosedFrame]) -> dict[str, float | None]:
     if not live_map.ready():
         return {'psnr': None, 'depth_median_m': None}
@@ -278,89 +229,3 @@ def _geometry(live_map: LiveMap, held_out: Sequence[PosedFrame]) -> dict[str, fl
         ),
         'depth_median_m': metrics.percentile(errors, 50),
     }
-
-
-def _ask(
-    live_map: LiveMap, truth: SceneTruth, questions: Sequence[Question], labels: Array
-) -> tuple[list[Answer], float, dict[str, QueryResult]]:
-    """Asks one phrase a request, as a robot would; returns answers, median ms and raw results."""
-    answers, times_ms, results = [], [], {}
-    for question in questions:
-        started = time.perf_counter()
-        (result,) = live_map.query(QueryRequest(positives=(question.phrase,)))
-        times_ms.append((time.perf_counter() - started) * 1e3)
-        answers.append(_judge(truth, question, result, labels))
-        results[question.phrase] = result
-    return answers, float(np.median(times_ms)), results
-
-
-def _judge(truth: SceneTruth, question: Question, result: QueryResult, labels: Array) -> Answer:
-    best = result.maxima[0] if result.maxima else None
-    return truth.judge(
-        question,
-        said_present=result.exists,
-        confidence=result.confidence,
-        position_m=None if best is None else np.asarray(best.position_m),
-        point_indices=np.zeros(0, np.int64) if best is None else best.point_indices,
-        labels=labels,
-    )
-
-
-def _baseline_answers(
-    truth: SceneTruth,
-    questions: Sequence[Question],
-    surface: SurfacePoints,
-    labels: Array,
-    fusion: FusionField,
-    config: LerfConfig,
-    encoder: LanguageEncoder,
-) -> dict[str, list[Answer]]:
-    """Puts the same questions to the baselines, over the same surface cloud."""
-    engine = QueryEngine(encoder, config.query, config.features)
-    fused = []
-    for question in questions:
-        (result,) = engine.query(
-            QueryRequest(positives=(question.phrase,)),
-            field=fusion,
-            surface=surface,
-            step=0,
-            stamp_ns=0,
-        )
-        fused.append(_judge(truth, question, result, labels))
-    colours = _colour_words()
-    return {
-        'chance': [
-            _judge_place(truth, q, chance(q.phrase, truth.seed, surface), labels)
-            for q in questions
-        ],
-        'colour': [
-            _judge_place(truth, q, brightest_colour(q.phrase, colours, surface), labels)
-            for q in questions
-        ],
-        'fusion': fused,
-    }
-
-
-def _judge_place(truth: SceneTruth, question: Question, place: Place, labels: Array) -> Answer:
-    return truth.judge(
-        question,
-        said_present=place.confidence >= 0.5,
-        confidence=place.confidence,
-        position_m=place.position_m,
-        point_indices=place.point_indices,
-        labels=labels,
-    )
-
-
-@functools.cache
-def _colour_words() -> dict[str, Array]:
-    """Returns a typical RGB of each colour word."""
-    return dict(_typical_colours())
-
-
-def _typical_colours() -> Iterator[tuple[str, Array]]:
-    for name, colour in COLOURS.items():
-        generator = np.random.default_rng(0)
-        rgb = np.mean([colour.sample(generator) for _ in range(100)], axis=0)
-        for word in colour_names(name):
-            yield word, rgb
