@@ -284,8 +284,8 @@ class QueryEngine:
         for thing in whole.maxima:
             indices = thing.point_indices
             embeddings = self._cache.embeddings(scene.read, indices)
-            scores = relevancy(embeddings @ matrix.T, 1, self._encoder.temperature)
-            scores = torch.where(scene.trained[indices].to(scores.device), scores, 0).cpu().numpy()
+            raw = relevancy(embeddings @ matrix.T, 1, self._encoder.temperature)
+            scores = torch.where(scene.trained[indices].to(raw.device), raw, 0).cpu().numpy()
             maxima.append(find_part(scene.graph, thing, scores, scales_m))
             relevancies[indices] = scores.max(axis=1)
         return replace(

@@ -20,8 +20,8 @@ from lerf_ros.query.request import Evidence, Maximum
 
 # Without a calibration of its own an encoder gets this cautious one: relevancy above 0.5, and no
 # distractor that fits better.
-DEFAULT_FEATURES = ('relevancy', 'margin')
-DEFAULT_WEIGHTS = (1.0, 1.0)
+DEFAULT_FEATURES: tuple[str, ...] = ('relevancy', 'margin')
+DEFAULT_WEIGHTS: tuple[float, ...] = (1.0, 1.0)
 DEFAULT_BIAS = -0.5
 
 

@@ -12,6 +12,10 @@ Array = np.ndarray
 
 # Points this close in relevancy to a peak are the same height: the peak is their middle.
 PLATEAU = 0.005
+# Points belong to a peak's object by their relevancy above this quantile of the scene's.
+BASE_QUANTILE = 0.02
+# Peaks looked at for each maximum that is asked for.
+ATTEMPTS = 4
 
 
 def smooth(graph: SceneGraph, scores: Float[Array, 'n s'], neighbours: int = 8) -> Array:
@@ -49,24 +53,28 @@ def find_maxima(
     smoothed = smooth(graph, scores)
     best_of_all = smoothed.max(axis=1)
     best = np.where(allowed, best_of_all, -np.inf)
+    base = float(np.quantile(best_of_all, BASE_QUANTILE))
+    taken = np.zeros(len(surface), bool)
     maxima: list[Maximum] = []
-    for _ in range(max_maxima):
+    for _ in range(ATTEMPTS * max_maxima):
         top = float(best.max(initial=-np.inf))
-        if not np.isfinite(top) or top < min_relevancy:
+        if len(maxima) == max_maxima or not np.isfinite(top) or top < min_relevancy:
             break
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(smoothed[peak].argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
-        points = grow(graph, peak, best_of_all, reach_m)
+        points = grow(graph, peak, best_of_all, base, reach_m)
         points = points[allowed[points]]
-        if len(points) == 0:
-            points = np.array([peak])
+        best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
+        best[points] = -np.inf
+        # Language is blurred: around an object there are peaks that lead to it again.
+        if len(points) == 0 or taken[points].mean() > 0.5:
+            continue
+        points = points[~taken[points]]
+        taken[points] = True
         # The scale that suits the whole support, not the one hottest point.
         scale = int(scores[points].mean(axis=0).argmax())
         maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale])))
-        around = graph.tree.query_ball_point(surface.positions[peak], reach_m)
-        best[around] = -np.inf
-        best[points] = -np.inf
     maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
     return sorted(maxima, key=lambda maximum: -maximum.relevancy)
 

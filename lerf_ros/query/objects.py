@@ -23,7 +23,6 @@ Array = np.ndarray
 TOUCH_VOXELS = 1.8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
 HOT_SHARE = 0.35
-BASE_QUANTILE = 0.25
 # A piece of the surface that is hot in this share of its points, and no larger than this, is the
 # object as a whole: its edges are better than those of language.
 WHOLE_SHARE = 0.5
@@ -60,7 +59,7 @@ class SceneGraph:
 
 
 def grow(
-    graph: SceneGraph, peak: int, relevancy: Float[Array, 'n'], reach_m: float
+    graph: SceneGraph, peak: int, relevancy: Float[Array, 'n'], base: float, reach_m: float
 ) -> Int[Array, 'k']:
     """Returns the points of the object that holds a peak, sorted.
 
@@ -68,10 +67,10 @@ def grow(
         graph: The surface.
         peak: Index of the peak.
         relevancy: Relevancy of every point at its best scale.
+        base: Relevancy of what has nothing to do with the phrase.
         reach_m: How far from the peak its object may begin, as language is blurred.
     """
     positions = graph.surface.positions
-    base = float(np.quantile(relevancy, BASE_QUANTILE))
     top = float(relevancy[peak])
     share = (relevancy - base) / max(top - base, 1e-6)
     start = peak

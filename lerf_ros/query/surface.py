@@ -3,8 +3,6 @@
 A :class:`SurfaceMap` thins the depth of every keyframe on a grid of voxels and keeps a running
 mean of position, colour and normal in each. Points that later depth sees through lose confidence
 and are dropped in the end. Everything is numpy, in metres, in the world frame.
-
-Voxels are named by one 64-bit key, 21 bits an axis, so that a set of voxels is a sorted array.
 """
 
 from __future__ import annotations
@@ -18,12 +16,11 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 from lerf_ros.config import QueryOptions
-from lerf_ros.geometry import PinholeCamera, camera_directions, inverse_transform, require_rigid
+from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
+from lerf_ros.query.depth_view import view_pixels, voxel_keys
 
 Array = np.ndarray
 
-KEY_BITS = 21
-KEY_OFFSET = 1 << (KEY_BITS - 1)
 # Keyframes remembered for each voxel; the newest replace the oldest.
 SEEN_BY = 16
 # A voxel's memory: later observations weigh at least 1 / MEMORY, so that a moved object moves.
@@ -235,40 +232,26 @@ class SurfaceMap:
         camera: PinholeCamera,
         pose: Float[Array, '4 4'],
     ) -> dict[str, Array]:
-        """Averages the pixels of one view in each voxel; returns columns sorted by key."""
-        solid = depth_m > 0
-        known = depth_m[solid]
-        if known.size == 0:
-            return _columns(0)
-        # About three pixels a voxel are enough of one view; which ones changes with the view.
-        footprint_m = float(np.median(known)) / camera.fx
-        stride = max(1, round(0.6 * self._options.voxel_m / footprint_m))
-        rows = slice(keyframe_id % stride, None, stride)
-        cols = slice(keyframe_id // stride % stride, None, stride)
-        usable = solid & ~_flying(depth_m)
-        v, u = np.nonzero(usable[rows, cols])
-        v, u = v * stride + rows.start, u * stride + cols.start
-        uv = np.stack([u, v], axis=-1) + 0.5
-        depth = depth_m[v, u]
-        points_camera = camera_directions(camera, uv) * depth[:, None]
-        positions = points_camera @ pose[:3, :3].T + pose[:3, 3]
-        inside = ((positions >= self._low) & (positions < self._high)).all(axis=1)
-        inside &= depth <= self._options.max_range_m
-        positions, depth, v, u = positions[inside], depth[inside], v[inside], u[inside]
-        if len(positions) == 0:
-            return _columns(0)
-        normals = _depth_normals(depth_m, camera)[v, u] @ pose[:3, :3].T.astype(np.float32)
-
-        keys, voxel = np.unique(voxel_keys(positions, self._options.voxel_m), return_inverse=True)
-        count = np.bincount(voxel, minlength=len(keys))
-        values = np.concatenate(
-            [positions, image[v, u].astype(np.float64), normals, depth[:, None]], axis=1
+        """Returns the columns of one view's voxels, sorted by key."""
+        near = np.where(depth_m <= self._options.max_range_m, depth_m, 0)
+        pixels = view_pixels(near, camera, pose, self._options.voxel_m, keyframe_id)
+        inside = ((pixels.positions >= self._low) & (pixels.positions < self._high)).all(axis=1)
+        pixels = pixels.at(np.asarray(inside))
+        keys, voxel = np.unique(
+            voxel_keys(pixels.positions, self._options.voxel_m), return_inverse=True
         )
-        sums = np.stack(
-            [np.bincount(voxel, weights=column, minlength=len(keys)) for column in values.T],
+        values = np.concatenate(
+            [
+                pixels.positions,
+                image.reshape(-1, 3)[pixels.pixels].astype(np.float64),
+                pixels.normals,
+                pixels.depth_m[:, None],
+            ],
             axis=1,
         )
-        means = (sums / count[:, None]).astype(np.float32)
+        count = np.bincount(voxel, minlength=len(keys))
+        sums = [np.bincount(voxel, weights=value, minlength=len(keys)) for value in values.T]
+        means = (np.stack(sums, axis=1) / count[:, None]).astype(np.float32)
         columns = _columns(len(keys))
         columns['keys'] = keys
         columns['positions'], columns['colours'] = means[:, :3], means[:, 3:6]
@@ -370,13 +353,6 @@ class SurfaceMap:
         self._columns = grown
 
 
-def voxel_keys(positions: Float[Array, 'n 3'], voxel_m: float) -> Int[Array, 'n']:
-    """Returns the key of the voxel that holds each position."""
-    cells = np.floor(positions / voxel_m).astype(np.int64) + KEY_OFFSET
-    cells = np.clip(cells, 0, 2 * KEY_OFFSET - 1)
-    return (cells[:, 0] << 2 * KEY_BITS) | (cells[:, 1] << KEY_BITS) | cells[:, 2]
-
-
 def _columns(size: int) -> dict[str, Array]:
     """Returns the columns of the map, one row a voxel."""
     return {
@@ -391,42 +367,3 @@ def _columns(size: int) -> dict[str, Array]:
         'misses': np.zeros(size, np.float32),
         'seen_by': np.full((size, SEEN_BY), -1, np.int32),
     }
-
-
-def _flying(depth_m: Float32[Array, 'height width']) -> Bool[Array, 'height width']:
-    """Marks pixels in the middle of a jump in depth: sensors that interpolate invent them."""
-    jump = 0.01 + 0.02 * depth_m
-    padded = np.pad(depth_m, 1, mode='edge')
-    result = np.zeros(depth_m.shape, bool)
-    for before, after in (
-        (padded[1:-1, :-2], padded[1:-1, 2:]),
-        (padded[:-2, 1:-1], padded[2:, 1:-1]),
-    ):
-        result |= (before - depth_m > jump) & (depth_m - after > jump) & (after > 0)
-        result |= (depth_m - before > jump) & (after - depth_m > jump) & (before > 0)
-    return result
-
-
-def _depth_normals(
-    depth_m: Float32[Array, 'height width'], camera: PinholeCamera
-) -> Float32[Array, 'height width 3']:
-    """Returns unit normals in the camera frame, towards the camera; zero where unknown."""
-    known = (depth_m > 0).astype(np.float32)
-    # A mean over 5x5 known pixels first: the difference of two noisy depths is mostly noise.
-    share = cv2.blur(known, (5, 5))
-    smooth = cv2.blur(depth_m, (5, 5)) / np.maximum(share, 1e-6)
-    step = 2
-    du = np.zeros_like(smooth)
-    dv = np.zeros_like(smooth)
-    du[:, step:-step] = (smooth[:, 2 * step :] - smooth[:, : -2 * step]) / (2 * step)
-    dv[step:-step] = (smooth[2 * step :] - smooth[: -2 * step]) / (2 * step)
-    # The surface is z(u, v); its normal is the gradient of z(u, v) * ray(u, v) crossed.
-    u = (np.arange(camera.width, dtype=np.float32) + 0.5 - camera.cx)[None, :]
-    v = (np.arange(camera.height, dtype=np.float32) + 0.5 - camera.cy)[:, None]
-    x = du * camera.fx
-    y = dv * camera.fy
-    normals = np.stack([x, y, -(smooth + du * u + dv * v)], axis=-1)
-    length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    sharp = (np.abs(du) + np.abs(dv)) * 2 * step > 0.01 + 0.06 * smooth
-    valid = (length[..., 0] > 0) & (share > 0.5) & ~sharp
-    return np.where(valid[..., None], normals / np.maximum(length, 1e-9), 0).astype(np.float32)

@@ -1,0 +1,127 @@
+"""What one depth image says of the surface: positions and normals of its usable pixels.
+
+Voxels are named by one 64-bit key, 21 bits an axis, so that a set of voxels is a sorted array.
+Depth here is 0 where unknown: OpenCV's filters cannot handle NaN.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from jaxtyping import Bool, Float, Float32, Int
+
+from lerf_ros.geometry import PinholeCamera, camera_directions
+
+Array = np.ndarray
+
+KEY_BITS = 21
+KEY_OFFSET = 1 << (KEY_BITS - 1)
+
+
+@dataclass(frozen=True, eq=False)
+class ViewPixels:
+    """Some pixels of a depth image, in the world.
+
+    Attributes:
+        pixels: Flat index of each pixel.
+        depth_m: Depth.
+        positions: World position.
+        normals: Unit normal towards the camera; zero where unknown.
+    """
+
+    pixels: Int[Array, 'n']
+    depth_m: Float[Array, 'n']
+    positions: Float[Array, 'n 3']
+    normals: Float[Array, 'n 3']
+
+    def at(self, chosen: Bool[Array, 'n']) -> ViewPixels:
+        """Returns the chosen pixels."""
+        return ViewPixels(
+            self.pixels[chosen],
+            self.depth_m[chosen],
+            self.positions[chosen],
+            self.normals[chosen],
+        )
+
+
+def view_pixels(
+    depth_m: Float32[Array, 'height width'],
+    camera: PinholeCamera,
+    camera_to_world: Float[Array, '4 4'],
+    voxel_m: float,
+    turn: int,
+) -> ViewPixels:
+    """Returns about as many pixels as thinning to voxels needs.
+
+    Args:
+        depth_m: Depth, 0 where unknown.
+        camera: Intrinsics.
+        camera_to_world: Pose.
+        voxel_m: Side of the voxels.
+        turn: Which pixels are taken changes with this number.
+    """
+    known = depth_m[depth_m > 0]
+    footprint_m = float(np.median(known)) / camera.fx if known.size else voxel_m
+    # About three pixels a voxel are enough of one view.
+    stride = max(1, round(0.6 * voxel_m / footprint_m))
+    first_row, first_col = turn % stride, turn // stride % stride
+    usable = (depth_m > 0) & ~_flying(depth_m)
+    v, u = np.nonzero(usable[first_row::stride, first_col::stride])
+    v, u = v * stride + first_row, u * stride + first_col
+    depth = depth_m[v, u]
+    points_camera = camera_directions(camera, np.stack([u, v], axis=-1) + 0.5) * depth[:, None]
+    rotation = camera_to_world[:3, :3]
+    return ViewPixels(
+        pixels=v * camera.width + u,
+        depth_m=depth,
+        positions=points_camera @ rotation.T + camera_to_world[:3, 3],
+        normals=_depth_normals(depth_m, camera)[v, u] @ rotation.T.astype(np.float32),
+    )
+
+
+def voxel_keys(positions: Float[Array, 'n 3'], voxel_m: float) -> Int[Array, 'n']:
+    """Returns the key of the voxel that holds each position."""
+    cells = np.floor(positions / voxel_m).astype(np.int64) + KEY_OFFSET
+    cells = np.clip(cells, 0, 2 * KEY_OFFSET - 1)
+    return (cells[:, 0] << 2 * KEY_BITS) | (cells[:, 1] << KEY_BITS) | cells[:, 2]
+
+
+def _flying(depth_m: Float32[Array, 'height width']) -> Bool[Array, 'height width']:
+    """Marks pixels in the middle of a jump in depth: sensors that interpolate invent them."""
+    jump = 0.01 + 0.02 * depth_m
+    padded = np.pad(depth_m, 1, mode='edge')
+    result = np.zeros(depth_m.shape, bool)
+    for before, after in (
+        (padded[1:-1, :-2], padded[1:-1, 2:]),
+        (padded[:-2, 1:-1], padded[2:, 1:-1]),
+    ):
+        result |= (before - depth_m > jump) & (depth_m - after > jump) & (after > 0)
+        result |= (depth_m - before > jump) & (after - depth_m > jump) & (before > 0)
+    return result
+
+
+def _depth_normals(
+    depth_m: Float32[Array, 'height width'], camera: PinholeCamera
+) -> Float32[Array, 'height width 3']:
+    """Returns unit normals in the camera frame, towards the camera; zero where unknown."""
+    known = (depth_m > 0).astype(np.float32)
+    # A mean over 5x5 known pixels first: the difference of two noisy depths is mostly noise.
+    share = cv2.blur(known, (5, 5))
+    smooth = cv2.blur(depth_m, (5, 5)) / np.maximum(share, 1e-6)
+    step = 2
+    du = np.zeros_like(smooth)
+    dv = np.zeros_like(smooth)
+    du[:, step:-step] = (smooth[:, 2 * step :] - smooth[:, : -2 * step]) / (2 * step)
+    dv[step:-step] = (smooth[2 * step :] - smooth[: -2 * step]) / (2 * step)
+    # The surface is z(u, v); its normal is the gradient of z(u, v) * ray(u, v) crossed.
+    u = (np.arange(camera.width, dtype=np.float32) + 0.5 - camera.cx)[None, :]
+    v = (np.arange(camera.height, dtype=np.float32) + 0.5 - camera.cy)[:, None]
+    x = du * camera.fx
+    y = dv * camera.fy
+    normals = np.stack([x, y, -(smooth + du * u + dv * v)], axis=-1)
+    length = np.linalg.norm(normals, axis=-1, keepdims=True)
+    sharp = (np.abs(du) + np.abs(dv)) * 2 * step > 0.01 + 0.06 * smooth
+    valid = (length[..., 0] > 0) & (share > 0.5) & ~sharp
+    return np.where(valid[..., None], normals / np.maximum(length, 1e-9), 0).astype(np.float32)

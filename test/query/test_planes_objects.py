@@ -1,0 +1,109 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scenery import CENTRES, RADII, mapped
+
+from lerf_ros.query.objects import SceneGraph, connected_pieces, grow, oriented_box, robust_centre
+from lerf_ros.query.planes import Plane
+
+
+@pytest.fixture(scope='module')
+def graph():
+    return SceneGraph.of(mapped(noise_m=0.002).points())
+
+
+def on_ball(graph, number, margin=0.006):
+    positions = graph.surface.positions
+    near = np.linalg.norm(positions - CENTRES[number], axis=1) < RADII[number] + margin
+    return near & (positions[:, 2] > 0.008)
+
+
+def test_the_table_is_a_plane_and_the_balls_are_not(graph):
+    (plane,) = graph.support.planes
+    assert plane.normal == pytest.approx([0, 0, 1], abs=0.01)
+    assert plane.offset_m == pytest.approx(0, abs=0.001)
+    assert graph.support.on_plane.mean() > 0.8
+    assert not graph.support.on_plane[on_ball(graph, 0)].any()
+
+
+def test_each_ball_is_one_piece(graph):
+    pieces = [np.bincount(graph.segments[on_ball(graph, i)]).argmax() for i in range(5)]
+    assert len(set(pieces)) == 5
+    for number, piece in enumerate(pieces):
+        assert (graph.segments[on_ball(graph, number)] == piece).mean() > 0.97
+
+
+def test_plane_below_is_the_closest_horizontal_one(graph):
+    assert graph.support.below(np.array([0, 0, 0.1])) is graph.support.planes[0]
+    assert graph.support.below(np.array([0, 0, -0.3])) is None
+    assert graph.support.below(np.array([0, 0, 2.0])) is None
+
+
+def test_an_object_does_not_swallow_the_table(graph):
+    # Language is blurred: what is hot reaches beyond the ball, and peaks beside it.
+    positions = graph.surface.positions
+    distance = np.linalg.norm(positions - CENTRES[2], axis=1)
+    relevancy = np.exp(-((distance / 0.12) ** 2))
+    beside = np.linalg.norm(positions - [-0.2, 0.035, 0.0], axis=1).argmin()
+    assert graph.support.on_plane[beside]
+    relevancy[beside] = 1.0
+    members = grow(graph, int(beside), relevancy, 0.0, reach_m=0.06)
+    truth = np.flatnonzero(on_ball(graph, 2))
+    overlap = len(np.intersect1d(members, truth)) / len(np.union1d(members, truth))
+    assert overlap > 0.9
+
+
+def test_the_table_itself_can_be_the_answer(graph):
+    relevancy = np.where(graph.support.on_plane, 0.9, 0.1)
+    peak = int(np.flatnonzero(graph.support.on_plane)[500])
+    members = grow(graph, peak, relevancy, 0.1, reach_m=0.05)
+    assert graph.support.on_plane[members].all()
+    assert len(members) > 0.5 * graph.support.on_plane.sum()
+
+
+def test_touching_things_are_parted_by_relevancy(graph):
+    # Only the upper half of a ball is hot: a piece that is mostly cold is not taken whole.
+    ball = on_ball(graph, 0)
+    upper = ball & (graph.surface.positions[:, 2] > 0.08)
+    relevancy = np.where(upper, 0.9, 0.1)
+    members = grow(graph, int(np.flatnonzero(upper)[0]), relevancy, 0.1, reach_m=0.05)
+    assert set(members) == set(np.flatnonzero(upper))
+
+
+def test_pieces_are_what_hangs_together():
+    points = np.array([[0.0, 0, 0], [0.01, 0, 0], [0.5, 0, 0], [0.02, 0, 0]])
+    pieces = connected_pieces(points, 0.015)
+    assert pieces[0] == pieces[1] == pieces[3] != pieces[2]
+    assert len(connected_pieces(np.zeros((0, 3)), 0.1)) == 0
+
+
+def test_stray_points_do_not_move_the_centre():
+    points = np.random.default_rng(0).normal(0, 0.01, (200, 3))
+    moved = np.concatenate([points, np.full((5, 3), 1.0)])
+    assert np.linalg.norm(robust_centre(moved) - points.mean(axis=0)) < 0.002
+
+
+@pytest.mark.parametrize('angle_deg', [0, 20, 45, 80])
+def test_box_of_a_turned_brick(angle_deg):
+    generator = np.random.default_rng(0)
+    size = np.array([0.2, 0.08, 0.05])
+    local = (generator.random((20000, 3)) - 0.5) * size
+    angle = np.deg2rad(angle_deg)
+    rotation = np.array(
+        [[np.cos(angle), -np.sin(angle), 0], [np.sin(angle), np.cos(angle), 0], [0, 0, 1]]
+    )
+    centre = np.array([0.3, -0.1, 0.025])
+    points = local @ rotation.T + centre
+    box_to_world, found = oriented_box(points, Plane(np.array([0.0, 0.0, 1.0]), 0.0))
+    assert found == pytest.approx(size, abs=0.006)
+    assert box_to_world[:3, 3] == pytest.approx(centre, abs=0.003)
+    assert np.linalg.det(box_to_world[:3, :3]) == pytest.approx(1)
+    assert box_to_world[:3, 2] == pytest.approx([0, 0, 1])
+    assert abs(box_to_world[:3, 0] @ rotation[:, 0]) > 0.997
+
+
+def test_box_stands_on_the_plane_whose_contact_no_camera_saw():
+    points = np.random.default_rng(0).random((2000, 3)) * 0.1 + [0, 0, 0.02]
+    box_to_world, size = oriented_box(points, Plane(np.array([0.0, 0.0, 1.0]), 0.0))
+    assert box_to_world[2, 3] - size[2] / 2 == pytest.approx(0, abs=1e-6)
