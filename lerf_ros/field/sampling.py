@@ -177,7 +177,8 @@ def resample_edges(
     if generator is not None:
         noise = torch.rand(len(edges_m), count + 1, generator=generator, device=edges_m.device)
         quantiles = (quantiles + (noise - 0.5) / count).clamp(0, 1).sort(dim=-1).values
-    quantiles = quantiles.contiguous()
+    # Just short of 1, so that the last edge lies where the weights end, not where the ray does.
+    quantiles = quantiles.clamp(max=1 - 1e-5).contiguous()
     upper = torch.searchsorted(cdf, quantiles, right=True).clamp(1, cdf.shape[-1] - 1)
     c0, c1 = cdf.gather(-1, upper - 1), cdf.gather(-1, upper)
     e0, e1 = edges_m.gather(-1, upper - 1), edges_m.gather(-1, upper)

@@ -347,8 +347,7 @@ class KeyframeStore:
 
     def _place(self, id_: int, arrays: Arrays) -> None:
         """Puts a keyframe into a fresh slot, or into one whose keyframe goes cold."""
-        size = sum(values.numel() * values.element_size() for values in arrays.values())
-        limit = max(NEWEST + 1, self._options.store_device_mb * 2**20 // size)
+        limit = self._slot_limit(arrays)
         if len(self._slots) < limit:
             slot = len(self._slots)
             self._slots.append(id_)
@@ -366,6 +365,11 @@ class KeyframeStore:
         self._records[id_].placed_at = self._calls
         self._errors[slot] = float('nan')
         self._tables = None
+
+    def _slot_limit(self, arrays: Arrays) -> int:
+        """Returns how many keyframes the device's budget holds, at least the newest ones."""
+        size = sum(values.numel() * values.element_size() for values in arrays.values())
+        return max(NEWEST + 2, self._options.store_device_mb * 2**20 // size)
 
     def _stage(self, generator: torch.Generator | None) -> None:
         """Brings a keyframe that is not on the device there, now and then."""

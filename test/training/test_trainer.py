@@ -1,0 +1,210 @@
+"""Training on balls on a floor, whose colour, depth and class are known everywhere."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import spheres
+import torch
+import torch.nn.functional as F
+
+from lerf_ros.training.trainer import DeviceMemoryError, Trainer
+
+
+def make_trainer(config, count=12, **arguments):
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+    for keyframe, pyramid, _ in spheres.keyframes(count, **arguments):
+        trainer.add_keyframe(keyframe, pyramid)
+    return trainer
+
+
+def psnr(image, truth):
+    return -10 * math.log10(np.mean((image / 255.0 - truth / 255.0) ** 2))
+
+
+def surface_accuracy(trainer):
+    """Share of surface points whose nearest class embedding is the right one."""
+    generator = np.random.default_rng(0)
+    points, labels = [], []
+    for index, (centre, radius) in enumerate(zip(spheres.CENTRES, spheres.RADII, strict=True)):
+        normals = generator.normal(size=(50, 3))
+        normals[:, 2] = np.abs(normals[:, 2])
+        points.append(centre + radius * normals / np.linalg.norm(normals, axis=1)[:, None])
+        labels += [index] * 50
+    floor = np.zeros((50, 3))
+    floor[:, :2] = generator.uniform(0.22, 0.3, (50, 2))
+    points.append(floor)
+    labels += [spheres.FLOOR] * 50
+    positions = torch.from_numpy(np.concatenate(points)).float()
+    with torch.no_grad():
+        features = trainer.field.language_features(positions)
+        embedding = trainer.field.embed(features, torch.full((len(positions),), 0.05))
+    found = (F.normalize(embedding, dim=-1) @ spheres.class_embeddings().T).argmax(dim=-1)
+    return float((found == torch.tensor(labels)).float().mean())
+
+
+def test_geometry_colour_and_language_are_learnt(config):
+    trainer = make_trainer(config)
+    for _ in range(200):
+        report = trainer.step()
+    camera = trainer.store.keyframe(0).frame.camera
+    pose = spheres.pose(0.5, 12)
+    image, depth_m, _ = spheres.trace(camera, pose)
+    view = trainer.render(camera, pose)
+    assert psnr(view.image, image) > 18
+    assert np.median(np.abs(view.depth_m - depth_m)) < 0.01
+    assert surface_accuracy(trainer) > 0.9
+    assert report.step == 200
+    assert not report.skipped
+    assert set(report.losses) >= {'colour', 'depth', 'free_space', 'language'}
+
+
+def test_a_depth_guide_leads_to_the_same_picture(config):
+    trainer = make_trainer(config)
+    for _ in range(150):
+        trainer.step()
+    frame = trainer.store.keyframe(3).frame
+    free = trainer.render(frame.camera, frame.camera_to_world)
+    guided = trainer.render(frame.camera, frame.camera_to_world, frame.depth)
+    assert np.median(np.abs(free.depth_m - guided.depth_m)) < 0.01
+
+
+def test_pictures_without_depth_are_learnt(config):
+    trainer = make_trainer(config, depth=False)
+    assert trainer.field is not None
+    first = trainer.step().losses['colour']
+    for _ in range(60):
+        report = trainer.step()
+    assert report.losses['colour'] < first
+    assert 'interlevel' in report.losses
+    assert 'distortion' in report.losses
+
+
+def test_the_same_seed_gives_the_same_weights(config):
+    states = []
+    for _ in range(2):
+        trainer = make_trainer(config, 3)
+        for _ in range(5):
+            trainer.step()
+        states.append(trainer.state_dict())
+    assert all(torch.equal(states[0][name], states[1][name]) for name in states[0])
+
+
+def test_wrong_depth_in_part_of_the_pictures_is_outvoted(config):
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+    for index, (keyframe, pyramid, _) in enumerate(spheres.keyframes(12)):
+        if index % 4 == 0:
+            keyframe.frame.depth[10:50, 20:60] *= 0.7
+        trainer.add_keyframe(keyframe, pyramid)
+    for _ in range(200):
+        trainer.step()
+    frame = trainer.store.keyframe(0).frame
+    _, truth, _ = spheres.trace(frame.camera, frame.camera_to_world)
+    view = trainer.render(frame.camera, frame.camera_to_world)
+    error = np.abs(view.depth_m - truth)[10:50, 20:60]
+    assert np.median(error) < 0.03
+
+
+def test_an_empty_store_cannot_train(config):
+    trainer = Trainer(config, embedding_size=16)
+    assert trainer.field is None
+    with pytest.raises(ValueError, match='at least one keyframe'):
+        trainer.step()
+    with pytest.raises(ValueError, match='no field yet'):
+        trainer.state_dict()
+
+
+@pytest.mark.parametrize('depth', [True, False])
+def test_one_keyframe_is_enough_to_begin(config, depth):
+    trainer = make_trainer(config, 1, depth=depth)
+    report = trainer.step()
+    assert math.isfinite(report.loss)
+    assert not report.skipped
+
+
+def test_depth_that_is_all_holes_counts_as_none(config):
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+    for keyframe, pyramid, _ in spheres.keyframes(8):
+        keyframe.frame.depth[:] = np.nan
+        trainer.add_keyframe(keyframe, pyramid)
+    report = trainer.step()
+    assert math.isfinite(report.loss)
+    assert report.losses['depth'] == 0
+
+
+def test_poses_far_outside_the_box_do_no_harm(config):
+    trainer = make_trainer(config, 3)
+    far = trainer.store.pose(0)
+    far[:3, 3] += 1e5
+    trainer.store.update_poses([0], far[None])
+    for _ in range(3):
+        report = trainer.step()
+    assert math.isfinite(report.loss)
+    view = trainer.render(trainer.store.keyframe(0).frame.camera.resized(8, 6), far)
+    assert np.isfinite(view.depth_m).all()
+
+
+def test_numbers_that_are_not_finite_are_skipped_and_counted(config):
+    trainer = make_trainer(config, 2)
+    trainer.step()
+    before = {name: value.clone() for name, value in trainer.state_dict().items()}
+    handle = trainer.field.radiance.colour_net.register_forward_hook(
+        lambda module, inputs, output: output * float('nan')
+    )
+    report = trainer.step()
+    handle.remove()
+    assert report.skipped
+    assert trainer.skipped_count == 1
+    after = trainer.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before if name != 'step_count')
+    assert not trainer.step().skipped
+
+
+def test_running_out_of_memory_keeps_the_last_good_weights(config, monkeypatch):
+    trainer = make_trainer(config, 2)
+    trainer.step()
+    before = {name: value.clone() for name, value in trainer.state_dict().items()}
+
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError('no memory')
+
+    with monkeypatch.context() as patch:
+        patch.setattr(trainer.field, 'render', fail)
+        with pytest.raises(DeviceMemoryError, match=r'lower training\.rays_per_step'):
+            trainer.step()
+    assert all(torch.equal(value, before[name]) for name, value in trainer.state_dict().items())
+    assert not trainer.step().skipped
+
+
+def test_corrected_poses_take_effect_on_the_next_step(config):
+    trainer = make_trainer(config, 4)
+    moved = trainer.store.pose(2)
+    moved[:3, 3] += [0.0, 0.0, 0.5]
+    trainer.store.update_poses([2], moved[None])
+    batch = trainer.store.sample_rays(2000, torch.Generator().manual_seed(0))
+    origins = batch.rays.origins_world[batch.slots == 2]
+    torch.testing.assert_close(
+        origins[0].double(), torch.from_numpy(moved[:3, 3]), atol=1e-6, rtol=0
+    )
+
+
+def test_a_configured_box_is_kept(config):
+    trainer = Trainer(
+        config.replace({'field.half_extent_m': 0.7, 'field.centre_z_m': 0.2}), embedding_size=16
+    )
+    keyframe, pyramid, _ = next(spheres.keyframes(1))
+    trainer.add_keyframe(keyframe, pyramid)
+    assert trainer.field.scene_box.half_extent_m == 0.7
+    assert trainer.field.scene_box.centre_m == (0.0, 0.0, 0.2)
+    with pytest.raises(ValueError, match='fixed already'):
+        trainer.fix_scene_box()
+
+
+def test_learning_rates_fall_to_a_floor(config):
+    trainer = make_trainer(config.replace({'training.learning_rate_half_steps': 1}), 1)
+    for _ in range(12):
+        trainer.step()
+    rate = trainer._optimizer.param_groups[0]['lr']
+    assert rate == pytest.approx(config.training.learning_rate * 0.1)
