@@ -17,18 +17,22 @@ SHARE = Path(get_package_share_directory('lerf_ros'))
 
 ARGUMENTS = (
     ('namespace', 'lerf', 'namespace of both nodes and of their topics and services'),
-    ('params_file', str(SHARE / 'config' / 'lerf.yaml'), 'parameters of both nodes'),
+    (
+        'params_file',
+        str(SHARE / 'config' / 'lerf.yaml'),
+        'parameters of both nodes; none: defaults',
+    ),
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
     ('image_topic', '/camera/image', 'colour images, sensor_msgs/Image'),
     ('camera_info_topic', '/camera/camera_info', 'calibration with the same stamps'),
-    ('depth_topic', '', 'depth registered to the colour image; empty: none'),
-    ('pose_topic', '', 'geometry_msgs/PoseStamped of the camera; empty: TF'),
+    ('depth_topic', 'none', 'depth registered to the colour image; none: no depth'),
+    ('pose_topic', 'none', 'geometry_msgs/PoseStamped of the camera; none: TF'),
     ('image_transport', 'raw', 'raw or compressed; the topics are named in full either way'),
     ('image_reliability', 'best_effort', 'best_effort, as drivers send, or reliable'),
     ('world_frame', 'map', 'frame in which the map lives; localisation has to provide it'),
-    ('tf_namespace', '', 'namespace of tf and tf_static, for robots that have their own'),
+    ('tf_namespace', 'none', 'namespace of tf and tf_static, on robots that have their own'),
     ('start_keyframe_node', 'true', 'false where it runs on another machine'),
     ('start_field_node', 'true', 'false where it runs on another machine'),
 )
@@ -36,7 +40,9 @@ ARGUMENTS = (
 
 def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Returns the nodes for the arguments as they were given."""
+    # A command line cannot give an empty value; `none` stands for it.
     given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+    given = {name: '' if value == 'none' else value for name, value in given.items()}
     on = {name for name, value in given.items() if value.lower() in ('true', '1', 'yes', 'on')}
     tf = given['tf_namespace'].rstrip('/')
     common = {
