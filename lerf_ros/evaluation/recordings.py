@@ -292,6 +292,7 @@ def _target(entry: Mapping[str, Any], folder: Path, exemplars: bool) -> Target:
         if box is not None and len(box) != 4:
             raise ValueError(f'box: expected u0, v0, u1, v1 in pixels, got {box}')
         name = str(entry.get('name', entry['image']))
+        name = f'exemplar {name}'
         exemplar = Exemplar(read_rgb(folder / str(entry['image'])), box, name)  # type: ignore[arg-type]
         exemplar.check()
     else:

@@ -124,6 +124,8 @@ def show(value: Any) -> str:
     """Returns a figure for people."""
     if value is None:
         return '-'
+    if isinstance(value, list | tuple):
+        return ' '.join(show(item) for item in value)
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
@@ -132,10 +134,12 @@ def text_table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> lis
     flat = [flat_row(row) for row in rows]
     keys = list(dict.fromkeys(key for row in flat for key in row if key != label))
     width = max(len(key) for key in [*keys, label])
-    lines = [f'{label:<{width}}' + ''.join(f'{show(row.get(label)):>12}' for row in flat)]
-    for key in keys:
-        lines.append(f'{key:<{width}}' + ''.join(f'{show(row.get(key)):>12}' for row in flat))
-    return lines
+    cells = {key: [show(row.get(key)) for row in flat] for key in [label, *keys]}
+    wide = max(10, *(len(cell) for row in cells.values() for cell in row))
+    return [
+        f'{key:<{width}}' + ''.join(f'  {cell:>{wide}}' for cell in row)
+        for key, row in cells.items()
+    ]
 
 
 def html_table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> str:
