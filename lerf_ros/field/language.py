@@ -83,7 +83,8 @@ class LanguageField(nn.Module):
         super().__init__()
         self.scene_box = scene_box
         self.grids = nn.ModuleList(
-            HashGrid(layout, options.backend, generator=generator) for layout in _layouts(options)
+            HashGrid(layout, options.backend, generator=generator)
+            for layout in grid_layouts(options)
         )
         width = sum(grid.layout.width for grid in self.grids)
         self.head = LanguageHead(
@@ -103,7 +104,7 @@ class LanguageField(nn.Module):
         return torch.cat([grid(unit) for grid in self.grids], dim=-1)
 
 
-def _layouts(options: FieldOptions) -> list[GridLayout]:
+def grid_layouts(options: FieldOptions) -> list[GridLayout]:
     """Returns one grid, or two that share the range of resolutions (LERF's base and big)."""
     low, high = options.language_min_resolution, options.language_max_resolution
     split = options.language_split_resolution

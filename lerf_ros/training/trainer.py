@@ -126,13 +126,14 @@ class Trainer:
     def fix_scene_box(self) -> None:
         """Makes the field, in a box from the options or around what the keyframes see.
 
-        Called by itself; call it to start before it would, or after adding all of a recording.
+        Called by itself; call it to start before it would, or, before the first step, to fit the
+        box to all keyframes of a recording.
 
         Raises:
-            ValueError: There is no keyframe, or there is a field already.
+            ValueError: There is no keyframe, or the field has begun to learn.
         """
-        if self.field is not None:
-            raise ValueError('scene box: it is fixed already, the field has begun to learn')
+        if self.step_count:
+            raise ValueError('scene box: it is fixed, the field has begun to learn')
         self._make_field(self._find_box())
 
     def _find_box(self) -> SceneBox:

@@ -150,7 +150,7 @@ def test_replay_favours_the_newest_and_the_worst_with_a_floor():
 
 
 def test_state_brings_the_keyframes_back():
-    store, data = make_store(4, dense_size=3)
+    store, _ = make_store(4, dense_size=3)
     moved = store.pose(1)
     moved[:3, 3] += 1
     store.update_poses([1], moved[None])

@@ -198,7 +198,8 @@ def test_a_configured_box_is_kept(config):
     trainer.add_keyframe(keyframe, pyramid)
     assert trainer.field.scene_box.half_extent_m == 0.7
     assert trainer.field.scene_box.centre_m == (0.0, 0.0, 0.2)
-    with pytest.raises(ValueError, match='fixed already'):
+    trainer.step()
+    with pytest.raises(ValueError, match='begun to learn'):
         trainer.fix_scene_box()
 
 

@@ -1,0 +1,177 @@
+"""Subcommand `train`: trains a map from a recording, without ROS."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from lerf_ros.config import LerfConfig, load_yaml
+from lerf_ros.evaluation import metrics
+from lerf_ros.evaluation.progress import Progress
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.mapping import LiveMap
+from lerf_ros.sources.nerfstudio import NerfstudioFolder
+from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.training.memory import check_memory
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument(
+        'data', help='RGB-D folder (7-Scenes format) or nerfstudio folder (transforms.json)'
+    )
+    parser.add_argument('--options', metavar='YAML', help='parameter file, as in config/')
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='GROUP.OPTION=VALUE',
+        help='change one option; see `lerf_ros options`',
+    )
+    parser.add_argument('--seconds', type=float, default=120.0, help='training time (120)')
+    parser.add_argument('--steps', type=int, help='train so many steps instead')
+    parser.add_argument(
+        '--hold-out', type=int, default=10, metavar='N', help='hold out every N-th frame; 0 none'
+    )
+    parser.add_argument('--downscale', type=int, default=2, help='shrink pictures N times (2)')
+    parser.add_argument(
+        '--colour-focal',
+        type=float,
+        metavar='PX',
+        help='focal length of a colour camera that is not registered to the depth camera',
+    )
+    parser.add_argument('--reports', type=int, default=4, help='rows of the table (4)')
+    parser.add_argument('--output', metavar='FILE', help='save the map here')
+    parser.add_argument('--pictures', metavar='FOLDER', help='held-out frames beside renderings')
+    parser.add_argument('--json', metavar='FILE', help='write the figures as JSON')
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Trains, prints a table and returns the exit status.
+
+    Raises:
+        ValueError: The data or an option is wrong.
+        OSError: A file cannot be read or written.
+    """
+    config = load_yaml(arguments.options) if arguments.options else LerfConfig()
+    config = config.replace(dict(_parse_setting(text, config) for text in arguments.set))
+    frames = open_recording(arguments.data, arguments.downscale, arguments.colour_focal)
+    held_out = set(range(arguments.hold_out // 2, len(frames), arguments.hold_out or len(frames)))
+    if not arguments.hold_out or len(held_out) == len(frames):
+        held_out = set()
+    live_map = LiveMap(config)
+    check_memory(config, live_map.encoder.embedding_size, live_map.device)
+    progress = Progress(len(frames) - len(held_out))
+    for index in range(len(frames)):
+        if index not in held_out:
+            live_map.ingest(Keyframe(index, frames[index]))
+            progress.advance(1, 'features')
+    progress.close()
+    if not config.field.half_extent_m:
+        live_map.trainer.fix_scene_box()
+    truth = [frames[index] for index in sorted(held_out)]
+    rows = _train(live_map, truth, arguments)
+    if arguments.pictures:
+        _draw(live_map, truth, Path(arguments.pictures))
+    if arguments.output:
+        live_map.save(arguments.output)
+        sys.stdout.write(f'map saved to {arguments.output}\n')
+    if arguments.json:
+        Path(arguments.json).write_text(json.dumps({'rows': rows}, indent=1) + '\n')
+    return 0
+
+
+def open_recording(
+    path: str, downscale: int, colour_focal_px: float | None = None
+) -> Sequence[PosedFrame]:
+    """Returns the frames of a recording, whatever its format.
+
+    Raises:
+        ValueError: It is no folder of a known format.
+    """
+    folder = Path(path)
+    if folder.suffix == '.json' or (folder / 'transforms.json').exists():
+        return NerfstudioFolder(folder, downscale=downscale)
+    return RgbdFolder(folder, downscale=downscale, colour_focal_px=colour_focal_px)
+
+
+def _parse_setting(text: str, config: LerfConfig) -> tuple[str, Any]:
+    """Returns the option and value of ``group.option=value``, in the option's type."""
+    name, separator, value = text.partition('=')
+    default = config.flat().get(name)
+    if not separator or default is None:
+        raise ValueError(f'--set {text}: expected GROUP.OPTION=VALUE; see `lerf_ros options`')
+    if isinstance(default, str):
+        return name, value
+    try:
+        return name, type(default)(json.loads(value))
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f'--set {text}: expected {type(default).__name__}, got {value!r}'
+        ) from error
+
+
+def _train(
+    live_map: LiveMap, truth: Sequence[PosedFrame], arguments: argparse.Namespace
+) -> list[dict[str, Any]]:
+    """Trains and looks at the held-out frames from time to time; their time does not count."""
+    total = arguments.steps or arguments.seconds
+    rows: list[dict[str, Any]] = []
+    trained_s = 0.0
+    progress = Progress(total)
+    sys.stdout.write('   seconds    steps  steps/s  loss     PSNR dB  depth median mm\n')
+    while True:
+        report = live_map.step()
+        trained_s += report.seconds
+        done = report.step if arguments.steps else trained_s
+        progress.advance(1 if arguments.steps else report.seconds, f'step {report.step}')
+        if done < total * (len(rows) + 1) / max(arguments.reports, 1) and done < total:
+            continue
+        row = {
+            'seconds': trained_s,
+            'steps': report.step,
+            'loss': report.loss,
+            **held_out_figures(live_map, truth),
+        }
+        rows.append(row)
+        shown = ['   -   ' if row[k] is None else f'{row[k]:7.2f}' for k in ('psnr', 'depth_mm')]
+        sys.stdout.write(
+            f'  {trained_s:8.1f} {report.step:8d} {report.step / trained_s:8.1f}  '
+            f'{report.loss:<7.4f}  {shown[0]}  {shown[1]}\n'
+        )
+        sys.stdout.flush()
+        if done >= total:
+            progress.close()
+            return rows
+
+
+def held_out_figures(live_map: LiveMap, truth: Sequence[PosedFrame]) -> dict[str, float | None]:
+    """Returns mean PSNR (dB) and median depth error (mm) of frames the map never saw."""
+    ratios: list[float] = []
+    errors: list[np.ndarray] = []
+    for frame in truth:
+        view = live_map.render(frame.camera, frame.camera_to_world)
+        ratios.append(metrics.psnr(view.image, frame.image))
+        if frame.depth is not None:
+            errors.append(metrics.depth_errors(view.depth_m, frame.depth))
+    depth_m = np.concatenate(errors) if errors else np.zeros(0)
+    return {
+        'psnr': float(np.mean(ratios)) if ratios else None,
+        'depth_mm': float(np.median(depth_m)) * 1e3 if len(depth_m) else None,
+    }
+
+
+def _draw(live_map: LiveMap, truth: Sequence[PosedFrame], folder: Path) -> None:
+    """Writes up to eight held-out frames, each beside the map's rendering."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(truth[:: max(1, len(truth) // 8)][:8]):
+        view = live_map.render(frame.camera, frame.camera_to_world)
+        both = np.hstack([frame.image, view.image])
+        cv2.imwrite(str(folder / f'held_out_{number}.png'), both[..., ::-1])
