@@ -18,18 +18,6 @@ BASE_QUANTILE = 0.02
 ATTEMPTS = 4
 
 
-def smooth(graph: SceneGraph, scores: Float[Array, 'n s'], neighbours: int = 8) -> Array:
-    """Returns the mean of each point's scores over its closest neighbours and itself."""
-    count = min(neighbours, len(graph.surface))
-    _, nearest = graph.tree.query(graph.surface.positions, k=count)
-    nearest = nearest.reshape(len(scores), count)
-    # One gather a neighbour: the array of all of them would not fit the caches.
-    total = np.zeros_like(scores)
-    for column in nearest.T:
-        total += scores[column]
-    return total / count
-
-
 def find_maxima(
     graph: SceneGraph,
     scores: Float[Array, 'n s'],
@@ -50,8 +38,7 @@ def find_maxima(
         min_relevancy: Least relevancy of a maximum.
     """
     surface = graph.surface
-    smoothed = smooth(graph, scores)
-    best_of_all = smoothed.max(axis=1)
+    best_of_all = graph.smooth(scores.max(axis=1))
     best = np.where(allowed, best_of_all, -np.inf)
     base = float(np.quantile(best_of_all, BASE_QUANTILE))
     taken = np.zeros(len(surface), bool)
@@ -61,7 +48,7 @@ def find_maxima(
         if len(maxima) == max_maxima or not np.isfinite(top) or top < min_relevancy:
             break
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
-        scale = int(smoothed[peak].argmax())
+        scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
         points = grow(graph, peak, best_of_all, base, reach_m)
         points = points[allowed[points]]

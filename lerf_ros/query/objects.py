@@ -21,6 +21,8 @@ Array = np.ndarray
 
 # Points closer than this many voxels touch.
 TOUCH_VOXELS = 1.8
+# Closest points, itself included, over which values are smoothed.
+NEIGHBOURS = 8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
 HOT_SHARE = 0.35
 # A piece of the surface that is hot in this share of its points, and no larger than this, is the
@@ -41,12 +43,14 @@ class SceneGraph:
         support: Supporting planes.
         segments: Number of the piece that each point belongs to; pieces are what hangs together
             when the supporting planes are taken away. -1 on the planes.
+        neighbours: The closest points of each point, itself first.
     """
 
     surface: SurfacePoints
     tree: cKDTree
     support: Support
     segments: Int[Array, 'n']
+    neighbours: Int[Array, 'n k']
 
     @classmethod
     def of(cls, surface: SurfacePoints) -> SceneGraph:
@@ -55,7 +59,15 @@ class SceneGraph:
         segments = np.full(len(surface), -1)
         free = np.flatnonzero(~support.on_plane)
         segments[free] = connected_pieces(surface.positions[free], TOUCH_VOXELS * surface.voxel_m)
-        return cls(surface, cKDTree(surface.positions), support, segments)
+        tree = cKDTree(surface.positions)
+        _, neighbours = tree.query(
+            surface.positions, k=range(1, min(NEIGHBOURS, len(surface)) + 1)
+        )
+        return cls(surface, tree, support, segments, neighbours)
+
+    def smooth(self, values: Float[Array, 'n']) -> Float[Array, 'n']:
+        """Returns the mean of each point's neighbours."""
+        return values[self.neighbours].mean(axis=1)
 
 
 def grow(

@@ -45,14 +45,13 @@ def test_cached_cosines_equal_those_read_now(surface_map):
     surface = surface_map.points()
     cache = made(surface)
     cache.refresh(Counter(), 5, len(surface))
-    # Half precision keeps 11 bits of each number.
-    assert cache.cosines(Counter(), TEXTS) == pytest.approx(exact(surface), abs=1e-3)
+    assert cache.cosines(Counter(), TEXTS) == pytest.approx(exact(surface), abs=1e-5)
     assert (cache.steps == 5).all()
 
 
 def test_points_beyond_the_limit_are_read_by_each_query(surface_map):
     surface = surface_map.points()
-    cache = made(surface, limit=1000 * 2 * SCALES * SIZE)
+    cache = made(surface, limit=1000 * 4 * SCALES * SIZE)
     cache.refresh(Counter(), 5, len(surface))
     reader = Counter()
     assert cache.cosines(reader, TEXTS) == pytest.approx(exact(surface), abs=1e-3)
