@@ -105,7 +105,7 @@ def _pictures_row(
     lerf_hits, ovs_hits, ious, times_ms = [], [], [], []
     for number, labels in enumerate(labelled):
         frame = frames[labels.index]
-        panels = []
+        panels: list[Array] = []
         for phrase in labels.phrases:
             started = time.perf_counter()
             relevancy = relevancy_picture(live_map, phrase, frame.camera, frame.camera_to_world)

@@ -145,7 +145,7 @@ def write_labelme(
         }
         for label in labels
     ]
-    content = {
+    content: dict[str, Any] = {
         'version': '5.0.1',
         'flags': {},
         'shapes': shapes,

@@ -59,7 +59,7 @@ def label_points(
     return labels
 
 
-def percentile(values: Sequence[float], share: float) -> float | None:
+def percentile(values: Sequence[float] | Array, share: float) -> float | None:
     """Returns a percentile; missing answers are passed as infinity.
 
     None without values, and where the percentile falls among missing answers: a median error of
@@ -76,7 +76,7 @@ def percentile(values: Sequence[float], share: float) -> float | None:
     return float(low + (high - low) * (position - math.floor(position)))
 
 
-def mean(values: Sequence[float]) -> float | None:
+def mean(values: Sequence[float] | Array) -> float | None:
     """Returns the mean, or None of nothing."""
     return float(np.mean(values)) if len(values) else None
 

@@ -131,9 +131,9 @@ def _draw_box(
     uv, z = project(camera, transform_points(inverse_transform(camera_to_world), corners))
     if (z <= 0.05).any():
         return
+    pixels = [(round(float(u)), round(float(v))) for u, v in uv]
     for a, b in _EDGES:
-        cv2.line(image, *(tuple(np.round(uv[i]).astype(int).tolist()) for i in (a, b)),
-                 TRUE_COLOUR, 2, cv2.LINE_AA)  # fmt: skip
+        cv2.line(image, pixels[a], pixels[b], TRUE_COLOUR, 2, cv2.LINE_AA)
 
 
 def _draw_cross(
