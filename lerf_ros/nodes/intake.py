@@ -19,7 +19,7 @@ class Intake:
         submit: Queues a job of the worker.
         backlog: Keyframes that may wait; further ones are dropped.
         complain: Called with a sentence when a keyframe is dropped.
-        integrated: Called in the worker's thread when a keyframe is in the map.
+        on_integrated: Called in the worker's thread when a keyframe is in the map.
 
     Attributes:
         received: Keyframes that came.
@@ -55,8 +55,10 @@ class Intake:
             full = self._waiting >= self._backlog
             self._waiting += not full
         if full:
-            self._drop(f'keyframe dropped: {self._backlog} are waiting; drive slower, or raise '
-                       'keyframes.min_translation_m')  # fmt: skip
+            self._drop(
+                f'keyframe dropped: {self._backlog} are waiting; drive slower, or raise '
+                'keyframes.min_translation_m'
+            )
             return
         try:
             keyframe = make_keyframe()
@@ -81,10 +83,14 @@ class Intake:
 
             return run
 
-        futures = [self._submit(guarded(job)) for job in jobs]
+        def last() -> None:
+            jobs[-1]()
+            self._on_integrated()
+
+        futures = [self._submit(guarded(job)) for job in (*jobs[:-1], last)]
         for future in futures:
             future.add_done_callback(self._note_error)
-        futures[-1].add_done_callback(lambda _: self._finish(failed, futures[-1]))
+        futures[-1].add_done_callback(lambda future: self._finish(failed, future))
 
     def _note_error(self, future: Future[None]) -> None:
         error = future.exception()
@@ -98,7 +104,6 @@ class Intake:
                 self.dropped += 1
                 return
             self.integrated += 1
-        self._on_integrated()
 
     def _leave(self) -> None:
         with self._lock:

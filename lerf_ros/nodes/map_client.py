@@ -10,20 +10,14 @@ from typing import Any
 import numpy as np
 import rclpy
 from rclpy.executors import SingleThreadedExecutor
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from lerf_ros.bridge import qos
 from lerf_ros.bridge.cameras import camera_info_message
 from lerf_ros.bridge.images import depth_array, image_array
 from lerf_ros.bridge.poses import pose_message
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.msg import FieldStatus
 from lerf_ros.srv import QueryLanguage, RenderView
-
-LATCHED = QoSProfile(
-    depth=1,
-    reliability=ReliabilityPolicy.RELIABLE,
-    durability=DurabilityPolicy.TRANSIENT_LOCAL,
-)
 
 
 class MapClient:
@@ -37,7 +31,7 @@ class MapClient:
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node('map_client', namespace=namespace, context=self._context)
-        self._node.create_subscription(FieldStatus, 'status', self._on_status, LATCHED)
+        self._node.create_subscription(FieldStatus, 'status', self._on_status, qos.LATCHED)
         self._query = self._node.create_client(QueryLanguage, 'query')
         self._render = self._node.create_client(RenderView, 'render_view')
         self._executor = SingleThreadedExecutor(context=self._context)
@@ -113,6 +107,19 @@ class MapClient:
             if time.monotonic() > deadline:
                 raise TimeoutError(f'no keyframe reached the map within {timeout_s:g} s')
             time.sleep(0.05)
+
+    def wait_for_status(self, timeout_s: float) -> FieldStatus:
+        """Returns the newest status, waiting for the first.
+
+        Raises:
+            TimeoutError: None came in time.
+        """
+        deadline = time.monotonic() + timeout_s
+        while self.status is None:
+            if time.monotonic() > deadline:
+                raise TimeoutError(f'no status within {timeout_s:g} s')
+            time.sleep(0.02)
+        return self.status
 
     def close(self) -> None:
         """Leaves the network."""

@@ -1,0 +1,94 @@
+"""A live map and the one thread that may touch it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeoutError
+from typing import TypeVar
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.mapping import LiveMap
+from lerf_ros.nodes.health import Rate
+from lerf_ros.training.trainer import StepReport
+from lerf_ros.training.worker import Priority, Worker
+
+T = TypeVar('T')
+
+
+class MapHost:
+    """Owns the map; everything that touches it is a job of its worker.
+
+    Args:
+        config: All options.
+
+    Attributes:
+        map: The live map; to be touched in jobs only, but for plain numbers.
+        steps: Rate of training steps.
+        loss: Loss of the last step, NaN before the first.
+    """
+
+    def __init__(self, config: LerfConfig) -> None:
+        self.map = LiveMap(config)
+        self.steps = Rate()
+        self.loss = math.nan
+        self._worker = self._start()
+
+    def _start(self) -> Worker[StepReport]:
+        worker = Worker(lambda: self.map.step(), lambda: self.map.ready(), self._on_step)
+        worker.start()
+        return worker
+
+    def _on_step(self, report: StepReport) -> None:
+        self.steps.tick()
+        self.loss = report.loss
+
+    @property
+    def state(self) -> str:
+        """'WAITING', 'TRAINING', 'PAUSED' or 'FAILED'."""
+        return self._worker.state
+
+    @property
+    def error(self) -> BaseException | None:
+        """What made the worker fail."""
+        return self._worker.error
+
+    @property
+    def steps_per_second(self) -> float:
+        """Training steps a second; 0 while none is done."""
+        return self.steps.hz if self.steps.age_s < 2 else 0.0
+
+    def submit(self, job: Callable[[], T], priority: Priority) -> Future[T]:
+        """Queues a job."""
+        return self._worker.submit(job, priority)
+
+    def run(self, job: Callable[[], T], priority: Priority, timeout_s: float) -> T:
+        """Runs a job in the worker and waits for it.
+
+        Raises:
+            TimeoutError: It took too long; if it still waits it is not run.
+        """
+        future = self.submit(job, priority)
+        try:
+            return future.result(timeout_s)
+        except FutureTimeoutError:
+            future.cancel()
+            raise FutureTimeoutError(f'no answer within {timeout_s:g} s') from None
+
+    def pause(self) -> None:
+        """Stops learning; jobs are still run."""
+        self._worker.pause()
+
+    def resume(self) -> None:
+        """Goes on learning."""
+        self._worker.resume()
+
+    def revive(self) -> None:
+        """Starts a new worker in place of one that has failed."""
+        if self._worker.error is not None:
+            self._worker = self._start()
+
+    def stop(self, timeout_s: float) -> bool:
+        """Ends the worker; whoever waits for it gets an error. Tells whether it ended in time."""
+        return self._worker.stop(timeout_s)
