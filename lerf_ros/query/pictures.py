@@ -8,6 +8,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
+from scipy.spatial import cKDTree
 
 from lerf_ros.geometry import PinholeCamera, inverse_transform, project, transform_points
 from lerf_ros.query.request import Maximum, QueryResult
@@ -137,19 +138,20 @@ _EDGES = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> 
 
 
 def _spacing_m(positions: Float[Array, 'n 3']) -> float:
-    """Returns about how far apart the points lie, seen from above."""
-    area = np.prod(np.maximum(np.ptp(positions[:, :2], axis=0), 1e-3))
-    return float(np.sqrt(area / len(positions)))
+    """Returns about how far apart neighbouring points lie."""
+    sample = positions[:: max(1, len(positions) // 1000)]
+    distance, _ = cKDTree(positions).query(sample, k=[min(6, len(positions))])
+    return 1.2 * float(np.median(distance))
 
 
 def _line(picture: Picture, first: Array, second: Array) -> None:
-    a, b = (tuple(int(round(float(x))) for x in uv) for uv in (first, second))
+    a, b = (tuple(round(float(x)) for x in uv) for uv in (first, second))
     cv2.line(picture, a, b, BLACK, 3, cv2.LINE_AA)
     cv2.line(picture, a, b, WHITE, 1, cv2.LINE_AA)
 
 
 def _cross(picture: Picture, uv: Array, label: str) -> None:
-    at = tuple(int(round(float(x))) for x in uv)
+    at = tuple(round(float(x)) for x in uv)
     size = max(9, picture.shape[0] // 24)
     for colour, width in ((BLACK, 4), (WHITE, 2)):
         cv2.drawMarker(picture, at, colour, cv2.MARKER_CROSS, size, width, cv2.LINE_AA)
