@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from torch import Tensor
-
 from tabletop_captions import ELSEWHERE, OBJECT, PART, TABLE
 from tabletop_windows import Truth
+from torch import Tensor
 
 
 def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:

@@ -60,9 +60,7 @@ def render_scene(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[di
 
 def _render_share(folder: Path, seeds: list[int], views: int, worker: int) -> None:
     shape = (len(seeds) * views, HEIGHT, WIDTH)
-    images = np.lib.format.open_memmap(
-        folder / f'images{worker}.npy', 'w+', np.uint8, (*shape, 3)
-    )
+    images = np.lib.format.open_memmap(folder / f'images{worker}.npy', 'w+', np.uint8, (*shape, 3))
     labels = np.lib.format.open_memmap(folder / f'labels{worker}.npy', 'w+', np.uint8, shape)
     start = time.perf_counter()
     with (folder / f'scenes{worker}.jsonl').open('w', encoding='utf-8') as stream:

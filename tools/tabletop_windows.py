@@ -15,7 +15,6 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-
 from tabletop_captions import CATEGORY_LIST, COLOUR_LIST, PART_LIST, TEXTURE_LIST
 from tabletop_views import ELSEWHERE, TABLE, Views
 
@@ -146,12 +145,15 @@ def window_truth(seen: list[Seen]) -> Truth:
     names = np.concatenate([each.names for each in seen])
     count, points = labels.shape[1:]
     rows = np.arange(count)[:, None] * 256
-    shares = np.stack(
-        [
-            np.bincount((rows + half).ravel(), minlength=count * 256).reshape(count, 256)
-            for half in labels
-        ]
-    ) / points
+    shares = (
+        np.stack(
+            [
+                np.bincount((rows + half).ravel(), minlength=count * 256).reshape(count, 256)
+                for half in labels
+            ]
+        )
+        / points
+    )
     weighted = shares.mean(axis=0)
 
     def grouped(values: np.ndarray) -> np.ndarray:
@@ -250,9 +252,7 @@ class WindowSampler:
         centre = self._draw_thing(things, 0.0).box
         left = round((centre[0] + centre[2]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
         top = round((centre[1] + centre[3]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
-        left, top = (
-            min(max(at, 0), size - side) for at, size in ((left, width), (top, height))
-        )
+        left, top = (min(max(at, 0), size - side) for at, size in ((left, width), (top, height)))
         patch = self._spoilt(image[top : top + side, left : left + side])
         scale = SCENE_PX / side
         inner = [

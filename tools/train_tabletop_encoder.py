@@ -14,30 +14,34 @@ import json
 import logging
 import math
 import multiprocessing
+import os
 import queue
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import torch
 import torch.nn.functional as F
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tabletop_captions as captions_
-
-from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
-from lerf_ros.features.tabletop.encoder import FOLDER as SHIPPED
-from lerf_ros.features.tabletop.trunk import STRIDE
 from tabletop_captions import Captions, never_caption, object_caption, part_caption
+from tabletop_crops import Crops, cut
 from tabletop_loss import contrast_loss, relevancy_loss, truth_matrix
+from tabletop_optimizer import OrthogonalDescent
 from tabletop_views import Views, render
 from tabletop_vocabulary import write_vocabulary
 from tabletop_windows import Truth, WindowSampler
+
+from lerf_ros.features.tabletop.encoder import FOLDER as SHIPPED
+from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
+from lerf_ros.features.tabletop.trunk import STRIDE
 
 DEVELOPMENT_SEED = 9000
 TEMPERATURE = 12.0
@@ -74,42 +78,66 @@ def draw_captions(truth: Truth, rng: np.random.Generator, own: int, never: int) 
     return result
 
 
-def _fill(views: Path, args: argparse.Namespace, seed: int, batches) -> None:
+def class_targets(truth: Truth) -> np.ndarray:
+    """Returns (n, 4): category, colour, texture and part of each window, -100 where unclear."""
+    clear = (truth.object_scores[:, 0] > 0.7) & (truth.object_scores[:, 1] < 0.3)
+    targets = np.full((len(clear), 4), -100, np.int64)
+    targets[clear, :3] = truth.objects[clear, 0]
+    clear = (truth.part_scores[:, 0] > 0.7) & (truth.part_scores[:, 1] < 0.3)
+    targets[clear, 3] = truth.parts[clear, 0, 2]
+    return targets
+
+
+def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
+    """Puts batches of scene crops and lone crops into a queue, without end."""
     cv2.setNumThreads(1)
-    sampler = WindowSampler(Views(views), seed, args.scene_crops, args.windows, args.lone_crops)
+    views = Views(args.work / 'train')
+    sampler = WindowSampler(views, seed, args.scene_crops, args.windows, args.lone_crops)
     rng = np.random.default_rng([seed, 7])
     while True:
-        scenes, boxes, lone, truth = sampler.batch()
+        *pictures, truth = sampler.batch()
         captions = draw_captions(truth, rng, args.captions, args.never)
         matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
-        batches.put((scenes, boxes, lone, captions.texts, matrix))
+        batches.put((*pictures, captions.texts, matrix, class_targets(truth)))
+
+
+def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
+    """Puts batches of lone crops into a queue, without end."""
+    crops = Crops(args.work / 'crops')
+    rng = np.random.default_rng([seed, 8])
+    nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
+    while True:
+        pictures, truth = crops.batch(args.crop_batch, args.crop_px, rng)
+        captions = draw_captions(truth, rng, args.captions, args.never)
+        matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
+        batches.put((*nothing, pictures, captions.texts, matrix, class_targets(truth)))
 
 
 class Batches:
     """Draws batches in a process of its own while the model trains."""
 
-    def __init__(self, views: Path, args: argparse.Namespace) -> None:
+    def __init__(self, fill: Callable, args: argparse.Namespace, rank: int) -> None:
         context = multiprocessing.get_context('spawn')
         self._queue = context.Queue(maxsize=6)
         self._process = context.Process(
-            target=_fill, args=(views, args, args.seed, self._queue), daemon=True
+            target=fill, args=(args, args.seed + 1000 * rank, self._queue), daemon=True
         )
         self._process.start()
 
-    def next(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], Tensor]:
-        """Returns scene crops, boxes, lone crops, texts and the truth matrix.
+    def next(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], Tensor, Tensor]:
+        """Returns scene crops, boxes, lone crops, texts, the truth matrix and class targets.
 
         Raises:
             RuntimeError: The process has failed.
         """
         while True:
             try:
-                scenes, boxes, lone, texts, matrix = self._queue.get(timeout=5)
+                *pictures, texts, matrix, targets = self._queue.get(timeout=5)
             except queue.Empty:
                 if not self._process.is_alive():
                     raise RuntimeError('batches: the process failed; see above') from None
                 continue
-            return scenes, boxes, lone, texts, torch.from_numpy(matrix)
+            return *pictures, texts, torch.from_numpy(matrix), torch.from_numpy(targets)
 
     def close(self) -> None:
         """Ends the process."""
@@ -149,19 +177,27 @@ def pool(cells: Tensor, boxes: Tensor) -> Tensor:
     return pooled.flatten(0, 1)
 
 
-def encode_pictures(
+def pool_pictures(
     model: nn.Module, scenes: np.ndarray, boxes: np.ndarray, lone: np.ndarray
 ) -> Tensor:
-    """Returns embeddings of the windows of the scene crops, then of the lone crops."""
+    """Returns pooled cells of the windows of the scene crops, then of the lone crops."""
     trunk = model.visual.trunk
-    with torch.autocast('cpu', torch.bfloat16):
-        scene_cells = trunk.forward_features(as_input(scenes))
-        lone_cells = trunk.forward_features(as_input(lone))
-    windows = torch.from_numpy(boxes) / STRIDE
-    side = lone_cells.shape[-1]
-    whole = torch.tensor([0.0, 0.0, side, side]).expand(len(lone), 1, 4)
-    pooled = [pool(scene_cells.float(), windows), pool(lone_cells.float(), whole)]
-    return F.normalize(model.visual.head(torch.cat(pooled)), dim=-1)
+    pooled = []
+    for pictures, windows in ((scenes, torch.from_numpy(boxes) / STRIDE), (lone, None)):
+        if not len(pictures):
+            continue
+        with torch.autocast('cpu', torch.bfloat16):
+            cells = trunk.forward_features(as_input(pictures))
+        if windows is None:
+            side = cells.shape[-1]
+            windows = torch.tensor([0.0, 0.0, side, side]).expand(len(lone), 1, 4)
+        pooled.append(pool(cells.float(), windows))
+    return torch.cat(pooled)
+
+
+def project(model: nn.Module, pooled: Tensor) -> Tensor:
+    """Returns embeddings of pooled cells."""
+    return F.normalize(model.visual.head(pooled), dim=-1)
 
 
 def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
@@ -176,21 +212,98 @@ def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
     return F.normalize(embeddings, dim=-1)
 
 
-def train(args: argparse.Namespace, views: Path, model: nn.Module, tokenizer) -> nn.Module:
-    """Trains the model in place; returns it with the averaged weights."""
-    batches = Batches(views, args)
+def average_gradients(parameters: list[Tensor], processes: int) -> None:
+    """Replaces every gradient by its mean over the processes."""
+    flat = torch.cat([p.grad.flatten() for p in parameters])
+    torch.distributed.all_reduce(flat)
+    flat /= processes
+    for parameter, part in zip(
+        parameters, flat.split([p.numel() for p in parameters]), strict=True
+    ):
+        parameter.grad.copy_(part.view_as(parameter))
+
+
+def train_together(args: argparse.Namespace) -> nn.Module:
+    """Trains in as many processes as asked, one thread each; returns the averaged weights.
+
+    Two processes of one thread share two busy cores far better than one process of two.
+    """
+    rendezvous = args.work / f'rendezvous{time.time_ns()}'
+    context = multiprocessing.get_context('spawn')
+    others = [
+        context.Process(target=train_rank, args=(args, rank, rendezvous), daemon=False)
+        for rank in range(1, args.workers)
+    ]
+    for process in others:
+        process.start()
+    try:
+        return train_rank(args, 0, rendezvous)
+    finally:
+        for process in others:
+            process.join(60)
+            process.terminate()
+
+
+def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Module:
+    """Makes the model and trains it as one of several processes."""
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    if rank:
+        os.setsid()  # its own share of the processor where the system groups by session
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=args.workers
+    )
+    model, tokenizer = create_tabletop_model()
+    if args.start:
+        model.load_state_dict(load_file(args.start), strict=False)
+    try:
+        if args.crop_steps:
+            model = train(args, fill_with_crops, args.crop_steps, model, tokenizer, rank)
+        if args.steps:
+            model = train(args, fill_with_windows, args.steps, model, tokenizer, rank)
+        return model.eval()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def train(
+    args: argparse.Namespace,
+    fill: Callable,
+    steps: int,
+    model: nn.Module,
+    tokenizer,
+    rank: int,
+) -> nn.Module:
+    """Trains the model in place; returns a copy with the averaged weights."""
+    batches = Batches(fill, args, rank)
+    unused = model.logit_scale  # set when the weights are written
     plain = [p for p in model.parameters() if p.ndim < 2]
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    filters = [p for p in model.parameters() if p.ndim == 4]
+    matrices = [p for p in model.parameters() if p.ndim in (2, 3)]
+    descent = OrthogonalDescent(filters, args.filter_rate)
     scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    # Plain classifiers on the pooled cells teach the trunk long before the texts mean anything.
+    sizes = [
+        len(names)
+        for names in (
+            captions_.CATEGORY_LIST,
+            captions_.COLOUR_LIST,
+            captions_.TEXTURE_LIST,
+            captions_.PART_LIST,
+        )
+    ]
+    classifier = nn.Linear(model.visual.trunk.num_features, sum(sizes))
     optimizer = torch.optim.AdamW(
         [
-            {'params': matrices, 'weight_decay': 0.02},
-            {'params': [*plain, scale], 'weight_decay': 0.0},
+            {'params': [*matrices, classifier.weight], 'weight_decay': 0.02},
+            {'params': [*plain, scale, classifier.bias], 'weight_decay': 0.0},
         ],
         lr=args.rate,
         betas=(0.9, 0.98),
         fused=True,
     )
+    groups = optimizer.param_groups + descent.param_groups
+    trained = [p for group in groups for p in group['params'] if p is not unused]
     average = torch.optim.swa_utils.AveragedModel(
         model,
         multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995),
@@ -198,38 +311,52 @@ def train(args: argparse.Namespace, views: Path, model: nn.Module, tokenizer) ->
     )
     model.train()
     start, recent = time.perf_counter(), []
-    for step in range(args.steps):
-        share = step / args.steps
-        rate = args.rate * min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * share))
+    for step in range(steps):
+        share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
         for group in optimizer.param_groups:
-            group['lr'] = max(rate, 1e-5)
-        scenes, boxes, lone, texts, truth = batches.next()
-        images = encode_pictures(model, scenes, boxes, lone)
+            group['lr'] = args.rate * share
+        for group in descent.param_groups:
+            group['lr'] = args.filter_rate * share
+        scenes, boxes, lone, texts, truth, targets = batches.next()
+        pooled = pool_pictures(model, scenes, boxes, lone)
+        images = project(model, pooled)
+        classes = torch.stack(
+            [
+                F.cross_entropy(logits, wanted, ignore_index=-100)
+                for logits, wanted in zip(
+                    classifier(pooled).split(sizes, dim=1), targets.T, strict=True
+                )
+            ]
+        )
         embedded = encode_texts(model, tokenizer, [*captions_.CANONICAL, *texts])
         canonical, phrases = embedded.split([len(captions_.CANONICAL), len(texts)])
         cosines = images @ phrases.T
         logits = scale.exp().clamp(max=60) * cosines
         relevancy = relevancy_loss(cosines, images @ canonical.T, truth, TEMPERATURE)
         contrast = contrast_loss(logits, truth) + 0.5 * contrast_loss(logits.T, truth.T)
-        loss = relevancy + contrast
+        loss = relevancy + contrast + args.classes * classes.sum()
         optimizer.zero_grad(set_to_none=True)
+        descent.zero_grad(set_to_none=True)
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        average_gradients(trained, args.workers)
+        nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
+        descent.step()
         average.update_parameters(model)
-        recent.append((float(relevancy), float(contrast)))
-        if (step + 1) % 50 == 0:
+        recent.append(torch.stack([relevancy, contrast, *classes]).detach().numpy())
+        if (step + 1) % 50 == 0 and rank == 0:
             means = np.mean(recent, axis=0)
             seconds = time.perf_counter() - start
             _LOGGER.info(
-                'step %d of %d, %.0f s: relevancy loss %.3f, contrast loss %.3f, scale %.1f',
-                step + 1, args.steps, seconds, *means, scale.exp(),
+                'step %d of %d, %.0f s: relevancy loss %.3f, contrast %.3f, category %.3f, '
+                'colour %.3f, texture %.3f, part %.3f',
+                step + 1, steps, seconds, *means,
             )  # fmt: skip
             recent.clear()
-        if args.save_every and (step + 1) % args.save_every == 0:
+        if args.save_every and (step + 1) % args.save_every == 0 and rank == 0:
             save(average.module, Path(args.output))
     batches.close()
-    return average.module.eval()
+    return average.module
 
 
 def save(model: nn.Module, folder: Path) -> Path:
@@ -267,7 +394,7 @@ def evaluate(model: nn.Module, tokenizer, views: Views, seed: int) -> dict[str, 
     totals = {'windows': [], 'lone': [], 'colour': [], 'category': [], 'hit': [], 'false': []}
     for _ in range(6):
         scenes, boxes, lone, truth = sampler.batch()
-        images = encode_pictures(model, scenes, boxes, lone)
+        images = project(model, pool_pictures(model, scenes, boxes, lone))
         cosines = images @ phrases.T
         relevancy = torch.sigmoid(
             TEMPERATURE * (cosines - (images @ canonical.T).max(dim=1, keepdim=True).values)
@@ -298,14 +425,21 @@ def main() -> None:
     parser.add_argument('--output', type=Path, default=SHIPPED, help='folder of the results')
     parser.add_argument('--scenes', type=int, default=1300)
     parser.add_argument('--views', type=int, default=6, help='views of a scene')
-    parser.add_argument('--workers', type=int, default=2, help='processes that render')
-    parser.add_argument('--steps', type=int, default=3000)
-    parser.add_argument('--rate', type=float, default=2e-3, help='learning rate')
+    parser.add_argument(
+        '--workers', type=int, default=2, help='processes that render, and that train'
+    )
+    parser.add_argument('--crop-steps', type=int, default=1500, help='steps on lone crops')
+    parser.add_argument('--crop-batch', type=int, default=256)
+    parser.add_argument('--crop-px', type=int, default=48, help='side of these crops')
+    parser.add_argument('--steps', type=int, default=1500, help='steps on windows, thereafter')
+    parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate of the rest')
+    parser.add_argument('--filter-rate', type=float, default=0.06, help='of the convolutions')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--scene-crops', type=int, default=40)
-    parser.add_argument('--windows', type=int, default=6, help='windows of a scene crop')
-    parser.add_argument('--lone-crops', type=int, default=80)
+    parser.add_argument('--scene-crops', type=int, default=32)
+    parser.add_argument('--windows', type=int, default=9, help='windows of a scene crop')
+    parser.add_argument('--lone-crops', type=int, default=64)
     parser.add_argument('--captions', type=int, default=160, help='windows that are captioned')
+    parser.add_argument('--classes', type=float, default=0.5, help='weight of the classifiers')
     parser.add_argument('--never', type=int, default=40, help='captions true of nothing')
     parser.add_argument('--start', type=Path, help='weights to start from')
     parser.add_argument('--save-every', type=int, default=0, help='steps between two savings')
@@ -317,17 +451,15 @@ def main() -> None:
     for folder, first, count in (('train', 0, args.scenes), ('develop', DEVELOPMENT_SEED, 40)):
         if not (args.work / folder).exists():
             render(args.work / folder, first, count, args.views, args.workers)
+    if not (args.work / 'crops').exists():
+        cut([args.work / 'train'], args.work / 'crops', args.workers)
     _LOGGER.info('views ready after %.0f s', time.perf_counter() - start)
     size = write_vocabulary(SHIPPED / 'bpe.txt.gz', captions_.all_words(), 1600)
     config = json.loads((SHIPPED / 'tabletop.json').read_text())
     config['text_cfg']['vocab_size'] = size
     (SHIPPED / 'tabletop.json').write_text(json.dumps(config, indent=1) + '\n')
-    model, tokenizer = create_tabletop_model()
-    if args.start:
-        from safetensors.torch import load_file
-
-        model.load_state_dict(load_file(args.start))
-    model = train(args, args.work / 'train', model, tokenizer)
+    model = train_together(args)
+    tokenizer = create_tabletop_model()[1]
     path = save(model, args.output)
     scores = evaluate(model, tokenizer, Views(args.work / 'develop'), args.seed)
     _LOGGER.info('development scenes: %s', {k: round(v, 4) for k, v in scores.items()})

@@ -37,9 +37,7 @@ _BATCH = {'cpu': 32, 'cuda': 512}
 _TEMPERATURE_SHARE = 0.1
 
 
-def load_encoder(
-    options: FeatureOptions, device: torch.device | str = 'cpu'
-) -> LanguageEncoder:
+def load_encoder(options: FeatureOptions, device: torch.device | str = 'cpu') -> LanguageEncoder:
     """Returns the encoder that the options name.
 
     Args:

@@ -155,7 +155,9 @@ class _TimmExtractor:
     def extract(self, image: UInt8[np.ndarray, 'height width 3']) -> FeatureMap:
         height, width = image.shape[:2]
         scale = min(1.0, _SHORT_SIDE_PX / min(height, width))
-        sides = [max(1, round(side * scale / self._patch)) * self._patch for side in (height, width)]
+        sides = [
+            max(1, round(side * scale / self._patch)) * self._patch for side in (height, width)
+        ]
         pixels = F.interpolate(
             _pixels(image)[None].to(self._device), sides, mode='bilinear', antialias=True
         )

@@ -32,7 +32,9 @@ def open_clip() -> ModuleType:
     try:
         return importlib.import_module('open_clip')
     except ImportError as error:
-        raise ImportError(f'language encoders need `pip install open_clip_torch`: {error}') from error
+        raise ImportError(
+            f'language encoders need `pip install open_clip_torch`: {error}'
+        ) from error
 
 
 @functools.cache

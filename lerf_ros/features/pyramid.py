@@ -193,9 +193,7 @@ class PyramidBuilder:
         """Number of levels of a pyramid."""
         return self._options.pyramid_levels
 
-    def encode_level(
-        self, image: UInt8[np.ndarray, 'height width 3'], level: int
-    ) -> PyramidLevel:
+    def encode_level(self, image: UInt8[np.ndarray, 'height width 3'], level: int) -> PyramidLevel:
         """Returns one level of an image's pyramid, 0 the finest.
 
         Raises:
@@ -230,7 +228,9 @@ class PyramidBuilder:
                 if isinstance(self._encoder, WindowEncoder):
                     rows.append(self._encoder.encode_window_alone(tensor, box)[None])
                 else:
-                    rows.append(self._encoder.encode_images(tensor[None, :, top:bottom, left:right]))
+                    rows.append(
+                        self._encoder.encode_images(tensor[None, :, top:bottom, left:right])
+                    )
             levels.append(self._level(grid, torch.cat(rows).reshape(grid.rows, grid.cols, -1)))
         return FeaturePyramid(image.shape[1], image.shape[0], tuple(levels))
 
@@ -253,13 +253,9 @@ class PyramidBuilder:
             return self._encoder.encode_windows(image, grid.boxes().to(self._device))
         tile, stride = grid.tile_px, grid.stride_px
         region = image[:, grid.top_px :, grid.left_px :]
-        region = region[
-            :, : tile + (grid.rows - 1) * stride, : tile + (grid.cols - 1) * stride
-        ]
+        region = region[:, : tile + (grid.rows - 1) * stride, : tile + (grid.cols - 1) * stride]
         tiles = region.unfold(1, tile, stride).unfold(2, tile, stride)
-        return self._encoder.encode_images(
-            tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, tile, tile)
-        )
+        return self._encoder.encode_images(tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, tile, tile))
 
     def _level(self, grid: TileGrid, embeddings: Tensor) -> PyramidLevel:
         half = grid.tile_px / 2

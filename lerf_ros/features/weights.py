@@ -91,7 +91,9 @@ def _cached_weights(config: dict) -> Path | None:
     repository, _, filename = config.get('hf_hub', '').rpartition('/')
     if not repository:
         return None
-    names = [filename] if filename else ['open_clip_model.safetensors', 'open_clip_pytorch_model.bin']
+    names = (
+        [filename] if filename else ['open_clip_model.safetensors', 'open_clip_pytorch_model.bin']
+    )
     for candidate in names:
         found = try_to_load_from_cache(repository, candidate)
         if isinstance(found, str):

@@ -18,7 +18,7 @@ from lerf_ros.features.open_clip_module import timm
 STRIDE = 8
 CONTEXT_PX = 96
 """More than the radius of the receptive field of a cell, pixels, in whole cells."""
-_CHANNELS = (32, 64, 128)
+_CHANNELS = (32, 64, 128, 256)
 _BLOCKS = (1, 3)
 
 
@@ -81,13 +81,13 @@ class _Block(nn.Module):
         return torch.relu_(self.norm2(self.conv2(y)) + x)
 
 
-class _Reduction(nn.Module):
-    """A convolution that halves height and width."""
+class _Transition(nn.Module):
+    """A convolution between stages; with stride 2 it halves height and width."""
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int) -> None:
+    def __init__(self, channels_in: int, channels_out: int, kernel: int, stride: int = 2) -> None:
         super().__init__()
-        padding = (kernel - 2) // 2
-        self.conv = nn.Conv2d(channels_in, channels_out, kernel, 2, padding, bias=False)
+        padding = (kernel - stride) // 2
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, padding, bias=False)
         self.norm = nn.BatchNorm2d(channels_out)
 
     def forward(self, x: Float[Tensor, 'n c h w']) -> Float[Tensor, 'n c2 h2 w2']:
@@ -99,15 +99,16 @@ class TabletopTrunk(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        first, second, last = _CHANNELS
+        first, second, third, last = _CHANNELS
         self.num_features = last
         self.default_cfg = {'pool_size': (8, 8), 'input_size': (3, 64, 64)}
         self.layers = nn.Sequential(
-            _Reduction(3, first, 4),
-            _Reduction(first, second, 2),
+            _Transition(3, first, 4),
+            _Transition(first, second, 2),
             *[_Block(second) for _ in range(_BLOCKS[0])],
-            _Reduction(second, last, 2),
-            *[_Block(last) for _ in range(_BLOCKS[1])],
+            _Transition(second, third, 2),
+            *[_Block(third) for _ in range(_BLOCKS[1])],
+            _Transition(third, last, 1, stride=1),  # many features to average, each plain
         )
 
     def reset_classifier(self, num_classes: int, global_pool: str = 'avg') -> None:
@@ -131,7 +132,7 @@ class TabletopTrunk(nn.Module):
     def fold(self) -> None:
         """Folds the normalisation into the convolutions: the same function, faster."""
         for layer in self.layers:
-            pairs = [('conv', 'norm')] if isinstance(layer, _Reduction) else []
+            pairs = [('conv', 'norm')] if isinstance(layer, _Transition) else []
             if isinstance(layer, _Block):
                 pairs = [('conv1', 'norm1'), ('conv2', 'norm2')]
             for conv, norm in pairs:

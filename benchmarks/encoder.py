@@ -1,0 +1,241 @@
+"""How well the shipped encoder reads crops, and how fast pyramids are made.
+
+    python benchmarks/encoder.py [--json FILE]
+
+Scenes have seeds from 10000 on, which no training or tuning has seen, and the usual defects of a
+camera. A crop counts when its object is seen well enough to be named: at least 16 pixels wide or
+high, at least 120 pixels of it visible, and not cut by the border; parts from 10 and 40 pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.clip import load_encoder
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
+from lerf_ros.sources.tabletop import (
+    CATEGORIES,
+    COLOURS,
+    HELD_OUT_SEED,
+    SensorOptions,
+    TabletopScene,
+    excluded_pairs,
+)
+from lerf_ros.sources.tabletop.sensor import sense_colour
+
+KINDS = ('orbit', 'handheld', 'wrist')
+
+
+def crop(image: np.ndarray, box: tuple[int, int, int, int], size: int) -> Tensor | None:
+    """Returns the square around a box with a tenth of margin, (3, size, size), or None when the
+    box touches the border of the image."""
+    height, width = image.shape[:2]
+    left, top, right, bottom = box
+    if left <= 0 or top <= 0 or right >= width or bottom >= height:
+        return None
+    side = min(round(1.2 * max(right - left, bottom - top)), height, width)
+    left = min(max(round((left + right - side) / 2), 0), width - side)
+    top = min(max(round((top + bottom - side) / 2), 0), height - side)
+    patch = torch.from_numpy(image[top : top + side, left : left + side].copy())
+    patch = patch.permute(2, 0, 1)[None].float() / 255
+    return torch.nn.functional.interpolate(
+        patch, (size, size), mode='bicubic', antialias=True
+    ).clamp(0, 1)[0]
+
+
+def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
+    """Returns (left, top, right, bottom) of a mask."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1
+
+
+class Crops:
+    """Crops with the truth about them."""
+
+    def __init__(self) -> None:
+        self.pictures: list[Tensor] = []
+        self.truth: list[tuple[str, str]] = []  # (colour, category), or (category, part)
+
+    def encoded(self, encoder: LanguageEncoder) -> Tensor:
+        """Returns the embeddings of all crops."""
+        return encoder.encode_images(torch.stack(self.pictures))
+
+
+def collect(seeds: range, views: int, size: int) -> tuple[Crops, Crops]:
+    """Returns crops of objects, and crops of parts of objects that have more than one."""
+    objects, parts = Crops(), Crops()
+    sensor = SensorOptions()
+    for seed in seeds:
+        rng = np.random.default_rng([seed, 2])
+        with TabletopScene(seed) as scene:
+            for view in range(views):
+                path = scene.path(KINDS[view % 3], 20.0, 4.0)
+                picture = scene.render(path[rng.integers(len(path))])
+                image = sense_colour(picture.image, sensor, rng)
+                for thing in scene.objects:
+                    mask = picture.objects == thing.index
+                    if mask.sum() < 120:
+                        continue
+                    box = box_of(mask)
+                    patch = crop(image, box, size)
+                    if max(box[2] - box[0], box[3] - box[1]) >= 16 and patch is not None:
+                        objects.pictures.append(patch)
+                        objects.truth.append((thing.colour, thing.category))
+                    for part in thing.parts if len(thing.parts) > 1 else ():
+                        mine = mask & (picture.parts == part.index)
+                        if mine.sum() < 40:
+                            continue
+                        box = box_of(mine)
+                        patch = crop(image, box, size)
+                        if max(box[2] - box[0], box[3] - box[1]) >= 10 and patch is not None:
+                            parts.pictures.append(patch)
+                            parts.truth.append((thing.category, part.name))
+    return objects, parts
+
+
+def part_captions() -> list[tuple[str, str]]:
+    """Returns every (category, part) of categories with more than one part."""
+    pairs = set()
+    for category in CATEGORIES.values():
+        names = {p.name for seed in range(3) for p in category.build(np.random.default_rng(seed))}
+        if len(names) > 1:
+            pairs |= {(category.name, name) for name in names}
+    return sorted(pairs)
+
+
+def classify(encoder: LanguageEncoder, seeds: range, views: int) -> dict[str, float]:
+    """Returns the shares of crops whose own caption is the nearest of all captions."""
+    objects, parts = collect(seeds, views, encoder.input_size)
+    pairs = [(colour, category) for colour in COLOURS for category in CATEGORIES]
+    texts = encoder.encode_texts([f'{colour} {category}' for colour, category in pairs])
+    similarity = objects.encoded(encoder) @ texts.T
+    guesses = [pairs[index] for index in similarity.argmax(dim=1).tolist()]
+    right = np.array([g == t for g, t in zip(guesses, objects.truth, strict=True)])
+    unseen = np.array([pair in excluded_pairs() for pair in objects.truth])
+    colour = np.mean([g[0] == t[0] for g, t in zip(guesses, objects.truth, strict=True)])
+    category = np.mean([g[1] == t[1] for g, t in zip(guesses, objects.truth, strict=True)])
+    present = sorted(set(objects.truth))
+    # Retrieval: the nearest of all crops to the caption of a pair that is among them.
+    best = similarity.argmax(dim=0)
+    recall = np.mean([objects.truth[int(best[pairs.index(pair)])] == pair for pair in present])
+    part_pairs = part_captions()
+    part_texts = encoder.encode_texts([f'{category} {part}' for category, part in part_pairs])
+    part_guesses = (parts.encoded(encoder) @ part_texts.T).argmax(dim=1).tolist()
+    part_right = [
+        part_pairs[guess] == truth for guess, truth in zip(part_guesses, parts.truth, strict=True)
+    ]
+    print(f'{len(objects.truth)} crops of objects against {len(pairs)} captions, '
+          f'{len(parts.truth)} crops of parts against {len(part_pairs)}')  # fmt: skip
+    wrong = {}
+    for guess, truth in zip(guesses, objects.truth, strict=True):
+        if guess != truth:
+            key = (
+                f'{truth[1]} as {guess[1]}'
+                if guess[1] != truth[1]
+                else f'{truth[0]} as {guess[0]}'
+            )
+            wrong[key] = wrong.get(key, 0) + 1
+    print('most frequent errors:', sorted(wrong.items(), key=lambda item: -item[1])[:8])
+    return {
+        'seen': float(right[~unseen].mean()),
+        'excluded': float(right[unseen].mean()),
+        'parts': float(np.mean(part_right)),
+        'recall_at_1': float(recall),
+        'colour': float(colour),
+        'category': float(category),
+    }
+
+
+def median_s(action: Callable[[], object], repeats: int) -> float:
+    """Returns the median duration after one call to warm up."""
+    action()
+    times = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        action()
+        times.append(time.perf_counter() - start)
+    return statistics.median(times)
+
+
+def timing(name: str, device: str, repeats: int) -> tuple[float, float]:
+    """Returns milliseconds for a 320x240 keyframe's pyramid and tiles per second."""
+    options = FeatureOptions(encoder=name, pretrained='' if name == 'tabletop' else 'random')
+    encoder = load_encoder(options, device)
+    tiles = expected_tiles(320, 240, options)
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    if name == 'tabletop' or device != 'cpu':
+        builder = PyramidBuilder(encoder, options, device)
+        seconds = median_s(lambda: builder.build(image.copy()), repeats)
+        return 1e3 * seconds, tiles / seconds
+    # A whole pyramid of a large model takes a minute on a CPU: one batch stands for all.
+    images = torch.rand(16, 3, encoder.input_size, encoder.input_size)
+    seconds = median_s(lambda: encoder.encode_images(images), 1) / len(images)
+    return 1e3 * seconds * tiles, 1 / seconds
+
+
+def twin_difference(device: str) -> float:
+    """Returns the largest difference between a pyramid and its twin, one crop at a time."""
+    options = FeatureOptions()
+    builder = PyramidBuilder(load_encoder(options, device), options, device)
+    with TabletopScene(HELD_OUT_SEED) as scene:
+        image = scene.render(scene.path('orbit', 4.0, 1.0)[0]).image
+    fast, slow = builder.build(image), builder.build_twin(image)
+    return max(
+        float((a.embeddings - b.embeddings).abs().max())
+        for a, b in zip(fast.levels, slow.levels, strict=True)
+    )
+
+
+def main() -> None:
+    """Prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument('--json', type=Path, help='also write the figures to this file')
+    parser.add_argument('--scenes', type=int, default=60)
+    parser.add_argument('--views', type=int, default=6, help='views of a scene')
+    parser.add_argument('--first-seed', type=int, default=HELD_OUT_SEED)
+    parser.add_argument('--pretrained', default='', help='weights other than the shipped ones')
+    parser.add_argument('--skip-timing', action='store_true')
+    args = parser.parse_args()
+    encoder = load_encoder(FeatureOptions(pretrained=args.pretrained))
+    seeds = range(args.first_seed, args.first_seed + args.scenes)
+    figures: dict[str, object] = dict(classify(encoder, seeds, args.views))
+    for name, goal in (('seen', 0.9), ('excluded', 0.8), ('parts', 0.75)):
+        print(f'{name:12s} {figures[name]:7.1%}   goal {goal:.0%}')
+    for name in ('recall_at_1', 'colour', 'category'):
+        print(f'{name:12s} {figures[name]:7.1%}')
+    if not args.skip_timing:
+        devices = ['cpu', *(['cuda'] if torch.cuda.is_available() else [])]
+        keyframe_ms: dict[str, float] = {}
+        tiles_per_s: dict[str, float] = {}
+        for device in devices:
+            for name in ('tabletop', 'ViT-B-16', 'ViT-L-14'):
+                key = name if device == 'cpu' else f'{name} {device}'
+                keyframe_ms[key], tiles_per_s[key] = timing(name, device, 9)
+                print(
+                    f'{key:16s} {keyframe_ms[key]:9.0f} ms a 320x240 keyframe, '
+                    f'{tiles_per_s[key]:8.0f} tiles/s'
+                )
+        difference = twin_difference(devices[-1])
+        print(f'largest difference to the twin: {difference:.1e}   goal below 1e-3')
+        figures |= {'keyframe_ms': keyframe_ms, 'tiles_per_s': tiles_per_s}
+        figures['twin_difference'] = difference
+    if args.json:
+        args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+
+
+if __name__ == '__main__':
+    main()

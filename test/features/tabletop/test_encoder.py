@@ -1,0 +1,77 @@
+"""Tests of the shipped encoder's shared passes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.clip import load_encoder
+from lerf_ros.features.encoder import WindowEncoder
+from lerf_ros.features.pyramid import PyramidBuilder
+from lerf_ros.features.tabletop import TabletopEncoder
+from lerf_ros.features.tabletop.encoder import octave_of
+
+
+@pytest.fixture(scope='module')
+def encoder() -> TabletopEncoder:
+    return load_encoder(FeatureOptions())
+
+
+def picture(width: int, height: int) -> np.ndarray:
+    rng = np.random.default_rng(3)
+    coarse = rng.integers(0, 256, (height // 8 + 1, width // 8 + 1, 3), dtype=np.uint8)
+    return np.ascontiguousarray(coarse.repeat(8, axis=0).repeat(8, axis=1)[:height, :width])
+
+
+def test_it_is_a_window_encoder(encoder):
+    assert isinstance(encoder, WindowEncoder)
+
+
+def test_tiles_span_about_three_to_eight_cells():
+    for tile in (30, 48, 66, 84, 102, 120, 240):
+        assert 30 <= tile * 2.0 ** octave_of(tile, 320, 240) <= 61
+    assert octave_of(12, 320, 240) == 1  # bounded: enlarging further would cost too much
+    assert octave_of(24, 640, 480) == 0
+
+
+def test_shared_passes_equal_one_window_at_a_time(encoder):
+    options = FeatureOptions(pyramid_levels=3, tile_share_min=0.15)
+    builder = PyramidBuilder(encoder, options, 'cpu')
+    image = picture(136, 100)
+    for fast, slow in zip(
+        builder.build(image).levels, builder.build_twin(image).levels, strict=True
+    ):
+        assert float((fast.embeddings - slow.embeddings).abs().max()) < 1e-3
+
+
+def test_a_lone_window_of_a_large_image_reads_only_its_surroundings(encoder):
+    image = torch.from_numpy(picture(480, 400)).permute(2, 0, 1).float() / 255
+    box = torch.tensor([30.0, 40.0, 70.0, 80.0])
+    before = encoder.encode_window_alone(image, box)
+    image[:, 250:, 250:] = 0.0
+    assert torch.equal(encoder.encode_window_alone(image, box), before)
+    shared = encoder.encode_windows(image, box[None])[0]
+    assert torch.allclose(shared, before, atol=1e-3)
+
+
+def test_passes_are_shared_for_one_image_only(encoder):
+    first, second = torch.rand(2, 3, 64, 64)
+    box = torch.tensor([[10.0, 10.0, 50.0, 50.0]])
+    a = encoder.encode_windows(first, box)
+    b = encoder.encode_windows(second, box)
+    assert not torch.allclose(a, b, atol=1e-3)
+    assert torch.allclose(encoder.encode_windows(first, box), a, atol=1e-6)
+
+
+def test_an_odd_image_size_works(encoder):
+    pyramid = PyramidBuilder(encoder, FeatureOptions(), 'cpu').build(picture(101, 77))
+    for level in pyramid.levels:
+        assert torch.isfinite(level.embeddings).all()
+
+
+def test_patch_features_are_unit_vectors_in_the_shape_of_the_image(encoder):
+    features = encoder.patch_features(torch.rand(3, 48, 80))
+    assert features.shape[:2] == (6, 10)
+    assert torch.allclose(features.norm(dim=-1), torch.ones(6, 10), atol=1e-3)

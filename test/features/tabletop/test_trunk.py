@@ -1,0 +1,76 @@
+"""Tests of the shipped encoder's trunk: pooling, alignment, folding."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from lerf_ros.features.tabletop.trunk import (
+    STRIDE,
+    TabletopTrunk,
+    central,
+    integral_image,
+    pool_windows,
+    window_means,
+)
+
+
+def test_means_of_whole_cells_are_plain_means():
+    cells = torch.rand(3, 6, 8)
+    means = window_means(integral_image(cells), torch.tensor([[1.0, 2.0, 5.0, 6.0]]))
+    assert torch.allclose(means[0], cells[:, 2:6, 1:5].mean(dim=(1, 2)), atol=1e-5)
+
+
+def test_cells_at_the_border_count_by_area():
+    cells = torch.tensor([[[1.0, 3.0, 5.0]]])
+    means = window_means(integral_image(cells), torch.tensor([[0.5, 0.0, 2.25, 1.0]]))
+    assert means[0, 0].item() == pytest.approx((0.5 * 1 + 1 * 3 + 0.25 * 5) / 1.75)
+
+
+def test_boxes_are_clipped_and_never_empty():
+    cells = torch.ones(2, 4, 4)
+    boxes = torch.tensor([[-3.0, -3.0, 9.0, 9.0], [4.0, 4.0, 5.0, 5.0], [2.0, 2.0, 2.0, 2.0]])
+    assert torch.allclose(pool_windows(integral_image(cells), boxes), torch.ones(3, 2), atol=1e-3)
+
+
+def test_the_centre_counts_most():
+    cells = torch.zeros(1, 4, 4)
+    cells[0, 1:3, 1:3] = 1
+    pooled = pool_windows(integral_image(cells), torch.tensor([[0.0, 0.0, 4.0, 4.0]]))
+    assert pooled.item() == (4 / 16 + 1) / 2
+    assert central(torch.tensor([[0.0, 0.0, 4.0, 4.0]])).tolist() == [[1.0, 1.0, 3.0, 3.0]]
+
+
+def test_a_cell_looks_at_its_own_pixels():
+    # With all weights positive, what a pixel excites most is the cell that it lies in.
+    trunk = TabletopTrunk().eval()
+    for parameter in trunk.parameters():
+        torch.nn.init.constant_(parameter, 0.01 if parameter.ndim == 4 else 1.0)
+    for name, parameter in trunk.named_parameters():
+        if name.endswith('bias'):
+            torch.nn.init.zeros_(parameter)
+    image = torch.zeros(1, 3, 128, 128)
+    image[:, :, 64:72, 48:56] = 1.0
+    with torch.no_grad():
+        response = trunk.forward_features(image)[0].sum(dim=0)
+        mirrored = trunk.forward_features(image.flip(3))[0].sum(dim=0).flip(1)
+    row, col = divmod(int(response.argmax()), response.shape[1])
+    assert (row, col) == (64 // STRIDE, 48 // STRIDE)
+    assert torch.allclose(response, mirrored, rtol=1e-4)
+
+
+def test_folding_changes_nothing_but_speed():
+    torch.manual_seed(0)
+    trunk = TabletopTrunk().eval()
+    for module in trunk.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.uniform_(-0.2, 0.2)
+            module.running_var.uniform_(0.5, 2)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.uniform_(-0.2, 0.2)
+    image = torch.rand(2, 3, 64, 48)
+    with torch.no_grad():
+        before = trunk(image)
+        trunk.fold()
+        assert torch.allclose(trunk(image), before, atol=1e-4)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.modules())
