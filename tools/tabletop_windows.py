@@ -73,7 +73,9 @@ def visible_things(labels: np.ndarray) -> list[Thing]:
     )
     things: list[Thing] = []
     whole: dict[int, Thing] = {}
-    for label, *box, pixels in zip(values[starts].tolist(), *(c.tolist() for c in columns)):
+    for label, *box, pixels in zip(
+        values[starts].tolist(), *(c.tolist() for c in columns), strict=True
+    ):
         index, part = divmod(label, 16)
         things.append(Thing(index, part, tuple(box), pixels))
         if index in whole:

@@ -32,8 +32,8 @@ _LOGGER = logging.getLogger(__name__)
 TABLETOP = 'tabletop'
 # Crops of one forward pass: enough to fill two cores or a GPU, small enough for their memory.
 _BATCH = {'cpu': 32, 'cuda': 512}
-# LERF multiplies CLIP's cosines by 10 where CLIP was trained with 100. A tenth of the factor it was
-# trained with is the same rule for every encoder, whatever the spread of its cosines.
+# LERF multiplies CLIP's cosines by 10 where CLIP was trained with 100. A tenth of the factor it
+# was trained with is the same rule for every encoder, whatever the spread of its cosines.
 _TEMPERATURE_SHARE = 0.1
 
 

@@ -1,4 +1,4 @@
-"""Tests of encoders by name: the shipped one, names and files that are wrong, texts of all kinds."""
+"""Tests of encoders by name: the shipped one, wrong names and files, texts of all kinds."""
 
 from __future__ import annotations
 
