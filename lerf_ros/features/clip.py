@@ -143,7 +143,7 @@ class ClipEncoder:
             self.model.encode_image(self.pixels_in(chunk), normalize=True).float()
             for chunk in images.split(batch)
         ]
-        return torch.cat(parts) if parts else torch.zeros(0, self.embedding_size)
+        return torch.cat(parts)
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, 'n d']:
         """Returns a unit vector for each text; what exceeds the context is cut with a warning.

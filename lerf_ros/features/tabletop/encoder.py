@@ -138,14 +138,13 @@ class TabletopEncoder(ClipEncoder):
         total = torch.zeros(cells.shape[0], device=self.device)
         inset_u, inset_v = (right - left) / 4, (bottom - top) / 4
         for inset in (0.0, 1.0):
-            area = torch.zeros(cells.shape[1:], device=self.device)
-            for row in range(cells.shape[1]):
-                for col in range(cells.shape[2]):
-                    area[row, col] = _overlap(
-                        (first_row + row) * STRIDE, top + inset * inset_v, bottom - inset * inset_v
-                    ) * _overlap(
-                        (first_col + col) * STRIDE, left + inset * inset_u, right - inset * inset_u
-                    )
+            down = _overlaps(
+                cells.shape[1], first_row, top + inset * inset_v, bottom - inset * inset_v
+            )
+            across = _overlaps(
+                cells.shape[2], first_col, left + inset * inset_u, right - inset * inset_u
+            )
+            area = torch.outer(down, across).to(self.device)
             total += (cells * area).sum(dim=(1, 2)) / area.sum() / 2
         return self._project(total[None])[0]
 
@@ -184,6 +183,8 @@ def _octave_image(image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, '
     return resized[0]
 
 
-def _overlap(cell_px: float, start_px: float, stop_px: float) -> float:
-    """Returns the length that a cell starting at ``cell_px`` shares with an interval."""
-    return max(0.0, min(cell_px + STRIDE, stop_px) - max(cell_px, start_px))
+def _overlaps(count: int, first: int, start_px: float, stop_px: float) -> Float[Tensor, ' count']:
+    """Returns the length that each of a row of cells, from cell ``first`` on, shares with an
+    interval of pixels."""
+    edges = (first + torch.arange(count + 1.0)) * STRIDE
+    return (edges[1:].clamp(max=stop_px) - edges[:-1].clamp(min=start_px)).clamp(min=0)

@@ -33,12 +33,12 @@ def window_means(
 ) -> Float[Tensor, 'n c']:
     """Returns the mean over each box, cells at its border counting by the area inside.
 
-    Boxes are clipped to the map and keep at least a hundredth of a cell.
+    Boxes are clipped to the map and keep at least a tenth of a cell.
     """
     rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-    left, top = boxes[:, 0].clamp(0, cols - 0.01), boxes[:, 1].clamp(0, rows - 0.01)
-    right = torch.maximum(boxes[:, 2].clamp(max=cols), left + 0.01)
-    bottom = torch.maximum(boxes[:, 3].clamp(max=rows), top + 0.01)
+    left, top = boxes[:, 0].clamp(0, cols - 0.1), boxes[:, 1].clamp(0, rows - 0.1)
+    right = torch.maximum(boxes[:, 2].clamp(max=cols), left + 0.1)
+    bottom = torch.maximum(boxes[:, 3].clamp(max=rows), top + 0.1)
     table = integral.reshape(-1, integral.shape[-1])
 
     def corner(v: Tensor, u: Tensor) -> Tensor:
@@ -64,6 +64,13 @@ def central(boxes: Float[Tensor, 'n 4']) -> Float[Tensor, 'n 4']:
     """Returns boxes of half the side with the same centres."""
     quarter = (boxes[:, 2:] - boxes[:, :2]) / 4
     return torch.cat([boxes[:, :2] + quarter, boxes[:, 2:] - quarter], dim=1)
+
+
+def _central_weights(count: int) -> Float[Tensor, ' count']:
+    """Returns weights, of sum 1, of the cells of a row by their share in its middle half."""
+    edges = torch.arange(count + 1.0)
+    shares = (edges[1:].clamp(max=0.75 * count) - edges[:-1].clamp(min=0.25 * count)).clamp(min=0)
+    return shares / shares.sum()
 
 
 class _Block(nn.Module):
@@ -124,10 +131,10 @@ class TabletopTrunk(nn.Module):
 
     def forward(self, x: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n c']:
         """Returns the centre-weighted mean over the whole image."""
-        cells = self.forward_features(x)
-        rows, cols = cells.shape[2:]
-        box = cells.new_tensor([[0.0, 0.0, cols, rows]])
-        return torch.cat([pool_windows(integral_image(each.float()), box) for each in cells])
+        cells = self.forward_features(x).float()
+        down, across = (_central_weights(size).to(cells) for size in cells.shape[2:])
+        middle = torch.einsum('nchw,h,w->nc', cells, down, across)
+        return (cells.mean(dim=(2, 3)) + middle) / 2
 
     def fold(self) -> None:
         """Folds the normalisation into the convolutions: the same function, faster."""

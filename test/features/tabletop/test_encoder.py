@@ -37,13 +37,23 @@ def test_tiles_span_about_three_to_eight_cells():
 
 
 def test_shared_passes_equal_one_window_at_a_time(encoder):
-    options = FeatureOptions(pyramid_levels=3, tile_share_min=0.15)
+    image = torch.from_numpy(picture(200, 152)).permute(2, 0, 1).float() / 255
+    rng = np.random.default_rng(0)
+    sides = rng.uniform(10, 120, (16, 1))
+    corners = rng.uniform(0, 1, (16, 2)) * ((200, 152) - sides)
+    boxes = torch.from_numpy(np.concatenate([corners, corners + sides], axis=1)).float()
+    shared = encoder.encode_windows(image, boxes)
+    alone = torch.stack([encoder.encode_window_alone(image, box) for box in boxes])
+    assert float((shared - alone).abs().max()) < 1e-3
+
+
+def test_a_pyramid_equals_its_twin(encoder):
+    options = FeatureOptions(pyramid_levels=2, tile_share_min=0.5, tile_share_max=0.8)
     builder = PyramidBuilder(encoder, options, 'cpu')
     image = picture(136, 100)
-    for fast, slow in zip(
-        builder.build(image).levels, builder.build_twin(image).levels, strict=True
-    ):
-        assert float((fast.embeddings - slow.embeddings).abs().max()) < 1e-3
+    fast, slow = builder.build(image), builder.build_twin(image)
+    for a, b in zip(fast.levels, slow.levels, strict=True):
+        assert float((a.embeddings - b.embeddings).abs().max()) < 1e-3
 
 
 def test_a_lone_window_of_a_large_image_reads_only_its_surroundings(encoder):

@@ -74,3 +74,13 @@ def test_folding_changes_nothing_but_speed():
         trunk.fold()
         assert torch.allclose(trunk(image), before, atol=1e-4)
     assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in trunk.modules())
+
+
+def test_a_whole_image_is_pooled_as_one_window():
+    torch.manual_seed(0)
+    trunk = TabletopTrunk().eval()
+    image = torch.rand(2, 3, 40, 64)
+    with torch.no_grad():
+        cells = trunk.forward_features(image)
+        expected = [pool_windows(integral_image(c), torch.tensor([[0.0, 0, 8, 5]])) for c in cells]
+        assert torch.allclose(trunk(image), torch.cat(expected), atol=1e-5)
