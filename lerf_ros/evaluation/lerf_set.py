@@ -12,25 +12,35 @@ from jaxtyping import Int
 
 from lerf_ros.evaluation.lerf_labels import ABSENT_FILE, Label, write_labelme
 from lerf_ros.sources.nerfstudio import OPTICAL_FROM_OPENGL
-from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene, absent_phrases
+from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopOptions, TabletopScene, absent_phrases
 
 TRAIN_VIEWS, TEST_VIEWS = 48, 6
 MIN_LABEL_PX = 40
 
 
-def write_tabletop_set(folder: Path | str, seed: int) -> None:
+def write_tabletop_set(
+    folder: Path | str,
+    seed: int,
+    *,
+    train_views: int = TRAIN_VIEWS,
+    test_views: int = TEST_VIEWS,
+    options: TabletopOptions | None = None,
+) -> None:
     """Writes a simulated scene as a data set with labels: pictures, depth, poses, outlines.
 
     Args:
         folder: Where to; made if absent.
         seed: The scene.
+        train_views: Pictures without labels, from an orbit.
+        test_views: Pictures with labels, from a hand-held path.
+        options: How the scene is made and drawn.
     """
     folder = Path(folder)
     for name in ('images', 'depth', 'labels'):
         (folder / name).mkdir(parents=True, exist_ok=True)
-    with TabletopScene(seed) as scene:
-        train = scene.path('orbit', TRAIN_VIEWS, 1.0)
-        test = scene.path('handheld', TEST_VIEWS, 1.0)
+    with TabletopScene(seed, options) as scene:
+        train = scene.path('orbit', train_views, 1.0)
+        test = scene.path('handheld', test_views, 1.0)
         entries = []
         for index, pose in enumerate([*train, *test]):
             view = scene.render(pose)
