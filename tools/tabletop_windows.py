@@ -18,7 +18,7 @@ import numpy as np
 from tabletop_captions import CATEGORY_LIST, COLOUR_LIST, PART_LIST, TEXTURE_LIST
 from tabletop_views import ELSEWHERE, TABLE, Views
 
-SCENE_PX, LONE_PX = 96, 64
+SCENE_PX, LONE_PX = 96, 56
 WINDOW_PX = (24.0, 61.0)
 OCTAVES = ((1, 0.35), (0, 0.40), (-1, 0.25))
 SLOTS = 5
@@ -189,6 +189,16 @@ def _score(cover: np.ndarray, held: np.ndarray) -> np.ndarray:
     by_cover = _ramp(cover, 0.10, 0.32)
     by_content = _ramp(held, 0.35, 0.7) * _ramp(cover, 0.03, 0.07)
     return np.maximum(by_cover, by_content) * _ramp(cover / largest, 0.15, 0.5)
+
+
+def joined(first: Truth, second: Truth) -> Truth:
+    """Returns the truth about the windows of both, one after the other."""
+    return Truth(
+        *(
+            np.concatenate([getattr(first, name), getattr(second, name)])
+            for name in Truth.__dataclass_fields__
+        )
+    )
 
 
 class WindowSampler:

@@ -37,7 +37,7 @@ from tabletop_loss import contrast_loss, relevancy_loss, truth_matrix
 from tabletop_optimizer import OrthogonalDescent
 from tabletop_views import Views, render
 from tabletop_vocabulary import write_vocabulary
-from tabletop_windows import Truth, WindowSampler
+from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
 
 from lerf_ros.features.tabletop.encoder import FOLDER as SHIPPED
 from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
@@ -91,11 +91,13 @@ def class_targets(truth: Truth) -> np.ndarray:
 def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
     """Puts batches of scene crops and lone crops into a queue, without end."""
     cv2.setNumThreads(1)
-    views = Views(args.work / 'train')
-    sampler = WindowSampler(views, seed, args.scene_crops, args.windows, args.lone_crops)
+    views, crops = Views(args.work / 'train'), Crops(args.work / 'crops')
+    sampler = WindowSampler(views, seed, args.scene_crops, args.windows, 0)
     rng = np.random.default_rng([seed, 7])
     while True:
-        *pictures, truth = sampler.batch()
+        scenes, boxes, _, of_windows = sampler.batch()
+        lone, of_crops = crops.batch(args.lone_crops, LONE_PX, rng)
+        pictures, truth = (scenes, boxes, lone), joined(of_windows, of_crops)
         captions = draw_captions(truth, rng, args.captions, args.never)
         matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
         batches.put((*pictures, captions.texts, matrix, class_targets(truth)))
@@ -356,6 +358,8 @@ def train(
         if args.save_every and (step + 1) % args.save_every == 0 and rank == 0:
             save(average.module, Path(args.output))
     batches.close()
+    # Averaging spoils the mask of the text tower: it holds infinities.
+    average.module.text.attn_mask = model.text.attn_mask
     return average.module
 
 
