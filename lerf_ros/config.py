@@ -260,7 +260,7 @@ class TrainingOptions(Section):
         256, 'Rays of a step that also carry language.', low=0, high=1_000_000
     )
     learning_rate: float = option(
-        0.01, 'First learning rate of the hash grids.', low=1e-6, high=1.0
+        0.03, 'First learning rate of the hash grids.', low=1e-6, high=1.0
     )
     network_learning_rate: float = option(
         0.005, 'First learning rate of the networks.', low=1e-6, high=1.0

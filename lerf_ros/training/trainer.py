@@ -22,6 +22,7 @@ from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera, camera_directions, pixel_centres
 from lerf_ros.training import losses
 from lerf_ros.training.keyframe_store import KeyframeStore
+from lerf_ros.training.optimizer import FieldOptimizer
 from lerf_ros.training.rays import RayBatch
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class Trainer:
         self.skipped_count = 0
         self._generator = torch.Generator().manual_seed(config.training.seed)
         self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
-        self._optimizer: torch.optim.Optimizer | None = None
+        self._optimizer: FieldOptimizer | None = None
 
     def add_keyframe(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -165,17 +166,7 @@ class Trainer:
 
     def _adopt(self, field: LerfField) -> None:
         """Trains this field from now on."""
-        training = self.config.training
-        tables, networks = [], []
-        for name, parameter in field.named_parameters():
-            (tables if name.endswith('.table') else networks).append(parameter)
-        groups = [
-            {'params': tables, 'lr': training.learning_rate},
-            {'params': networks, 'lr': training.network_learning_rate},
-        ]
-        for group in groups:
-            group['first_lr'] = group['lr']
-        self._optimizer = torch.optim.Adam(groups, betas=(0.9, 0.99), eps=1e-15, fused=True)
+        self._optimizer = FieldOptimizer(field, self.config.training)
         self.field = field
 
     def step(self) -> StepReport:
@@ -193,20 +184,19 @@ class Trainer:
         try:
             total, parts = self._backward()
         except (torch.OutOfMemoryError, MemoryError) as error:
-            self._optimizer.zero_grad(set_to_none=True)
+            self._optimizer.discard()
             raise DeviceMemoryError(
                 f'out of memory on {self.device} in a step of '
                 f'{self.config.training.rays_per_step} rays: lower training.rays_per_step, '
                 'field.table_log2 or training.store_device_mb'
             ) from error
-        skipped = not (math.isfinite(total) and self._gradients_finite())
+        skipped = not (math.isfinite(total) and self._optimizer.gradients_finite())
         if skipped:
             self.skipped_count += 1
+            self._optimizer.discard()
             _log.warning('step %d skipped: a loss or gradient is not finite', self.step_count)
         else:
-            self._set_learning_rate()
-            self._optimizer.step()
-        self._optimizer.zero_grad(set_to_none=True)
+            self._optimizer.step(self.step_count)
         self.step_count += 1
         seconds = time.perf_counter() - start
         return StepReport(self.step_count, total, parts, seconds, skipped)
@@ -279,22 +269,6 @@ class Trainer:
             value = losses.dense_loss(self.field.dense(features), batch.dense, valid)
             terms['dense'] = (training.dense_weight, value)
         return terms
-
-    def _gradients_finite(self) -> bool:
-        """Tells whether the networks' gradients are finite; NaN in a table passes through them."""
-        gradients = [
-            parameter.grad
-            for parameter in self._optimizer.param_groups[1]['params']
-            if parameter.grad is not None
-        ]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
-
-    def _set_learning_rate(self) -> None:
-        """Halves the rates every so many steps down to a floor: the stream has no end."""
-        training = self.config.training
-        decay = 0.5 ** (self.step_count / training.learning_rate_half_steps)
-        for group in self._optimizer.param_groups:
-            group['lr'] = group['first_lr'] * max(training.learning_rate_floor, decay)
 
     @torch.no_grad()
     def render(

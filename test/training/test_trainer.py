@@ -201,11 +201,3 @@ def test_a_configured_box_is_kept(config):
     trainer.step()
     with pytest.raises(ValueError, match='begun to learn'):
         trainer.fix_scene_box()
-
-
-def test_learning_rates_fall_to_a_floor(config):
-    trainer = make_trainer(config.replace({'training.learning_rate_half_steps': 1}), 1)
-    for _ in range(12):
-        trainer.step()
-    rate = trainer._optimizer.param_groups[0]['lr']
-    assert rate == pytest.approx(config.training.learning_rate * 0.1)

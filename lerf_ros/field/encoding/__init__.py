@@ -48,9 +48,22 @@ class HashGrid(nn.Module):
         table = torch.rand(layout.entries, layout.features, generator=generator) * 2e-4 - 1e-4
         self.table = nn.Parameter(table.to(device))
         self._encode = _load(self.backend)
+        self._sink: Tensor | None = None
+
+    def send_gradients_to(self, sink: Float[Tensor, 'entries features']) -> None:
+        """Adds gradients to ``sink`` from now on, not to ``table.grad``.
+
+        Raises:
+            ValueError: The backend cannot.
+        """
+        if self.backend != 'native':
+            raise ValueError(f'sink: the backend {self.backend} has none')
+        self._sink = sink
 
     def forward(self, positions: Float[Tensor, 'n 3']) -> Float[Tensor, 'n width']:
         """Returns the features of each position in [0, 1]^3, level after level."""
+        if self._sink is not None:
+            return self._encode(positions, self.table, self.layout, self._sink)
         return self._encode(positions, self.table, self.layout)
 
 

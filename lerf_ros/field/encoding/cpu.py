@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def _floats(tensor: Tensor) -> Tensor:
 
 class _Encode(torch.autograd.Function):
     @staticmethod
-    def forward(ctx, positions, table, layout):
+    def forward(ctx, positions, table, layout, sink):
         flat = _floats(positions)
         out = torch.empty(flat.shape[0], layout.width)
         load_library().lerf_hash_grid_forward(
@@ -59,7 +60,7 @@ class _Encode(torch.autograd.Function):
             ctypes.c_int(torch.get_num_threads()),
         )
         ctx.save_for_backward(flat, table)
-        ctx.layout = layout
+        ctx.layout, ctx.sink = layout, sink
         return out
 
     @staticmethod
@@ -82,20 +83,75 @@ class _Encode(torch.autograd.Function):
                 threads,
             )
         if ctx.needs_input_grad[1]:
-            grad_table = torch.zeros_like(table, dtype=torch.float32)
+            target = ctx.sink
+            if target is None:
+                target = grad_table = torch.zeros_like(table, dtype=torch.float32)
             library.lerf_hash_grid_backward_table(
                 _pointer(positions),
                 count,
                 _pointer(grad_out),
                 *arrays.arguments,
-                _pointer(grad_table),
+                _pointer(target),
                 threads,
             )
-        return grad_positions, grad_table, None
+        return grad_positions, grad_table, None, None
 
 
 def encode(
-    positions: Float[Tensor, 'n 3'], table: Float[Tensor, 'entries features'], layout: GridLayout
+    positions: Float[Tensor, 'n 3'],
+    table: Float[Tensor, 'entries features'],
+    layout: GridLayout,
+    sink: Float[Tensor, 'entries features'] | None = None,
 ) -> Float[Tensor, 'n width']:
-    """Returns the interpolated features of each position, with gradients of both inputs."""
-    return _Encode.apply(positions, table, layout)
+    """Returns the interpolated features of each position, with gradients of both inputs.
+
+    Args:
+        positions: Positions in [0, 1]^3.
+        table: Entries of all levels.
+        layout: Levels of the grid.
+        sink: Where the gradient of the table is added, instead of ``table.grad``: a fresh tensor
+            of that size in each step costs as much as the gradient itself.
+    """
+    return _Encode.apply(positions, table, layout, sink)
+
+
+class TableAdam:
+    """Adam for tables, on the entries that were touched; twice as fast as a dense step.
+
+    Args:
+        tables: Tables of hash grids on the CPU.
+        betas: Decay of the two moments.
+        epsilon: Added to the root of the second moment.
+
+    Attributes:
+        sinks: Where gradients are added, one a table.
+    """
+
+    def __init__(
+        self,
+        tables: Sequence[Tensor],
+        betas: tuple[float, float] = (0.9, 0.99),
+        epsilon: float = 1e-15,
+    ) -> None:
+        self._tables, self._betas, self._epsilon = list(tables), betas, epsilon
+        self.sinks = [torch.zeros_like(table, requires_grad=False) for table in tables]
+        self._firsts = [torch.zeros_like(sink) for sink in self.sinks]
+        self._seconds = [torch.zeros_like(sink) for sink in self.sinks]
+        self._steps = 0
+
+    def step(self, rate: float) -> None:
+        """Moves the touched entries and empties the sinks."""
+        self._steps += 1
+        for arrays in zip(self._tables, self.sinks, self._firsts, self._seconds, strict=True):
+            load_library().lerf_hash_grid_adam(
+                *(_pointer(array) for array in arrays),
+                ctypes.c_int64(arrays[0].numel()),
+                ctypes.c_int64(self._steps),
+                *(ctypes.c_float(x) for x in (rate, *self._betas, self._epsilon)),
+                ctypes.c_int(torch.get_num_threads()),
+            )
+
+    def discard(self) -> None:
+        """Empties the sinks."""
+        for sink in self.sinks:
+            sink.zero_()

@@ -202,6 +202,32 @@ void backward_positions(const float *positions, int64_t points, const float *tab
   }
 }
 
+// Adam (Kingma and Ba 2015, algorithm 1) on the entries that have a gradient; the others rest, as
+// in Instant Neural Graphics Primitives. Gradients are zero afterwards.
+LERF_CLONES
+void adam_block(float *__restrict weight, float *__restrict grad, float *__restrict first,
+                float *__restrict second, int count, float rate, float beta1, float beta2,
+                float epsilon, float correction2) {
+  for (int i = 0; i < count; ++i) {
+    const float g = grad[i];
+    const float m = beta1 * first[i] + (1.0f - beta1) * g;
+    const float v = beta2 * second[i] + (1.0f - beta2) * g * g;
+    const bool used = g != 0.0f;
+    const float moved = weight[i] - rate * m / (std::sqrt(v * correction2) + epsilon);
+    first[i] = used ? m : first[i];
+    second[i] = used ? v : second[i];
+    weight[i] = used ? moved : weight[i];
+    grad[i] = 0.0f;
+  }
+}
+
+bool all_zero(const float *values, int count) {
+  uint32_t any = 0;
+  const uint32_t *bits = reinterpret_cast<const uint32_t *>(values);
+  for (int i = 0; i < count; ++i) any |= bits[i];
+  return (any << 1) == 0;  // the sign of a zero does not count
+}
+
 }  // namespace
 
 #define LERF_FOR_FEATURES(call) \
@@ -216,7 +242,7 @@ void backward_positions(const float *positions, int64_t points, const float *tab
 extern "C" {
 
 // Changes with the meaning of any function below; the loader refuses another number.
-int lerf_hash_grid_version() { return 1; }
+int lerf_hash_grid_version() { return 2; }
 
 // Each returns 0, or 1 where `features` is none of 1, 2, 4, 8.
 int lerf_hash_grid_forward(const float *positions, int64_t points, const float *table,
@@ -252,6 +278,23 @@ int lerf_hash_grid_backward_positions(const float *positions, int64_t points,
                         levels, grad_positions, threads)
   LERF_FOR_FEATURES(CALL)
 #undef CALL
+}
+
+// `step` counts from 1.
+void lerf_hash_grid_adam(float *weights, float *grads, float *firsts, float *seconds,
+                         int64_t count, int64_t step, float rate, float beta1, float beta2,
+                         float epsilon, int threads) {
+  const float correction1 = 1.0f / (1.0f - static_cast<float>(std::pow(beta1, step)));
+  const float correction2 = 1.0f / (1.0f - static_cast<float>(std::pow(beta2, step)));
+  constexpr int64_t kLine = 32;
+#pragma omp parallel for schedule(static) num_threads(threads)
+  for (int64_t line = 0; line < (count + kLine - 1) / kLine; ++line) {
+    const int64_t first = line * kLine;
+    const int size = static_cast<int>(std::min(kLine, count - first));
+    if (all_zero(grads + first, size)) continue;
+    adam_block(weights + first, grads + first, firsts + first, seconds + first, size,
+               rate * correction1, beta1, beta2, epsilon, correction2);
+  }
 }
 
 }  // extern "C"

@@ -1,0 +1,70 @@
+"""How gradients become new weights."""
+
+from __future__ import annotations
+
+import torch
+
+from lerf_ros.config import TrainingOptions
+from lerf_ros.field.encoding import HashGrid
+from lerf_ros.field.encoding.cpu import TableAdam
+from lerf_ros.field.model import LerfField
+
+_BETAS = (0.9, 0.99)
+_EPSILON = 1e-15
+
+
+class FieldOptimizer:
+    """Adam with a learning rate for hash grids and one for networks, both falling to a floor.
+
+    Native hash grids are moved by :class:`TableAdam`, all else by torch's fused Adam.
+
+    Args:
+        field: The field.
+        options: Learning rates.
+    """
+
+    def __init__(self, field: LerfField, options: TrainingOptions) -> None:
+        self._options = options
+        self._native: TableAdam | None = None
+        grids = [module for module in field.modules() if isinstance(module, HashGrid)]
+        native = [grid for grid in grids if grid.backend == 'native']
+        if native:
+            self._native = TableAdam([grid.table for grid in native], _BETAS, _EPSILON)
+            for grid, sink in zip(native, self._native.sinks, strict=True):
+                grid.send_gradients_to(sink)
+        tables = {id(grid.table) for grid in grids}
+        self._networks = [p for p in field.parameters() if id(p) not in tables]
+        groups = [{'params': self._networks, 'first_lr': options.network_learning_rate}]
+        dense = [grid.table for grid in grids if grid.backend != 'native']
+        if dense:
+            groups.append({'params': dense, 'first_lr': options.learning_rate})
+        self._adam = torch.optim.Adam(groups, betas=_BETAS, eps=_EPSILON, fused=True)
+
+    def decay(self, step: int) -> float:
+        """Returns the share of the first learning rates that applies at a step.
+
+        It halves every so many steps down to a floor: the stream of keyframes has no end.
+        """
+        options = self._options
+        return max(options.learning_rate_floor, 0.5 ** (step / options.learning_rate_half_steps))
+
+    def step(self, step: int) -> None:
+        """Moves the weights and forgets the gradients."""
+        decay = self.decay(step)
+        for group in self._adam.param_groups:
+            group['lr'] = group['first_lr'] * decay
+        self._adam.step()
+        if self._native is not None:
+            self._native.step(self._options.learning_rate * decay)
+        self._adam.zero_grad(set_to_none=True)
+
+    def discard(self) -> None:
+        """Forgets the gradients."""
+        self._adam.zero_grad(set_to_none=True)
+        if self._native is not None:
+            self._native.discard()
+
+    def gradients_finite(self) -> bool:
+        """Tells whether the networks' gradients are finite; NaN in a table comes through them."""
+        gradients = [p.grad for p in self._networks if p.grad is not None]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
