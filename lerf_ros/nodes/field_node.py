@@ -61,7 +61,7 @@ class FieldNode(Node):
             lambda sentence: self._health.complain('dropped_keyframes', sentence),
             self._on_integrated,
         )
-        self._services = FieldServices(
+        self._requests = FieldServices(
             self,
             self._host,
             listen_to_tf(self),
@@ -190,7 +190,7 @@ class FieldNode(Node):
             'keyframes_received': self._intake.received,
             'keyframes_integrated': self._intake.integrated,
             'keyframes_dropped': self._intake.dropped,
-            'query_s': self._services.query_s,
+            'query_s': self._requests.query_s,
             'memory_mb': self._process.memory_info().rss / 2**20,
         }
 

@@ -7,7 +7,7 @@ stamped with the time at which they are sent.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from geometry_msgs.msg import PoseStamped, TransformStamped
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
@@ -33,10 +34,20 @@ MAX_RATE_HZ = 200.0
 
 
 class PlayerNode(Node):
-    """Publishes the frames of a source at a steady rate."""
+    """Publishes the frames of a source at a steady rate.
 
-    def __init__(self) -> None:
-        super().__init__('player_node', namespace='camera')
+    Args:
+        parameters: Values that go before those of the command line.
+        on_end: Called after the last frame.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter] = (),
+        on_end: Callable[[], object] = rclpy.try_shutdown,
+    ) -> None:
+        super().__init__('player_node', namespace='camera', parameter_overrides=list(parameters))
+        self._on_end = on_end
         source = self._declare('source', 'tabletop', "'tabletop' or an RGB-D folder.")
         seed = self._declare('seed', 9000, 'Scene of the tabletop.')
         path = self._declare('path', 'orbit', 'Camera path: orbit, handheld or wrist.')
@@ -58,7 +69,9 @@ class PlayerNode(Node):
         open_frames = open_source(source, seed, path, seconds, rate_hz)
         self._frames = looped(open_frames) if loop else iter(open_frames())
         self._sent = 0
-        self.create_timer(1 / rate_hz, self._send, clock=Clock(clock_type=ClockType.STEADY_TIME))
+        self._timer = self.create_timer(
+            1 / rate_hz, self._send, clock=Clock(clock_type=ClockType.STEADY_TIME)
+        )
 
     def _declare(self, name: str, default: object, text: str, high: float | None = None) -> object:
         descriptor = ParameterDescriptor(description=text, read_only=True)
@@ -73,7 +86,8 @@ class PlayerNode(Node):
         frame = next(self._frames, None)
         if frame is None:
             self.get_logger().info(f'the end: {self._sent} frames were sent')
-            rclpy.try_shutdown()
+            self._timer.cancel()
+            self._on_end()
             return
         stamp = self.get_clock().now().to_msg()
         camera_header = Header(stamp=stamp, frame_id=frame.frame_id or 'camera')

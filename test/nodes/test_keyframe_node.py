@@ -1,0 +1,237 @@
+"""The keyframe node on real topics: the pose at the stamp; bad input refused; life goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from geometry_msgs.msg import PoseStamped
+from rclpy.node import Node
+from rclpy.parameter import Parameter
+from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
+
+from lerf_ros.bridge import qos
+from lerf_ros.bridge.cameras import camera_info_message
+from lerf_ros.bridge.images import image_message
+from lerf_ros.bridge.keyframes import keyframe_of
+from lerf_ros.bridge.poses import pose_message, stamp_message
+from lerf_ros.frames import Keyframe
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.msg import Keyframe as KeyframeMessage
+from lerf_ros.nodes.keyframe_node import KeyframeNode
+
+CAMERA = PinholeCamera(fx=60.0, fy=60.0, cx=32.0, cy=24.0, width=64, height=48)
+RED = (200, 10, 20)
+
+
+def at(x: float) -> np.ndarray:
+    pose = np.eye(4)
+    pose[0, 3] = x
+    return pose
+
+
+class Camera:
+    """Publishes what a test says and collects the keyframes."""
+
+    def __init__(self, helper: Node, node: KeyframeNode) -> None:
+        self.node = node
+        self.found: list[Keyframe] = []
+        self._now_ns = 1_000_000_000
+        self._image = helper.create_publisher(Image, '/lerf/image', 10)
+        self._info = helper.create_publisher(CameraInfo, '/lerf/camera_info', 10)
+        self._depth = helper.create_publisher(Image, '/lerf/depth', 10)
+        self._pose = helper.create_publisher(PoseStamped, '/lerf/pose', 10)
+        helper.create_subscription(KeyframeMessage, '/lerf/keyframes', self._take, qos.KEYFRAMES)
+
+    def _take(self, message: KeyframeMessage) -> None:
+        self.found.append(keyframe_of(message, message.index, 'map'))
+
+    def ready(self) -> bool:
+        publishers = (self._image, self._info, self._depth, self._pose)
+        return all(publisher.get_subscription_count() for publisher in publishers)
+
+    def next_stamp(self) -> int:
+        self._now_ns += 200_000_000
+        return self._now_ns
+
+    def send_pose(self, pose: np.ndarray, stamp_ns: int, frame_id: str = 'map') -> None:
+        header = Header(stamp=stamp_message(stamp_ns), frame_id=frame_id)
+        self._pose.publish(PoseStamped(header=header, pose=pose_message(pose)))
+
+    def send_raw_pose(self, message: PoseStamped) -> None:
+        self._pose.publish(message)
+
+    def send_image(
+        self,
+        stamp_ns: int,
+        *,
+        encoding: str = 'rgb8',
+        info: CameraInfo | None = None,
+        depth: Image | None = None,
+    ) -> None:
+        header = Header(stamp=stamp_message(stamp_ns), frame_id='camera')
+        picture = np.full((48, 64, 3), RED, np.uint8)
+        image = image_message(picture, 'rgb8', header)
+        image.encoding = encoding
+        info = info or camera_info_message(CAMERA, header)
+        info.header = header
+        depth = depth or image_message(np.full((48, 64), 1500, np.uint16), '16UC1', header)
+        depth.header = header
+        self._image.publish(image)
+        self._info.publish(info)
+        self._depth.publish(depth)
+
+    def send(self, x: float, **parts: object) -> int:
+        stamp_ns = self.next_stamp()
+        self.send_pose(at(x), stamp_ns)
+        self.send_image(stamp_ns, **parts)  # type: ignore[arg-type]
+        return stamp_ns
+
+
+@pytest.fixture(scope='module')
+def camera(spinner: object, wait_until: Callable[..., None]) -> Camera:
+    node = KeyframeNode()
+    node.set_parameters([Parameter('keyframes.min_interval_s', value=0.0)])
+    helper = Node('camera')
+    result = Camera(helper, node)
+    spinner.add(node)  # type: ignore[attr-defined]
+    spinner.add(helper)  # type: ignore[attr-defined]
+    wait_until(result.ready, 'the node subscribes')
+    return result
+
+
+@pytest.fixture(autouse=True)
+def fresh(camera: Camera) -> None:
+    camera.found.clear()
+
+
+def test_a_frame_comes_out_as_it_went_in(camera: Camera, wait_until: Callable) -> None:
+    stamp_ns = camera.send(10.0)
+    wait_until(lambda: camera.found, 'a keyframe')
+    frame = camera.found[0].frame
+    assert frame.stamp_ns == stamp_ns
+    assert frame.camera == CAMERA
+    assert frame.frame_id == 'camera'
+    np.testing.assert_allclose(frame.camera_to_world, at(10.0), atol=1e-9)
+    assert np.abs(frame.image[24, 32].astype(int) - RED).max() < 6
+    assert frame.depth is not None
+    np.testing.assert_allclose(frame.depth, 1.5)
+
+
+def test_the_pose_is_that_of_the_stamp_not_the_latest(
+    camera: Camera, wait_until: Callable
+) -> None:
+    first, stamp_ns, last = (camera.next_stamp() for _ in range(3))
+    camera.send_pose(at(20.0), first)
+    camera.send_pose(at(22.0), last)
+    camera.send_image(stamp_ns)
+    wait_until(lambda: camera.found, 'a keyframe')
+    assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(21.0)
+
+
+def test_an_image_waits_for_its_pose(camera: Camera, wait_until: Callable) -> None:
+    stamp_ns = camera.next_stamp()
+    camera.send_image(stamp_ns)
+    # Something that is certainly later than the image in the node's inbox.
+    camera.send_pose(at(30.0), stamp_ns)
+    wait_until(lambda: camera.found, 'a keyframe')
+    assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(30.0)
+
+
+def test_a_camera_at_rest_gives_no_second_keyframe(camera: Camera, wait_until: Callable) -> None:
+    camera.send(40.0)
+    camera.send(40.001)
+    camera.send(41.0)
+    wait_until(lambda: len(camera.found) >= 2, 'two keyframes')
+    positions = [keyframe.frame.camera_to_world[0, 3] for keyframe in camera.found]
+    assert positions == pytest.approx([40.0, 41.0])
+
+
+def uncalibrated() -> CameraInfo:
+    return CameraInfo(width=64, height=48)
+
+
+def half_size() -> CameraInfo:
+    return camera_info_message(CAMERA.resized(32, 24))
+
+
+def small_depth() -> Image:
+    return image_message(np.full((24, 32), 1500, np.uint16), '16UC1', Header())
+
+
+@pytest.mark.parametrize(
+    ('parts', 'kind', 'words'),
+    [
+        ({'encoding': 'mystery'}, 'rejected_images', 'mystery'),
+        ({'encoding': '16UC1'}, 'rejected_images', 'depth'),
+        ({'info': uncalibrated()}, 'rejected_images', 'uncalibrated'),
+        ({'info': half_size()}, 'rejected_images', 'expected 32x24'),
+        ({'depth': small_depth()}, 'rejected_images', 'register depth'),
+    ],
+)
+def test_bad_images_are_refused_and_the_node_lives_on(
+    camera: Camera, wait_until: Callable, parts: dict, kind: str, words: str
+) -> None:
+    health = camera.node._health
+    before = health.counts[kind]
+    camera.send(100.0 + before, **parts)
+    wait_until(lambda: health.counts[kind] > before, 'a complaint')
+    assert words in health.last_error
+    assert not camera.found
+    camera.send(200.0 + before)
+    wait_until(lambda: camera.found, 'a keyframe after the bad one')
+
+
+def bad_pose(**changes: float) -> PoseStamped:
+    message = PoseStamped(header=Header(frame_id='map'))
+    for name, value in changes.items():
+        target = message.pose.position if name == 'x' else message.pose.orientation
+        setattr(target, name, value)
+    return message
+
+
+@pytest.mark.parametrize(
+    ('message', 'words'),
+    [
+        (bad_pose(x=float('nan')), 'finite'),
+        (bad_pose(w=0.0), 'unit length'),
+        (bad_pose(w=3.0), 'unit length'),
+        (PoseStamped(header=Header(frame_id='odom')), "expected the frame 'map'"),
+    ],
+)
+def test_bad_poses_are_refused_and_the_node_lives_on(
+    camera: Camera, wait_until: Callable, message: PoseStamped, words: str
+) -> None:
+    health = camera.node._health
+    before = health.counts['rejected_poses']
+    message.header.stamp = stamp_message(camera.next_stamp())
+    camera.send_raw_pose(message)
+    wait_until(lambda: health.counts['rejected_poses'] > before, 'a complaint')
+    assert words in health.last_error
+    camera.send(300.0 + before)
+    wait_until(lambda: camera.found, 'a keyframe after the bad pose')
+
+
+def test_an_image_without_a_pose_is_dropped_with_a_reason(
+    camera: Camera, wait_until: Callable
+) -> None:
+    health = camera.node._health
+    before = health.counts['without_pose']
+    camera.send_image(camera.next_stamp())
+    wait_until(lambda: health.counts['without_pose'] > before, 'a complaint')
+    assert 'no pose' in health.last_error
+
+
+def test_a_recording_that_starts_again_goes_on(camera: Camera, wait_until: Callable) -> None:
+    camera.send(500.0)
+    wait_until(lambda: camera.found, 'a keyframe before the jump')
+    camera.found.clear()
+    camera._now_ns -= 60_000_000_000
+    try:
+        camera.send(500.0)
+        wait_until(lambda: camera.found, 'a keyframe after the jump')
+        assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(500.0)
+    finally:
+        camera._now_ns += 120_000_000_000

@@ -1,0 +1,128 @@
+"""Imports point one way. ``MAY_IMPORT`` is the architecture of the package."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / 'lerf_ros'
+
+BASE = {'config', 'geometry'}
+CORE = BASE | {'frames', 'features', 'field'}
+
+# Module or subpackage -> what it may import of this package, besides itself.
+MAY_IMPORT = {
+    'config': set(),
+    'geometry': set(),
+    'workspace': set(),
+    'frames': BASE,
+    'features': BASE | {'frames'},
+    'field': BASE,
+    'training': CORE,
+    'query': CORE,
+    'sources': BASE | {'frames'},
+    'mapping': CORE | {'training', 'query'},
+    'evaluation': CORE | {'training', 'query', 'sources', 'mapping'},
+    'commands': CORE | {'training', 'query', 'sources', 'mapping', 'evaluation'},
+    'bridge': CORE | {'query', 'msg', 'srv'},
+    'nodes': CORE | {'training', 'query', 'sources', 'mapping', 'bridge', 'msg', 'srv'},
+    '__main__': {'workspace', 'commands', 'nodes'},
+    '__init__': set(),
+}
+
+# Only these may import ROS.
+ROS_LAYERS = {'bridge', 'nodes'}
+ROS_PREFIXES = ('rcl', 'ros', 'tf2_', 'ament_', 'launch', 'message_filters', 'cv_bridge')
+ROS_SUFFIXES = ('_msgs', '_srvs', '_interfaces')
+
+# These run where the learning stack is not installed: on the robot.
+WITHOUT_TORCH = ('lerf_ros.nodes.keyframe_node', 'lerf_ros.nodes.player_node')
+
+
+def modules() -> list[Path]:
+    return sorted(PACKAGE.rglob('*.py'))
+
+
+def layer_of(path: Path) -> str:
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix('.py')
+
+
+def imported_by(path: Path) -> set[str]:
+    """Returns every absolute module name a file imports, at its top or in a function."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f'{path}: relative import'
+            assert node.module is not None
+            found.add(node.module)
+            if node.module == 'lerf_ros':
+                found |= {f'lerf_ros.{alias.name}' for alias in node.names}
+    return found
+
+
+def is_ros(name: str) -> bool:
+    top = name.split('.')[0]
+    # rosbags reads recordings without a ROS installation.
+    ros = top.startswith(ROS_PREFIXES) or top.endswith(ROS_SUFFIXES)
+    return (ros and top != 'rosbags') or name.startswith(('lerf_ros.msg', 'lerf_ros.srv'))
+
+
+@pytest.mark.parametrize('path', modules(), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_one_way(path: Path) -> None:
+    layer = layer_of(path)
+    assert layer in MAY_IMPORT, f'{layer} has no entry in MAY_IMPORT'
+    names = imported_by(path)
+    own = {name.split('.')[1] for name in names if name.startswith('lerf_ros.')}
+    own -= {layer, '__version__'}
+    assert own <= MAY_IMPORT[layer], f'{layer} may not import {sorted(own - MAY_IMPORT[layer])}'
+    if layer not in ROS_LAYERS:
+        assert not {name for name in names if is_ros(name)}
+
+
+def test_the_table_names_what_exists() -> None:
+    assert {layer_of(path) for path in modules()} == set(MAY_IMPORT)
+
+
+def test_no_cycles_in_the_table() -> None:
+    order: list[str] = []
+    left = dict(MAY_IMPORT)
+    while left:
+        free = [layer for layer, needs in left.items() if not needs & set(left)]
+        assert free, f'cycle among {sorted(left)}'
+        order += free
+        for layer in free:
+            del left[layer]
+
+
+def own_imports(name: str, seen: set[str]) -> None:
+    """Adds to `seen` every module of this package that importing a module executes."""
+    path = PACKAGE.parent.joinpath(*name.split('.'))
+    path = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
+    if name in seen or not path.exists():
+        return
+    seen.add(name)
+    tree = ast.parse(path.read_text(encoding='utf-8'))
+    for node in tree.body:  # what stands in functions runs later, if at all
+        if isinstance(node, ast.ImportFrom) and (node.module or '').startswith('lerf_ros'):
+            assert node.module is not None
+            own_imports(node.module, seen)
+            for alias in node.names:
+                own_imports(f'{node.module}.{alias.name}', seen)
+
+
+@pytest.mark.parametrize('name', WITHOUT_TORCH)
+def test_the_robots_nodes_need_no_torch(name: str) -> None:
+    seen: set[str] = set()
+    own_imports(name, seen)
+    assert len(seen) > 5
+    for module in seen:
+        path = PACKAGE.parent.joinpath(*module.split('.'))
+        path = path / '__init__.py' if path.is_dir() else path.with_suffix('.py')
+        tops = {found.split('.')[0] for found in imported_by(path)} - set(sys.stdlib_module_names)
+        assert not tops & {'torch', 'torchvision', 'open_clip', 'timm'}, module

@@ -1,0 +1,128 @@
+"""What has to be said in several files is said alike."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+import xml.etree.ElementTree as ET
+from pathlib import Path
+
+import pytest
+import yaml
+
+import lerf_ros
+from lerf_ros.config import LerfConfig, load_yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
+CMAKE = (ROOT / 'CMakeLists.txt').read_text()
+NODES = ('keyframe_node', 'field_node', 'player_node', 'query')
+
+
+def pinned(name: str) -> dict[str, list[str]]:
+    """Returns the lines of a requirements file by package."""
+    found: dict[str, list[str]] = {}
+    for line in (ROOT / name).read_text().splitlines():
+        line = line.split('#')[0].strip()
+        if line:
+            package = re.split(r'[=<>\[; ]', line)[0].lower().replace('_', '-')
+            found.setdefault(package, []).append(line)
+    return found
+
+
+def test_the_licence_is_the_same_everywhere() -> None:
+    assert 'Apache License' in (ROOT / 'LICENSE').read_text()
+    assert MANIFEST.findtext('license') == 'Apache-2.0'
+    assert "license='Apache-2.0'" in (ROOT / 'setup.py').read_text()
+
+
+def test_the_version_is_the_same_everywhere() -> None:
+    assert MANIFEST.findtext('version') == lerf_ros.__version__
+    command = [sys.executable, 'setup.py', '--version']
+    output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert output.stdout.split()[-1] == lerf_ros.__version__
+
+
+def test_every_interface_is_built() -> None:
+    for path in [*ROOT.glob('msg/*'), *ROOT.glob('srv/*')]:
+        assert str(path.relative_to(ROOT)) in CMAKE
+
+
+def test_every_field_of_an_interface_is_documented() -> None:
+    for path in [*ROOT.glob('msg/*'), *ROOT.glob('srv/*')]:
+        for block in re.split(r'\n\s*\n|---', path.read_text()):
+            fields = [line for line in block.splitlines() if line and not line.startswith('#')]
+            comments = [line for line in block.splitlines() if '#' in line]
+            assert comments or not fields, f'{path.name}: {fields}'
+
+
+@pytest.mark.parametrize('node', NODES)
+def test_every_node_can_be_run(node: str) -> None:
+    script = ROOT / 'scripts' / node
+    assert os.access(script, os.X_OK)
+    assert script.read_text().startswith('#!/usr/bin/env python3\n')
+    assert re.search(rf'foreach\(node [^)]*\b{node}\b', CMAKE)
+    tree = ast.parse((ROOT / 'lerf_ros' / 'nodes' / f'{node}.py').read_text())
+    assert 'main' in {item.name for item in tree.body if isinstance(item, ast.FunctionDef)}
+
+
+def test_every_requirement_is_pinned_and_named_in_setup() -> None:
+    learning, ros = pinned('requirements.txt'), pinned('requirements-ros.txt')
+    for lines in [*learning.values(), *ros.values()]:
+        assert all('==' in line for line in lines), lines
+    needed = re.findall(r"'([\w-]+)'", (ROOT / 'setup.py').read_text())
+    needed = {name.lower().replace('_', '-') for name in needed}
+    assert set(learning) - {'setuptools'} <= needed
+
+
+def test_every_ros_package_that_is_imported_is_declared() -> None:
+    declared = {element.text for element in MANIFEST.iter() if element.tag.endswith('depend')}
+    folders = ('lerf_ros/bridge', 'lerf_ros/nodes', 'launch')
+    for path in [path for folder in folders for path in (ROOT / folder).glob('*.py')]:
+        for node in ast.walk(ast.parse(path.read_text())):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or '']
+            for top in {name.split('.')[0] for name in names}:
+                ros = top.startswith(('rcl', 'launch', 'tf2', 'cv_bridge', 'ament_index'))
+                if (ros or top.endswith(('_msgs', '_srvs'))) and top != 'rcl_interfaces':
+                    assert top in declared, f'{path.name} imports {top}'
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('config/*.yaml')), ids=lambda path: path.name)
+def test_parameter_files_hold_known_options(path: Path) -> None:
+    assert isinstance(load_yaml(path), LerfConfig)
+    assert list(yaml.safe_load(path.read_text())) == ['/**']
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('launch/*.py')), ids=lambda path: path.name)
+def test_every_launch_argument_is_declared_and_used(path: Path) -> None:
+    text = path.read_text()
+    tree = ast.parse(text)
+    table = next(
+        node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'ARGUMENTS'
+    )
+    assert isinstance(table, ast.Tuple)
+    names = [row.elts[0].value for row in table.elts]  # type: ignore[attr-defined]
+    assert len(set(names)) == len(names)
+    body = text.split('\n)\n', 1)[1]
+    for name in names:
+        assert f"'{name}'" in body, f'{name} is declared and never used'
+
+
+def test_the_makefile_offers_what_the_readme_names() -> None:
+    targets = re.findall(r'^(\w+):.*##', (ROOT / 'Makefile').read_text(), re.MULTILINE)
+    assert {'setup', 'demo', 'test', 'lint', 'clean', 'help'} <= set(targets)
+
+
+def test_continuous_integration_runs_the_tests() -> None:
+    script = ROOT / '.ci' / 'run'
+    assert os.access(script, os.X_OK)
+    assert script.read_text().rstrip().endswith('make test')
