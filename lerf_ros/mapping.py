@@ -81,6 +81,7 @@ class LiveMap:
         self.last_camera: PinholeCamera | None = None
         self._without_depth: list[Keyframe] = []
         self._rendered_at: dict[int, int] = {}
+        self._asked = False
 
     def ingest_jobs(self, keyframe: Keyframe) -> list[Callable[[], None]]:
         """Cuts the intake of one keyframe into short jobs, to be run in this order.
@@ -131,6 +132,15 @@ class LiveMap:
         settled = report.step >= SURFACE_FIRST_STEP
         if self._without_depth and settled and report.step % SURFACE_RENDER_STEPS == 0:
             self._integrate_rendered_depth(report.step)
+        if self._asked and self.config.query.refresh_points:
+            # Only a map that is asked pays for quick answers.
+            assert self.trainer.field is not None
+            self.engine.refresh(
+                self.config.query.refresh_points,
+                field=self.trainer.field,
+                surface=self.surface_map,
+                step=report.step,
+            )
         return report
 
     def _integrate_rendered_depth(self, step: int) -> None:
@@ -177,6 +187,7 @@ class LiveMap:
             raise NotReadyError(
                 'the map has no surface yet: wait for training, or check the depth stream'
             )
+        self._asked = True
         return self.engine.query(
             request,
             field=field,

@@ -50,7 +50,8 @@ def draw_pictures(
         ]
         name = re.sub(r'[^\w]+', '_', verdict.phrase).strip('_') or 'phrase'
         paths.append(save(np.concatenate(panels, axis=1), output / f'{name}.png'))
-    image, depth_m, _ = client.render(frame.camera, frame.camera_to_world)
+    size = (frame.camera.width // 2, frame.camera.height // 2)
+    image, depth_m, _ = client.render(frame.camera.resized(*size), frame.camera_to_world)
     panels = [
         labelled(frame.image, 'camera'),
         labelled(image, 'rendered map'),
