@@ -265,6 +265,12 @@ class TrainingOptions(Section):
     network_learning_rate: float = option(
         0.005, 'First learning rate of the networks.', low=1e-6, high=1.0
     )
+    pose_learning_rate: float = option(
+        0.0,
+        "Learning rate of corrections to the keyframes' poses; 0 leaves poses as they came.",
+        low=0.0,
+        high=0.1,
+    )
     learning_rate_half_steps: int = option(
         2000, 'Steps in which the learning rates halve.', low=1, high=10_000_000
     )
@@ -365,6 +371,12 @@ class QueryOptions(Section):
     )
     cache_max_age_steps: int = option(
         200, 'Training steps after which a query reads a cached embedding anew.', low=1
+    )
+    refresh_points: int = option(
+        128,
+        'Cached embeddings renewed in each training step of a map that has been asked; 0 none.',
+        low=0,
+        high=1_000_000,
     )
     existence_threshold: float = option(
         0.5, 'Confidence from which a phrase counts as present.', low=0.0, high=1.0, live=True
