@@ -1,0 +1,175 @@
+"""Subcommand `calibrate`: fit an encoder's existence confidence on simulated scenes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+
+from lerf_ros.commands.evaluate import parse_seeds
+from lerf_ros.config import LerfConfig, flat_options
+from lerf_ros.evaluation.progress import Progress
+from lerf_ros.evaluation.stream import Stream, shots_of
+from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.mapping import LiveMap
+from lerf_ros.query.calibration import EVIDENCE, fit
+from lerf_ros.query.engine import QueryRequest
+from lerf_ros.query.existence import confidence
+from lerf_ros.query.request import Evidence
+from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene, absent_phrases
+
+PATHS = ('orbit', 'handheld', 'wrist')
+# Absent phrases for each object of a scene: there are more things that are not there.
+ABSENT_FOR_EACH = 2
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    parser.add_argument(
+        '--seeds', default='9020-9039', help='development scenes, below 10000 (%(default)s)'
+    )
+    parser.add_argument(
+        '--seconds', type=float, default=30.0, help='camera time of each scene (%(default)s)'
+    )
+    parser.add_argument(
+        '--keyframe-rate', type=float, default=2.0, help='frames/s of the camera (%(default)s)'
+    )
+    parser.add_argument(
+        '--steps-per-second', type=float, default=15.0, help='training steps (%(default)s)'
+    )
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='set an option'
+    )
+    parser.add_argument('--output', type=Path, required=True, help='where to write the result')
+    parser.add_argument('--evidence', type=Path, help='keep the evidence here, as JSON')
+    parser.add_argument(
+        '--from-evidence', type=Path, help='fit what an earlier run kept instead of mapping'
+    )
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Calibrates; returns the exit status."""
+    seeds = parse_seeds(arguments.seeds)
+    if max(seeds) >= HELD_OUT_SEED:
+        raise ValueError(
+            f'seeds: expected scenes below {HELD_OUT_SEED}, got {max(seeds)}: those from '
+            f'{HELD_OUT_SEED} on are for evaluation only'
+        )
+    if arguments.from_evidence:
+        fingerprint, samples = read_evidence(arguments.from_evidence)
+    else:
+        fingerprint, samples = gather(arguments, seeds)
+    if arguments.evidence:
+        write_evidence(arguments.evidence, fingerprint, samples)
+    present = [there for there, _ in samples]
+    calibration = fit([found for _, found in samples], present, fingerprint)
+    calibration.save(arguments.output)
+    sys.stdout.write('\n'.join(summary(calibration, samples)) + '\n')
+    return 0
+
+
+def gather(
+    arguments: argparse.Namespace, seeds: tuple[int, ...]
+) -> tuple[str, list[tuple[bool, Evidence]]]:
+    """Maps scenes and asks for what is there and what is not; returns the evidence."""
+    config = LerfConfig.from_flat(parse_options(arguments.set))
+    live_map = LiveMap(config)
+    samples: list[tuple[bool, Evidence]] = []
+    progress = Progress(len(seeds))
+    for number, seed in enumerate(seeds):
+        live_map.reset()
+        with TabletopScene(seed) as scene:
+            kind = PATHS[number % len(PATHS)]
+            frames = scene.frames(kind, arguments.seconds, arguments.keyframe_rate)
+            stream = Stream(
+                live_map,
+                shots_of(frames),
+                config.keyframes,
+                steps_per_second=arguments.steps_per_second,
+            )
+            for _ in stream.run([arguments.seconds]):
+                samples += ask(live_map, scene)
+        progress.advance(1, f'seed {seed}')
+    progress.close()
+    return live_map.encoder.fingerprint, samples
+
+
+def ask(live_map: LiveMap, scene: TabletopScene) -> list[tuple[bool, Evidence]]:
+    """Returns the evidence of phrases that are true of a scene, and of phrases that are not."""
+    pairs = [(thing.colour, thing.category) for thing in scene.objects]
+    absent = absent_phrases(
+        pairs, ABSENT_FOR_EACH * len(pairs), np.random.default_rng([scene.seed, 2])
+    )
+    phrases = [(True, thing.name) for thing in scene.objects]
+    phrases += [(False, phrase.text) for phrase in absent]
+    samples = []
+    for there, text in phrases:
+        (result,) = live_map.query(QueryRequest((text,), with_points=False))
+        if result.evidence is not None:
+            samples.append((there, result.evidence))
+    return samples
+
+
+def parse_options(settings: list[str]) -> dict[str, object]:
+    """Returns the options of ``group.option=value`` texts.
+
+    Raises:
+        ValueError: A text has another form, or a value is not of the option's type.
+    """
+    known = dict(flat_options())
+    values: dict[str, object] = {}
+    for setting in settings:
+        name, equals, text = setting.partition('=')
+        if not equals or name not in known:
+            raise ValueError(f'set: expected GROUP.OPTION=VALUE, got {setting!r}')
+        kind = type(known[name].default)
+        try:
+            values[name] = text.lower() == 'true' if kind is bool else kind(text)
+        except ValueError as error:
+            raise ValueError(
+                f'set: expected a {kind.__name__} for {name}, got {text!r}'
+            ) from error
+    return values
+
+
+def write_evidence(path: Path, fingerprint: str, samples: list[tuple[bool, Evidence]]) -> None:
+    """Writes evidence as JSON, to fit it again without mapping."""
+    rows = [[there, *found.values(EVIDENCE)] for there, found in samples]
+    content = {'encoder_fingerprint': fingerprint, 'names': EVIDENCE, 'rows': rows}
+    path.write_text(json.dumps(content) + '\n', encoding='utf-8')
+
+
+def read_evidence(path: Path) -> tuple[str, list[tuple[bool, Evidence]]]:
+    """Reads what :func:`write_evidence` wrote.
+
+    Raises:
+        ValueError: The file holds something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding='utf-8'))
+        samples = [
+            (bool(row[0]), Evidence(**dict(zip(content['names'], row[1:], strict=True))))
+            for row in content['rows']
+        ]
+        return str(content['encoder_fingerprint']), samples
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f'{path}: expected evidence of an earlier run, got {error}') from error
+
+
+def summary(calibration: ExistenceCalibration, samples: list[tuple[bool, Evidence]]) -> list[str]:
+    """Returns lines for people: the weights, and how well they tell apart what they were fitted
+    on."""
+    truth = np.array([there for there, _ in samples])
+    sure = np.array([confidence(found, calibration) for _, found in samples])
+    pairs = zip(calibration.features, calibration.weights, strict=True)
+    lines = [f'{name:<12}{weight:>9.3f}' for name, weight in pairs]
+    return [
+        *lines,
+        f'{"bias":<12}{calibration.bias:>9.3f}',
+        f'{int(truth.sum())} phrases that are there, {int((~truth).sum())} that are not',
+        f'refused of those that are there: {np.mean(sure[truth] < 0.5):.1%}',
+        f'refused of those that are not: {np.mean(sure[~truth] < 0.5):.1%}',
+    ]

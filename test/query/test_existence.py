@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.query.calibration import EVIDENCE, fit
+from lerf_ros.query.existence import confidence, log_odds
+from lerf_ros.query.request import Evidence
+
+
+def made_evidence(present: np.ndarray, seed: int) -> list[Evidence]:
+    generator = np.random.default_rng(seed)
+    return [
+        Evidence(
+            relevancy=generator.normal(2.0 if there else -1.0, 1.0),
+            margin=generator.normal(1.0 if there else -1.5, 1.0),
+            contrast=generator.normal(2.0, 1.0),
+            views=generator.normal(2.5, 0.5),
+            support=generator.normal(5.0, 1.0),
+        )
+        for there in present
+    ]
+
+
+def test_a_fit_tells_apart_what_it_has_not_seen():
+    present = np.arange(300) % 3 == 0
+    calibration = fit(made_evidence(present, 0), present, 'abc')
+    fresh = np.arange(600) % 2 == 0
+    sure = np.array([confidence(e, calibration) for e in made_evidence(fresh, 1)])
+    assert (sure[fresh] >= 0.5).mean() > 0.9
+    assert (sure[~fresh] < 0.5).mean() > 0.9
+    # What says nothing gets little weight.
+    weights = dict(zip(calibration.features, calibration.weights, strict=True))
+    assert abs(weights['contrast']) < 0.3 * weights['relevancy']
+    assert calibration.encoder_fingerprint == 'abc'
+
+
+def test_confidence_is_a_probability():
+    present = np.arange(2000) % 2 == 0
+    calibration = fit(made_evidence(present, 2), present, 'abc')
+    sure = np.array([confidence(e, calibration) for e in made_evidence(present, 3)])
+    for low in (0.1, 0.3, 0.5, 0.7, 0.9):
+        bin_ = (sure > low - 0.1) & (sure <= low + 0.1)
+        if bin_.sum() > 40:
+            assert present[bin_].mean() == pytest.approx(sure[bin_].mean(), abs=0.13)
+
+
+def test_separable_evidence_does_not_diverge():
+    present = np.array([True, False] * 10)
+    evidence = [Evidence(5.0 if there else -5.0, 0.0, 0.0, 0.0, 0.0) for there in present]
+    calibration = fit(evidence, present, 'abc')
+    assert np.isfinite(calibration.weights).all()
+    assert confidence(evidence[0], calibration) > 0.9
+
+
+def test_nothing_to_tell_apart_is_refused():
+    evidence = made_evidence(np.ones(5, bool), 0)
+    with pytest.raises(ValueError, match='phrases that are not'):
+        fit(evidence, [True] * 5, 'abc')
+    with pytest.raises(ValueError, match='expected 5 values'):
+        fit(evidence, [True] * 4, 'abc')
+
+
+def test_unknown_evidence_is_refused():
+    calibration = ExistenceCalibration('x', ('smell',), (1.0,), 0.0)
+    with pytest.raises(ValueError, match='no evidence is called smell'):
+        confidence(made_evidence(np.ones(1, bool), 0)[0], calibration)
+
+
+def test_without_calibration_half_relevancy_and_a_better_distractor_mean_absent():
+    assert confidence(Evidence(log_odds(0.5), -1.0, 0, 0, 0), None) < 0.3
+    assert confidence(Evidence(log_odds(0.9), 0.5, 0, 0, 0), None) > 0.7
+
+
+def test_evidence_has_the_names_that_are_fitted():
+    assert set(EVIDENCE) == set(Evidence.__dataclass_fields__)
