@@ -17,6 +17,7 @@ from geometry_msgs.msg import PoseArray
 from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
@@ -42,10 +43,14 @@ STOP_S = 4.0
 
 
 class FieldNode(Node):
-    """The map as a node."""
+    """The map as a node.
 
-    def __init__(self) -> None:
-        super().__init__('field_node', namespace='lerf')
+    Args:
+        parameters: Values that go before those of the command line.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter] = ()) -> None:
+        super().__init__('field_node', namespace='lerf', parameter_overrides=list(parameters))
         self._config = declare_options(self)
         follow_live_options(self, self._config, self._apply)
         self._host = MapHost(self._config)

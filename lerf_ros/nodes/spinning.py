@@ -32,6 +32,10 @@ def spin(make_node: Callable[[], Node], threads: int = 1) -> int:
     except (ValueError, OSError) as error:
         print(f'{sys.argv[0]}: {error}', file=sys.stderr)
         status = WRONG_INPUT
+    except Exception:
+        # A signal that comes while the node is being made takes the ground from under it.
+        if rclpy.ok():
+            raise
     finally:
         try:
             if node is not None:
