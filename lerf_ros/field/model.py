@@ -156,7 +156,7 @@ class LerfField(nn.Module):
         chosen = rays[rows]
         half = self.scene_box.half_extent_m
         centre = rays.origins_world.new_tensor(self.scene_box.centre_m)
-        reach = float((chosen.origins_world - centre).norm(dim=-1).amax()) + half
+        reach = float((chosen.origins_world.detach() - centre).norm(dim=-1).amax()) + half
         spread = spread_edges(
             options.proposal_samples,
             chosen,

@@ -47,6 +47,7 @@ class _Record:
     has_depth: bool
     levels: tuple[tuple[int, int, int, float, float, float, float, float], ...]
     dense_grid: tuple[int, int] | None
+    order: int
     placed_at: int = 0
 
 
@@ -75,6 +76,7 @@ class KeyframeStore:
         self._pools: dict[str, SlotPool] = {}
         self._cold = ColdStorage(options.store_host_mb * 2**20)
         self._calls = 0
+        self._arrived = 0
         self._errors = torch.zeros(0)  # mean squared colour error of each slot, NaN unknown
         self._tables: _Tables | None = None
 
@@ -85,6 +87,11 @@ class KeyframeStore:
     def ids(self) -> list[int]:
         """Numbers of all keyframes, oldest first."""
         return list(self._records)
+
+    @property
+    def arrived(self) -> int:
+        """Number of keyframes that ever came."""
+        return self._arrived
 
     @property
     def on_device(self) -> int:
@@ -127,12 +134,14 @@ class KeyframeStore:
             frame.depth is not None,
             tuple(levels),
             None if dense is None else (dense.features.shape[0], dense.features.shape[1]),
+            self._arrived,
         )
         try:
             self._place(keyframe.id, arrays)
         except BaseException:
             del self._records[keyframe.id]
             raise
+        self._arrived += 1
 
     def keyframe(self, id_: int) -> Keyframe:
         """Returns a keyframe with its pose as it stands.
@@ -231,7 +240,9 @@ class KeyframeStore:
             level = torch.zeros_like(slots_)
             dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
         scale_per_depth = tile_px / tables.focal[slots_, 1]
-        return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
+        return RayBatch(
+            rays, rgb, slots, tables.order[slots], uv, embedding, scale_per_depth, dense
+        )
 
     def report_errors(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
         """Tells how badly each ray's colour was explained, for replay."""
@@ -295,6 +306,7 @@ class KeyframeStore:
                     )
             self._records[record.id] = record
             self._place(record.id, own)
+            self._arrived = max(self._arrived, record.order + 1)
 
     def close(self) -> None:
         """Removes what lies on disk."""
@@ -408,6 +420,7 @@ class KeyframeStore:
             width=table([c.width for c in cameras], torch.long),
             focal=table([(c.fx, c.fy) for c in cameras]),
             centre=table([(c.cx, c.cy) for c in cameras]),
+            order=table([r.order for r in records], torch.long),
             poses=table(np.stack([r.camera_to_world[:3] for r in records])),
             tiles=Grids.from_rows(levels.to(self.device)),
             dense=dense,
@@ -452,6 +465,7 @@ class _Tables:
     width: Int[Tensor, 'slots']
     focal: Float[Tensor, 'slots 2']
     centre: Float[Tensor, 'slots 2']
+    order: Int[Tensor, 'slots']
     poses: Float[Tensor, 'slots 3 4']
     tiles: Grids
     dense: Grids | None

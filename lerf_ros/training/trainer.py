@@ -21,6 +21,7 @@ from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera, camera_directions, pixel_centres
 from lerf_ros.training import losses
+from lerf_ros.training.keyframe_codes import KeyframeCodes
 from lerf_ros.training.keyframe_store import KeyframeStore
 from lerf_ros.training.optimizer import FieldOptimizer
 from lerf_ros.training.rays import RayBatch
@@ -108,6 +109,7 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(config.training.seed)
         self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
+        self._codes = KeyframeCodes(config.field, config.training, self.device)
 
     def add_keyframe(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -118,6 +120,7 @@ class Trainer:
             ValueError: The keyframe is in the map already or its features do not fit.
         """
         self.store.add(keyframe, pyramid, dense)
+        self._codes.reserve(self.store.arrived)
         if self.field is None:
             depth = keyframe.frame.depth
             has_depth = depth is not None and np.isfinite(depth).any()
@@ -166,6 +169,11 @@ class Trainer:
 
     def _adopt(self, field: LerfField) -> None:
         """Trains this field from now on."""
+        if self._codes.refines_poses and not field.radiance.grid.moves_positions:
+            raise ValueError(
+                f'training.pose_learning_rate: the hash grid {field.radiance.grid.backend} gives '
+                'no gradient of positions; set field.backend to native, torch or tinycudann'
+            )
         self._optimizer = FieldOptimizer(field, self.config.training)
         self.field = field
 
@@ -184,7 +192,7 @@ class Trainer:
         try:
             total, parts = self._backward()
         except (torch.OutOfMemoryError, MemoryError) as error:
-            self._optimizer.discard()
+            self._discard()
             raise DeviceMemoryError(
                 f'out of memory on {self.device} in a step of '
                 f'{self.config.training.rays_per_step} rays: lower training.rays_per_step, '
@@ -193,13 +201,19 @@ class Trainer:
         skipped = not (math.isfinite(total) and self._optimizer.gradients_finite())
         if skipped:
             self.skipped_count += 1
-            self._optimizer.discard()
+            self._discard()
             _log.warning('step %d skipped: a loss or gradient is not finite', self.step_count)
         else:
             self._optimizer.step(self.step_count)
+            self._codes.step()
         self.step_count += 1
         seconds = time.perf_counter() - start
         return StepReport(self.step_count, total, parts, seconds, skipped)
+
+    def _discard(self) -> None:
+        """Forgets the gradients of a step that failed."""
+        self._optimizer.discard()
+        self._codes.discard()
 
     def _backward(self) -> tuple[float, dict[str, float]]:
         training = self.config.training
@@ -209,9 +223,10 @@ class Trainer:
             language_rays=training.language_rays_per_step,
         )
         rendering = self.field.render(
-            batch.rays,
+            self._codes.corrected(batch.rays, batch.order),
             language=len(batch.embedding) > 0,
             language_rays=len(batch.embedding),
+            appearance=self._codes.appearance_of(batch.order),
             generator=self._device_generator,
             explore=_EXPLORE_RAYS,
             anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
@@ -290,10 +305,11 @@ class Trainer:
         if self.field is None:
             raise ValueError('render: there is no field yet, no keyframe has come')
         rays = view_rays(camera, camera_to_world, depth_guide_m, self.device)
-        parts = [
-            self.field.render(rays[first : first + _RENDER_CHUNK])
-            for first in range(0, len(rays), _RENDER_CHUNK)
-        ]
+        parts = []
+        for first in range(0, len(rays), _RENDER_CHUNK):
+            chunk = rays[first : first + _RENDER_CHUNK]
+            appearance = self._codes.mean_appearance(self.store.arrived, len(chunk))
+            parts.append(self.field.render(chunk, appearance=appearance))
         size = (camera.height, camera.width)
         rgb = torch.cat([part.rgb for part in parts]).clamp(0, 1).mul(255).round().byte()
         depth_m = torch.cat([part.depth_m for part in parts])
@@ -316,6 +332,8 @@ class Trainer:
         box = self.field.scene_box
         state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
         state['step_count'] = torch.tensor(self.step_count)
+        if self._codes.used:
+            state |= {f'codes.{name}': rows for name, rows in self._codes.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -338,6 +356,13 @@ class Trainer:
             raise ValueError(f'the weights do not fit these options: {error}') from error
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
             raise ValueError('the weights are not finite')
+        if self._codes.used:
+            try:
+                self._codes.load_state_dict(
+                    {name: state[f'codes.{name}'] for name in ('appearance', 'motion')}
+                )
+            except KeyError as error:
+                raise ValueError(f'the map holds nothing for single keyframes: {error}') from error
         self._adopt(field)
         self.step_count = step_count
 

@@ -50,6 +50,11 @@ class HashGrid(nn.Module):
         self._encode = _load(self.backend)
         self._sink: Tensor | None = None
 
+    @property
+    def moves_positions(self) -> bool:
+        """Whether positions get a gradient, which pose refinement needs."""
+        return self.backend in ('native', 'torch', 'tinycudann')
+
     def send_gradients_to(self, sink: Float[Tensor, 'entries features']) -> None:
         """Adds gradients to ``sink`` from now on, not to ``table.grad``.
 
