@@ -130,7 +130,7 @@ def parse_options(settings: list[str]) -> dict[str, object]:
             values[name] = text.lower() == 'true' if kind is bool else kind(text)
         except ValueError as error:
             raise ValueError(
-                f'set: expected a {kind.__name__} for {name}, got {text!r}'
+                f'set: expected {kind.__name__} for {name}, got {text!r}'
             ) from error
     return values
 
