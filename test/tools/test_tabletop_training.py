@@ -1,0 +1,144 @@
+"""Tests of what the shipped encoder is trained on: nothing held out, nothing untrue."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+TOOLS = Path(__file__).resolve().parents[2] / 'tools'
+sys.path.insert(0, str(TOOLS))
+
+import tabletop_captions as captions  # noqa: E402
+import tabletop_views  # noqa: E402
+import train_tabletop_encoder as trainer  # noqa: E402
+from tabletop_loss import contrast_loss, relevancy_loss, truth_matrix  # noqa: E402
+from tabletop_optimizer import orthogonalised  # noqa: E402
+from tabletop_vocabulary import learn_merges  # noqa: E402
+from tabletop_windows import Truth, label_names, look, visible_things, window_truth  # noqa: E402
+
+from lerf_ros.features.tabletop.trunk import integral_image, pool_windows  # noqa: E402
+from lerf_ros.sources.tabletop import HELD_OUT_SEED, excluded_pairs  # noqa: E402
+
+RED, BLUE = (captions.COLOUR_LIST.index(name) for name in ('red', 'blue'))
+MUG, BOWL = (captions.CATEGORY_LIST.index(name) for name in ('mug', 'bowl'))
+
+
+def view() -> tuple[np.ndarray, list[dict]]:
+    """A red mug with a handle at the left, a blue bowl at the right, on a table."""
+    labels = np.full((60, 100), tabletop_views.TABLE, np.uint8)
+    labels[20:40, 10:30] = 0
+    labels[25:35, 30:36] = 1
+    labels[20:40, 60:80] = 16
+    objects = [
+        {'category': 'mug', 'colour': 'red', 'texture': 'plain', 'parts': ['body', 'handle']},
+        {'category': 'bowl', 'colour': 'blue', 'texture': 'dotted', 'parts': ['body']},
+    ]
+    return labels, objects
+
+
+def truth_of(boxes: list[list[float]]) -> Truth:
+    labels, objects = view()
+    visible = np.bincount(labels.ravel(), minlength=256)
+    return window_truth([look(labels, visible, label_names(objects), np.array(boxes))])
+
+
+def test_scenes_of_the_evaluation_are_refused():
+    with pytest.raises(ValueError, match='seed: expected less than'):
+        tabletop_views.render_scene(HELD_OUT_SEED, 1)
+
+
+def test_no_drawn_caption_names_an_excluded_pair():
+    rng = np.random.default_rng(0)
+    truth = truth_of([[8, 18, 38, 42], [58, 18, 82, 42]] * 40)
+    drawn = trainer.draw_captions(truth, rng, 80, 40)
+    excluded = {
+        (captions.COLOUR_LIST.index(colour), captions.CATEGORY_LIST.index(category))
+        for colour, category in excluded_pairs()
+    }
+    named = {(colour, category) for _, category, colour, _, _ in drawn.rows}
+    assert not named & excluded
+    assert len(named) > 10
+
+
+def test_absent_nouns_name_nothing_that_can_be_shown():
+    assert len(captions.ABSENT_NOUNS) > 300
+    assert not set(captions.ABSENT_NOUNS) & captions.known_words()
+
+
+def test_a_window_around_an_object_shows_it_and_its_parts():
+    truth = truth_of([[8, 18, 38, 42], [30, 24, 37, 36], [58, 18, 82, 42], [40, 0, 58, 18]])
+    assert truth.objects[0, 0].tolist() == [MUG, RED, captions.TEXTURE_LIST.index('plain')]
+    assert truth.object_scores[0, 0] == 1
+    assert truth.object_scores[0, 1] == 0
+    handle = captions.PART_LIST.index('handle')
+    assert truth.parts[1, 0].tolist() == [MUG, RED, handle]
+    assert truth.part_scores[1, 0] == 1
+    assert truth.objects[2, 0, :2].tolist() == [BOWL, BLUE]
+    assert truth.object_scores[3, 0] == 0
+    assert truth.surroundings[3].tolist() == [1, 0]
+
+
+def test_captions_are_true_where_all_they_name_agrees():
+    truth = truth_of([[8, 18, 38, 42], [30, 24, 37, 36], [58, 18, 82, 42], [40, 0, 58, 18]])
+    handle = captions.PART_LIST.index('handle')
+    rows = [
+        (captions.OBJECT, MUG, RED, -1, -1),
+        (captions.OBJECT, MUG, -1, -1, -1),
+        (captions.OBJECT, -1, BLUE, -1, -1),
+        (captions.OBJECT, MUG, BLUE, -1, -1),
+        (captions.PART, MUG, -1, -1, handle),
+        (captions.TABLE, -1, -1, -1, -1),
+        (captions.NEVER, -1, -1, -1, -1),
+    ]
+    matrix = truth_matrix(truth, np.array(rows)).round().int().tolist()
+    assert matrix[0][:4] == [1, 1, 0, 0]
+    assert matrix[1][4] == 1
+    assert matrix[2] == [0, 0, 1, 0, 0, 0, 0]
+    assert matrix[3] == [0, 0, 0, 0, 0, 1, 0]
+
+
+def test_boxes_of_things_hold_their_pixels():
+    labels, _ = view()
+    things = {(thing.object, thing.part): thing for thing in visible_things(labels)}
+    assert things[(0, -1)].box == (10, 20, 36, 40)
+    assert things[(0, 1)].box == (30, 25, 36, 35)
+    assert things[(1, -1)].pixels == 400
+
+
+def test_pooling_in_training_is_the_pooling_of_the_encoder():
+    cells = torch.rand(2, 5, 12, 9)
+    boxes = torch.tensor([[[0.5, 1.0, 6.2, 7.7], [0.0, 0.0, 9.0, 12.0]]] * 2)
+    expected = [pool_windows(integral_image(c), b) for c, b in zip(cells, boxes, strict=True)]
+    assert torch.allclose(trainer.pool(cells, boxes), torch.cat(expected), atol=1e-5)
+
+
+def test_losses_fall_as_answers_get_right():
+    truth = torch.eye(4)
+    right, wrong = 2 * truth - 1, 1 - 2 * truth
+    threshold = torch.zeros(4, 2)
+    assert contrast_loss(10 * right, truth) < 1e-3 < contrast_loss(10 * wrong, truth)
+    assert relevancy_loss(right, threshold, truth, 10.0) < 1e-3
+    assert relevancy_loss(wrong, threshold, truth, 10.0) > 5
+
+
+def test_two_true_captions_do_not_compete():
+    logits = torch.tensor([[9.0, 9.0, -9.0]])
+    assert contrast_loss(logits, torch.tensor([[1.0, 1.0, 0.0]])) < 1e-3
+
+
+def test_orthogonalised_singular_values_are_near_one():
+    torch.manual_seed(0)
+    values = torch.linalg.svdvals(orthogonalised(torch.randn(16, 60), iterations=5))
+    assert values.min() > 0.5
+    assert values.max() < 1.5
+
+
+def test_merges_make_frequent_words_whole():
+    merges = learn_merges(['mug', 'mugs', 'jug', 'rug', 'bug', 'hug', 'tug'], 20)
+    assert merges[0] == ('u', 'g</w>')
+    assert ''.join(merges[1]) in ('mu', 'ug', 'bug</w>', 'hug</w>', 'jug</w>', 'mug</w>')
+    assert any(''.join(merge) == 'mug</w>' for merge in merges)
