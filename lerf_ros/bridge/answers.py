@@ -42,8 +42,9 @@ class Region:
         """The smallest box along the world's axes around it."""
         reach = np.abs(self.box_to_world[:3, :3]) @ (self.size_m / 2)
         centre = self.box_to_world[:3, 3]
-        low, high = centre - reach, centre + reach
-        return Box(tuple(map(float, low)), tuple(map(float, high)))
+        low_x, low_y, low_z = (float(value) for value in centre - reach)
+        high_x, high_y, high_z = (float(value) for value in centre + reach)
+        return Box((low_x, low_y, low_z), (high_x, high_y, high_z))
 
     def contains(self, position_world: Float[np.ndarray, '3']) -> bool:
         """Tells whether a place of the world lies inside, border included."""

@@ -35,7 +35,8 @@ def cloud_message(
     if not finite.all():
         positions, colours = positions[finite], colours[finite]
         relevancy = None if relevancy is None else relevancy[finite]
-    layout = np.dtype(list(SURFACE_FIELDS if relevancy is None else RELEVANCY_FIELDS))
+    fields = SURFACE_FIELDS if relevancy is None else RELEVANCY_FIELDS
+    layout = np.dtype(list(fields))
     points = np.empty(len(positions), layout)
     for axis, name in enumerate('xyz'):
         points[name] = positions[:, axis]
@@ -47,8 +48,8 @@ def cloud_message(
     message.point_step = layout.itemsize
     message.row_step = layout.itemsize * len(points)
     message.fields = [
-        PointField(name=name, offset=layout.fields[name][1], datatype=PointField.FLOAT32, count=1)
-        for name in layout.names
+        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
+        for index, (name, _) in enumerate(fields)
     ]
     # An array.array is taken as it is; any other sequence is copied byte by byte in Python.
     message.data = array.array('B', points.tobytes())

@@ -76,8 +76,8 @@ def pixels(message: Image) -> np.ndarray:
         raise ValueError(
             f'image: expected an encoding of {", ".join(LAYOUTS)}, got {message.encoding!r}'
         )
-    dtype, channels = LAYOUTS[message.encoding]
-    dtype = np.dtype(dtype)
+    kind, channels = LAYOUTS[message.encoding]
+    dtype: np.dtype = np.dtype(kind)
     row_bytes = message.width * channels * dtype.itemsize
     if message.width == 0 or message.height == 0:
         raise ValueError(f'image: expected pixels, got {message.width}x{message.height}')

@@ -16,6 +16,8 @@ Depth = TypeVar('Depth')
 
 JUMP_NS = 1_000_000_000
 
+Kind = Literal['image', 'info', 'depth']
+
 
 @dataclass(frozen=True)
 class Pairing(Generic[Image, Info, Depth]):
@@ -59,7 +61,7 @@ class Pairer(Generic[Image, Info, Depth]):
         self._newest_ns = {kind: min(newest, stamp_ns) for kind, newest in self._newest_ns.items()}
 
     def add(
-        self, kind: Literal['image', 'info', 'depth'], stamp_ns: int, part: Image | Info | Depth
+        self, kind: Kind, stamp_ns: int, part: Image | Info | Depth
     ) -> list[Pairing[Image, Info, Depth]]:
         """Adds a part; returns the frames that are now complete, oldest first."""
         if stamp_ns < self._newest_ns.get(kind, stamp_ns) - JUMP_NS:

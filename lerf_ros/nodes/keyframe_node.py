@@ -10,12 +10,13 @@ import sys
 import time
 from collections import deque
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lerf_ros.bridge import qos
@@ -23,7 +24,7 @@ from lerf_ros.bridge.cameras import Rectifier
 from lerf_ros.bridge.compressed import compressed_depth_array, compressed_image_array
 from lerf_ros.bridge.images import depth_array, image_array
 from lerf_ros.bridge.keyframes import keyframe_message, shrunk
-from lerf_ros.bridge.pairing import Pairer, Pairing
+from lerf_ros.bridge.pairing import Kind, Pairer, Pairing
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
 from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of
 from lerf_ros.bridge.transforms import (
@@ -63,7 +64,7 @@ class KeyframeNode(Node):
         follow_live_options(self, self._config, self._apply)
         self._health = Health(self, self._values)
         self._rate = Rate()
-        self._inbox: deque[tuple[str, Any]] = deque(maxlen=1000)
+        self._inbox: deque[tuple[Kind | Literal['pose'], Any]] = deque(maxlen=1000)
         self._waiting: deque[Waiting] = deque()
         self._index = 0
         self._rectifier: Rectifier | None = None
@@ -83,7 +84,9 @@ class KeyframeNode(Node):
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
-    def _listen(self, message_type: type, topic: str, kind: str, profile: qos.QoSProfile) -> None:
+    def _listen(
+        self, message_type: type, topic: str, kind: Kind | Literal['pose'], profile: QoSProfile
+    ) -> None:
         self.create_subscription(
             message_type, topic, lambda message: self._inbox.append((kind, message)), profile
         )

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import cycle
 from pathlib import Path
+from typing import TypeVar
 
 import rclpy
 from geometry_msgs.msg import PoseStamped, TransformStamped
@@ -31,6 +32,8 @@ from lerf_ros.nodes.spinning import spin
 # Frames of a loop are kept up to this size, so that only the first round renders or decodes.
 KEEP_BYTES = 512 * 2**20
 MAX_RATE_HZ = 200.0
+
+Value = TypeVar('Value', str, int, float, bool)
 
 
 class PlayerNode(Node):
@@ -73,7 +76,7 @@ class PlayerNode(Node):
             1 / rate_hz, self._send, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
-    def _declare(self, name: str, default: object, text: str, high: float | None = None) -> object:
+    def _declare(self, name: str, default: Value, text: str, high: float | None = None) -> Value:
         descriptor = ParameterDescriptor(description=text, read_only=True)
         if high is not None:
             descriptor.floating_point_range = [FloatingPointRange(from_value=0.0, to_value=high)]
