@@ -245,7 +245,12 @@ def _tabletop(arguments: argparse.Namespace) -> int:
         arguments, config, encoder, seeds=arguments.seeds, seconds=arguments.seconds, clock=clock
     )
     progress = Progress(len(seeds) * seconds[-1])
-    result, reports = evaluate_tabletop(run, config, encoder, settings, progress.advance)
+
+    def keep(so_far: Mapping[str, Any]) -> None:
+        if arguments.json is not None:
+            write_json(arguments.json, so_far)
+
+    result, reports = evaluate_tabletop(run, config, encoder, settings, progress.advance, keep)
     progress.close()
     pictures = [
         _language_plot(result, keys, name, axis)

@@ -13,7 +13,6 @@ from typing import Any
 import cv2
 import numpy as np
 from jaxtyping import Float
-from scipy.spatial import cKDTree
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
@@ -22,14 +21,12 @@ from lerf_ros.evaluation.lerf_protocol import mask_iou, ovs_mask, peak_in_boxes,
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe
-from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.mapping import LiveMap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
 Array = np.ndarray
-
-SURFACE_REACH_M = 0.05
 
 
 def evaluate_lerf(
@@ -138,27 +135,27 @@ def relevancy_picture(
     camera: PinholeCamera,
     camera_to_world: Float[Array, '4 4'],
 ) -> Float[Array, 'height width']:
-    """Returns the relevancy of what the map shows at each pixel of a view.
+    """Returns the relevancy of what the map shows at each pixel of a view, 0 where it is clear.
 
-    A pixel takes the relevancy of the nearest surface point to the place that is rendered there,
-    at that point's own best scale; 0 where the map shows nothing or has no surface.
+    The field is read where the rendered depth lies, at the best scale of the surface there.
+
+    Raises:
+        ValueError: There is no map to read yet.
     """
-    (result,) = live_map.query(QueryRequest(positives=(phrase,)))
+    field = live_map.trainer.field
+    if field is None:
+        raise ValueError('relevancy: expected a map, got none yet')
     view = live_map.render(camera, camera_to_world)
-    solid = (view.accumulation > 0.5) & np.isfinite(view.depth_m)
-    picture_ = np.zeros((camera.height, camera.width))
-    if not solid.any():
-        return picture_
-    uv = pixel_centres(camera)[solid]
-    places = transform_points(camera_to_world, backproject(camera, uv, view.depth_m[solid]))
-    distance, nearest = cKDTree(result.positions).query(
-        places, distance_upper_bound=SURFACE_REACH_M
+    relevancy = live_map.engine.heat_map(
+        phrase,
+        field=field,
+        surface=live_map.surface(),
+        depth_m=np.where(view.accumulation > 0.5, view.depth_m, np.nan),
+        camera=camera,
+        camera_to_world=camera_to_world,
+        step=live_map.trainer.step_count,
     )
-    found = np.isfinite(distance)
-    values = np.zeros(len(places))
-    values[found] = result.relevancy[nearest[found]]
-    picture_[solid] = values
-    return picture_
+    return np.nan_to_num(relevancy, nan=0.0).astype(np.float64)
 
 
 def _existence_row(

@@ -141,10 +141,29 @@ def evaluate_tabletop(
     encoder: LanguageEncoder,
     settings: dict[str, Any],
     advance: Callable[[float, str], None],
+    on_scene: Callable[[dict[str, Any]], None] | None = None,
 ) -> tuple[dict[str, Any], list[SceneReport]]:
-    """Runs all scenes; returns what ``--json`` holds, and a report of each scene."""
-    reports = [run_scene(run, seed, config, encoder, advance) for seed in run.seeds]
-    return result_of(run, reports, settings), reports
+    """Runs all scenes.
+
+    Args:
+        run: What is run.
+        config: Options of the map.
+        encoder: The language encoder.
+        settings: Written into the result.
+        advance: Told of each camera second that is done.
+        on_scene: Given the result so far after each scene, so that a stopped run leaves one.
+
+    Returns:
+        What ``--json`` holds, and a report of each scene.
+    """
+    reports: list[SceneReport] = []
+    result: dict[str, Any] = {}
+    for seed in run.seeds:
+        reports.append(run_scene(run, seed, config, encoder, advance))
+        result = result_of(run, reports, settings)
+        if on_scene is not None:
+            on_scene(result)
+    return result, reports
 
 
 def result_of(

@@ -63,10 +63,6 @@ def test_relevancy_pictures_lie_on_what_is_seen(folder: Path) -> None:
     assert relevancy.shape == (120, 160)
     assert np.isfinite(relevancy).all()
     assert 0 <= relevancy.min() < relevancy.max() <= 1
-    # A view from outside that looks away from everything shows nothing.
-    away = frame.camera_to_world.copy()
-    away[:3, 3] += 50.0
-    assert not relevancy_picture(live_map, 'red bowl', frame.camera, away).any()
 
 
 def test_all_pictures_labelled_leaves_nothing_to_learn_from(folder: Path) -> None:
