@@ -206,6 +206,18 @@ class FieldOptions(Section):
     )
     language_width: int = option(128, 'Width of the language head.', low=8, high=1024)
     language_depth: int = option(2, 'Hidden layers of the language head.', low=1, high=8)
+    language_basis: int = option(
+        0,
+        'Most directions of a basis in which embeddings are learnt; 0 learns all dimensions.',
+        low=0,
+        high=1024,
+    )
+    language_basis_residual: float = option(
+        0.2,
+        'Part of a unit embedding that may lie outside that basis; bounds the change of cosines.',
+        low=0.001,
+        high=1.0,
+    )
     language_samples: int = option(
         6, 'Samples a ray that carry language: those with the largest weights.', low=1, high=1024
     )

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lerf_ros.config import FieldOptions
+from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.layout import GridLayout
 from lerf_ros.field.scene_box import SceneBox
@@ -41,9 +42,12 @@ class LanguageHead(nn.Module):
         width: Width of the hidden layers.
         depth: Number of hidden layers, the first included.
         embedding_size: Number of outputs.
+        basis: Most directions of a basis of the outputs; 0 for none.
     """
 
-    def __init__(self, features: int, width: int, depth: int, embedding_size: int) -> None:
+    def __init__(
+        self, features: int, width: int, depth: int, embedding_size: int, basis: int = 0
+    ) -> None:
         super().__init__()
         self.feature_layer = nn.Linear(features, width)
         self.scale_layer = nn.Linear(SCALE_WIDTH, width, bias=False)
@@ -51,7 +55,11 @@ class LanguageHead(nn.Module):
         for _ in range(depth - 1):
             hidden += [nn.Linear(width, width), nn.ReLU(inplace=True)]
         self.hidden = nn.Sequential(*hidden)
-        self.last = nn.Linear(width, embedding_size)
+        self.last: nn.Linear | BasisLinear
+        if 0 < basis < embedding_size:
+            self.last = BasisLinear(width, embedding_size, basis)
+        else:
+            self.last = nn.Linear(width, embedding_size)
 
     def forward(
         self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
@@ -88,7 +96,11 @@ class LanguageField(nn.Module):
         )
         width = sum(grid.layout.width for grid in self.grids)
         self.head = LanguageHead(
-            width, options.language_width, options.language_depth, embedding_size
+            width,
+            options.language_width,
+            options.language_depth,
+            embedding_size,
+            options.language_basis,
         )
         self.dense_head = None
         if dense_size:

@@ -173,6 +173,14 @@ class KeyframeStore:
         """
         return self._records[id_].camera_to_world.copy()
 
+    def embeddings(self, id_: int) -> Float[Tensor, 'tiles d']:
+        """Returns the language embeddings of a keyframe's tiles.
+
+        Raises:
+            KeyError: There is no such keyframe.
+        """
+        return self._arrays(id_)['embedding'].to(self.device).float()
+
     def update_poses(
         self, ids: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
     ) -> None:

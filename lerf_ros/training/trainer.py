@@ -14,6 +14,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lerf_ros.config import LerfConfig
+from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.rendering import Rendering
 from lerf_ros.field.sampling import RayBundle, known
@@ -39,6 +40,8 @@ _ANNEAL_STEPS = 500
 # Keyframes without depth that are needed before the scene box can be guessed.
 _BLIND_KEYFRAMES = 8
 _RENDER_CHUNK = 8192
+# Tiles from which the basis of embeddings is fitted.
+_BASIS_TILES = 2000
 # Language is taught where a ray stops; elsewhere its scale would be a guess.
 _LANGUAGE_ACCUMULATION = 0.5
 
@@ -126,6 +129,17 @@ class Trainer:
             has_depth = depth is not None and np.isfinite(depth).any()
             if has_depth or len(self.store) >= _BLIND_KEYFRAMES:
                 self.fix_scene_box()
+        self._fit_basis(keyframe.id)
+
+    def _fit_basis(self, *ids: int) -> None:
+        """Lets the basis of embeddings hold what keyframes show, where there is a basis."""
+        last = self.field.language_head.last if self.field is not None else None
+        if not isinstance(last, BasisLinear):
+            return
+        embeddings = torch.cat([self.store.embeddings(id_) for id_ in ids])
+        embeddings = embeddings[:: max(1, len(embeddings) // _BASIS_TILES)]
+        if last.extend(embeddings, self.config.field.language_basis_residual):
+            _log.info('language basis: %d of %d directions', int(last.used), last.rank)
 
     def fix_scene_box(self) -> None:
         """Makes the field, in a box from the options or around what the keyframes see.
@@ -139,6 +153,7 @@ class Trainer:
         if self.step_count:
             raise ValueError('scene box: it is fixed, the field has begun to learn')
         self._make_field(self._find_box())
+        self._fit_basis(*self.store.ids[-_BLIND_KEYFRAMES:])
 
     def _find_box(self) -> SceneBox:
         options = self.config.field

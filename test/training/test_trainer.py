@@ -201,3 +201,11 @@ def test_a_configured_box_is_kept(config):
     trainer.step()
     with pytest.raises(ValueError, match='begun to learn'):
         trainer.fix_scene_box()
+
+
+def test_a_basis_of_embeddings_learns_as_well(config):
+    trainer = make_trainer(config.replace({'field.language_basis': 8}))
+    assert 0 < int(trainer.field.language_head.last.used) <= 8
+    for _ in range(200):
+        trainer.step()
+    assert surface_accuracy(trainer) > 0.9
