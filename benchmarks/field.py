@@ -70,7 +70,7 @@ class _Absent(types.ModuleType):
     def __getattr__(self, name: str) -> type:
         if name.startswith('__'):
             raise AttributeError(name)
-        return type(name, (), {})
+        return type(name, (), {'__init__': lambda self, *_, **__: None})
 
 
 def nerfstudio_encoding(folder: str | None) -> tuple[torch.nn.Module | None, str]:

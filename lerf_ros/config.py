@@ -267,6 +267,11 @@ class TrainingOptions(Section):
 
     device: str = option('auto', "Device that trains and answers: 'auto', 'cpu', 'cuda', ...")
     seed: int = option(0, 'Seed of every random choice.', low=0)
+    precision: str = option(
+        'auto',
+        'Numbers inside the networks; auto takes float16 on CUDA and float32 on a CPU.',
+        choices=('auto', 'float32', 'float16', 'bfloat16'),
+    )
     rays_per_step: int = option(1024, 'Rays of one training step.', low=1, high=1_000_000)
     language_rays_per_step: int = option(
         256, 'Rays of a step that also carry language.', low=0, high=1_000_000

@@ -25,7 +25,8 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.surface import SurfaceMap, SurfacePoints
 from lerf_ros.training.map_file import load_map, save_map
-from lerf_ros.training.trainer import RenderedView, StepReport, Trainer
+from lerf_ros.training.trainer import StepReport, Trainer
+from lerf_ros.training.view import RenderedView
 
 logger = logging.getLogger(__name__)
 

@@ -78,6 +78,7 @@ class LanguageField(nn.Module):
         embedding_size: Size of a language embedding.
         dense_size: Size of a dense feature; 0 for no dense head.
         generator: Source of the first weights.
+        device: Where the field lives.
     """
 
     def __init__(
@@ -87,11 +88,12 @@ class LanguageField(nn.Module):
         embedding_size: int,
         dense_size: int = 0,
         generator: torch.Generator | None = None,
+        device: torch.device | str = 'cpu',
     ) -> None:
         super().__init__()
         self.scene_box = scene_box
         self.grids = nn.ModuleList(
-            HashGrid(layout, options.backend, generator=generator)
+            HashGrid(layout, options.backend, device, generator)
             for layout in grid_layouts(options)
         )
         width = sum(grid.layout.width for grid in self.grids)

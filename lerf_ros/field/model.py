@@ -41,7 +41,8 @@ class LerfField(nn.Module):
         scene_box: The space that is resolved finely.
         embedding_size: Size of a language embedding.
         dense_size: Size of a dense feature; 0 for none.
-        seed: Seed of the first weights.
+        seed: Seed of the first weights, the same on every device.
+        device: Where the field lives; it decides which hash grid is used.
     """
 
     def __init__(
@@ -51,6 +52,7 @@ class LerfField(nn.Module):
         embedding_size: int,
         dense_size: int = 0,
         seed: int = 0,
+        device: torch.device | str = 'cpu',
     ) -> None:
         super().__init__()
         self.options = options
@@ -59,11 +61,12 @@ class LerfField(nn.Module):
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.radiance = RadianceField(options, scene_box, generator)
-            self.proposal = ProposalField(options, scene_box, generator)
+            self.radiance = RadianceField(options, scene_box, generator, device)
+            self.proposal = ProposalField(options, scene_box, generator, device)
             self.language = LanguageField(
-                options, scene_box, embedding_size, dense_size, generator
+                options, scene_box, embedding_size, dense_size, generator, device
             )
+        self.to(device)
 
     @property
     def language_head(self) -> LanguageHead:

@@ -20,10 +20,15 @@ class ProposalField(nn.Module):
         options: Sizes.
         scene_box: Where the grid lies.
         generator: Source of the first weights.
+        device: Where the field lives.
     """
 
     def __init__(
-        self, options: FieldOptions, scene_box: SceneBox, generator: torch.Generator | None = None
+        self,
+        options: FieldOptions,
+        scene_box: SceneBox,
+        generator: torch.Generator | None = None,
+        device: torch.device | str = 'cpu',
     ) -> None:
         super().__init__()
         self.scene_box = scene_box
@@ -34,7 +39,7 @@ class ProposalField(nn.Module):
             options.proposal_max_resolution,
             options.proposal_table_log2,
         )
-        self.grid = HashGrid(layout, options.backend, generator=generator)
+        self.grid = HashGrid(layout, options.backend, device, generator)
         self.net = nn.Sequential(
             nn.Linear(layout.width, 16), nn.ReLU(inplace=True), nn.Linear(16, 1)
         )

@@ -27,10 +27,15 @@ class RadianceField(nn.Module):
         options: Sizes.
         scene_box: Where the grid lies.
         generator: Source of the first weights.
+        device: Where the field lives.
     """
 
     def __init__(
-        self, options: FieldOptions, scene_box: SceneBox, generator: torch.Generator | None = None
+        self,
+        options: FieldOptions,
+        scene_box: SceneBox,
+        generator: torch.Generator | None = None,
+        device: torch.device | str = 'cpu',
     ) -> None:
         super().__init__()
         self.scene_box = scene_box
@@ -43,7 +48,8 @@ class RadianceField(nn.Module):
                 options.table_log2,
             ),
             options.backend,
-            generator=generator,
+            device,
+            generator,
         )
         self.geometry_net = nn.Sequential(
             nn.Linear(self.grid.layout.width, options.geometry_width),

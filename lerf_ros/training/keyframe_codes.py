@@ -68,12 +68,11 @@ class KeyframeCodes:
         """Returns the appearance code of each ray, None where there are none."""
         return self.appearance[order] if self._appearance_size else None
 
-    def mean_appearance(self, keyframes: int, rays: int) -> Float[Tensor, 'rays a'] | None:
+    def mean_appearance(self, keyframes: int) -> Float[Tensor, 'a'] | None:
         """Returns the code with which new views are rendered: the mean of all keyframes'."""
         if not self._appearance_size:
             return None
-        mean = self.appearance.detach()[: max(keyframes, 1)].mean(dim=0)
-        return mean.expand(rays, -1)
+        return self.appearance.detach()[: max(keyframes, 1)].mean(dim=0)
 
     def corrected(self, rays: RayBundle, order: Int[Tensor, 'n']) -> RayBundle:
         """Returns rays as seen from the corrected poses."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.encoding import HashGrid
@@ -39,6 +40,11 @@ class FieldOptimizer:
         if dense:
             groups.append({'params': dense, 'first_lr': options.learning_rate})
         self._adam = torch.optim.Adam(groups, betas=_BETAS, eps=_EPSILON, fused=True)
+        device = self._networks[0].device.type
+        self.autocast_dtype = _autocast_dtype(options.precision, device)
+        # Gradients in half precision vanish unless the loss is scaled up.
+        half = self.autocast_dtype == torch.float16
+        self._scaler = torch.amp.GradScaler(device, enabled=half)
 
     def decay(self, step: int) -> float:
         """Returns the share of the first learning rates that applies at a step.
@@ -48,23 +54,44 @@ class FieldOptimizer:
         options = self._options
         return max(options.learning_rate_floor, 0.5 ** (step / options.learning_rate_half_steps))
 
+    def backward(self, loss: Tensor) -> bool:
+        """Computes the gradients; returns whether the networks' are finite.
+
+        NaN in a table comes through the networks, so that these are enough to look at.
+        """
+        self._scaler.scale(loss).backward()
+        self._scaler.unscale_(self._adam)
+        gradients = [p.grad for p in self._networks if p.grad is not None]
+        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+
     def step(self, step: int) -> None:
         """Moves the weights and forgets the gradients."""
         decay = self.decay(step)
         for group in self._adam.param_groups:
             group['lr'] = group['first_lr'] * decay
-        self._adam.step()
+        self._scaler.step(self._adam)
+        self._scaler.update()
         if self._native is not None:
             self._native.step(self._options.learning_rate * decay)
         self._adam.zero_grad(set_to_none=True)
 
     def discard(self) -> None:
-        """Forgets the gradients."""
+        """Forgets the gradients, and scales the next loss less where they overflowed."""
+        if self._scaler.is_enabled():
+            self._scaler.update()
         self._adam.zero_grad(set_to_none=True)
         if self._native is not None:
             self._native.discard()
 
-    def gradients_finite(self) -> bool:
-        """Tells whether the networks' gradients are finite; NaN in a table comes through them."""
-        gradients = [p.grad for p in self._networks if p.grad is not None]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+
+def _autocast_dtype(precision: str, device: str) -> torch.dtype | None:
+    """Returns the precision of the networks, None for float32.
+
+    Raises:
+        ValueError: Half precision was asked for on a device that has none.
+    """
+    if precision == 'auto':
+        precision = 'float16' if device == 'cuda' else 'float32'
+    if precision == 'float16' and device != 'cuda':
+        raise ValueError(f'training.precision: float16 needs CUDA, the device is {device}')
+    return None if precision == 'float32' else getattr(torch, precision)

@@ -10,22 +10,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import Float
 from torch import Tensor
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.rendering import Rendering
-from lerf_ros.field.sampling import RayBundle, known
+from lerf_ros.field.sampling import known
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.frames import Keyframe
-from lerf_ros.geometry import PinholeCamera, camera_directions, pixel_centres
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.training import losses
 from lerf_ros.training.keyframe_codes import KeyframeCodes
 from lerf_ros.training.keyframe_store import KeyframeStore
 from lerf_ros.training.optimizer import FieldOptimizer
 from lerf_ros.training.rays import RayBatch
+from lerf_ros.training.view import RenderedView, render_view
 
 if TYPE_CHECKING:
     from lerf_ros.features.dense import FeatureMap
@@ -39,7 +40,6 @@ _EXPLORE_RAYS = 64
 _ANNEAL_STEPS = 500
 # Keyframes without depth that are needed before the scene box can be guessed.
 _BLIND_KEYFRAMES = 8
-_RENDER_CHUNK = 8192
 # Tiles from which the basis of embeddings is fitted.
 _BASIS_TILES = 2000
 # Language is taught where a ray stops; elsewhere its scale would be a guess.
@@ -67,21 +67,6 @@ class StepReport:
     losses: dict[str, float]
     seconds: float
     skipped: bool
-
-
-@dataclass(frozen=True, eq=False)
-class RenderedView:
-    """The map seen from a pose.
-
-    Attributes:
-        image: RGB picture.
-        depth_m: Depth along the optical axis, metres.
-        accumulation: Opacity in [0, 1].
-    """
-
-    image: UInt8[np.ndarray, 'height width 3']
-    depth_m: Float[np.ndarray, 'height width']
-    accumulation: Float[np.ndarray, 'height width']
 
 
 class Trainer:
@@ -178,9 +163,14 @@ class Trainer:
         )
 
     def _new_field(self, scene_box: SceneBox) -> LerfField:
-        seed = self.config.training.seed
-        field = LerfField(self.config.field, scene_box, self.embedding_size, self.dense_size, seed)
-        return field.to(self.device)
+        return LerfField(
+            self.config.field,
+            scene_box,
+            self.embedding_size,
+            self.dense_size,
+            self.config.training.seed,
+            self.device,
+        )
 
     def _adopt(self, field: LerfField) -> None:
         """Trains this field from now on."""
@@ -205,7 +195,7 @@ class Trainer:
         assert self.field is not None
         assert self._optimizer is not None
         try:
-            total, parts = self._backward()
+            total, parts, finite = self._backward()
         except (torch.OutOfMemoryError, MemoryError) as error:
             self._discard()
             raise DeviceMemoryError(
@@ -213,7 +203,7 @@ class Trainer:
                 f'{self.config.training.rays_per_step} rays: lower training.rays_per_step, '
                 'field.table_log2 or training.store_device_mb'
             ) from error
-        skipped = not (math.isfinite(total) and self._optimizer.gradients_finite())
+        skipped = not (math.isfinite(total) and finite)
         if skipped:
             self.skipped_count += 1
             self._discard()
@@ -230,27 +220,30 @@ class Trainer:
         self._optimizer.discard()
         self._codes.discard()
 
-    def _backward(self) -> tuple[float, dict[str, float]]:
+    def _backward(self) -> tuple[float, dict[str, float], bool]:
+        """Returns the loss, its terms, and whether all gradients are finite."""
         training = self.config.training
         batch = self.store.sample_rays(
             training.rays_per_step,
             self._generator,
             language_rays=training.language_rays_per_step,
         )
-        rendering = self.field.render(
-            self._codes.corrected(batch.rays, batch.order),
-            language=len(batch.embedding) > 0,
-            language_rays=len(batch.embedding),
-            appearance=self._codes.appearance_of(batch.order),
-            generator=self._device_generator,
-            explore=_EXPLORE_RAYS,
-            anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
-        )
-        terms = self._losses(batch, rendering)
-        loss = sum(weight * value for weight, value in terms.values())
-        loss.backward()
+        dtype = self._optimizer.autocast_dtype
+        with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
+            rendering = self.field.render(
+                self._codes.corrected(batch.rays, batch.order),
+                language=len(batch.embedding) > 0,
+                language_rays=len(batch.embedding),
+                appearance=self._codes.appearance_of(batch.order),
+                generator=self._device_generator,
+                explore=_EXPLORE_RAYS,
+                anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
+            )
+            terms = self._losses(batch, rendering)
+            loss = sum(weight * value for weight, value in terms.values())
+        finite = self._optimizer.backward(loss)
         parts = {name: float(value.detach()) for name, (_, value) in terms.items()}
-        return float(loss.detach()), parts
+        return float(loss.detach()), parts, finite
 
     def _losses(self, batch: RayBatch, rendering: Rendering) -> dict[str, tuple[float, Tensor]]:
         """Returns each loss with its weight."""
@@ -300,7 +293,6 @@ class Trainer:
             terms['dense'] = (training.dense_weight, value)
         return terms
 
-    @torch.no_grad()
     def render(
         self,
         camera: PinholeCamera,
@@ -319,20 +311,12 @@ class Trainer:
         """
         if self.field is None:
             raise ValueError('render: there is no field yet, no keyframe has come')
-        rays = view_rays(camera, camera_to_world, depth_guide_m, self.device)
-        parts = []
-        for first in range(0, len(rays), _RENDER_CHUNK):
-            chunk = rays[first : first + _RENDER_CHUNK]
-            appearance = self._codes.mean_appearance(self.store.arrived, len(chunk))
-            parts.append(self.field.render(chunk, appearance=appearance))
-        size = (camera.height, camera.width)
-        rgb = torch.cat([part.rgb for part in parts]).clamp(0, 1).mul(255).round().byte()
-        depth_m = torch.cat([part.depth_m for part in parts])
-        accumulation = torch.cat([part.accumulation for part in parts])
-        return RenderedView(
-            rgb.cpu().numpy().reshape(*size, 3),
-            depth_m.cpu().numpy().reshape(size),
-            accumulation.cpu().numpy().reshape(size),
+        return render_view(
+            self.field,
+            camera,
+            camera_to_world,
+            depth_guide_m,
+            self._codes.mean_appearance(self.store.arrived),
         )
 
     def state_dict(self) -> dict[str, Tensor]:
@@ -380,20 +364,3 @@ class Trainer:
                 raise ValueError(f'the map holds nothing for single keyframes: {error}') from error
         self._adopt(field)
         self.step_count = step_count
-
-
-def view_rays(
-    camera: PinholeCamera,
-    camera_to_world: Float[np.ndarray, '4 4'],
-    depth_guide_m: Float[np.ndarray, 'height width'] | None,
-    device: torch.device,
-) -> RayBundle:
-    """Returns the rays of every pixel of a view, row by row."""
-    directions = camera_directions(camera, pixel_centres(camera)).reshape(-1, 3)
-    directions = torch.from_numpy(directions @ camera_to_world[:3, :3].T).float().to(device)
-    origin = torch.from_numpy(np.asarray(camera_to_world[:3, 3])).float().to(device)
-    if depth_guide_m is None:
-        guide = torch.full((len(directions),), float('nan'), device=device)
-    else:
-        guide = torch.from_numpy(np.ascontiguousarray(depth_guide_m)).float().to(device)
-    return RayBundle(origin.expand_as(directions), directions, guide.reshape(-1))

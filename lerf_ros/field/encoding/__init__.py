@@ -28,6 +28,7 @@ class HashGrid(nn.Module):
         layout: Levels of the grid.
         backend: Implementation, one of ``BACKENDS`` or ``'auto'`` for the fastest that works.
         device: Device of the table.
+        generator: Source of the first entries, on the CPU.
 
     Raises:
         ValueError: The backend is unknown or does not work here; the text says what is missing.

@@ -1,0 +1,63 @@
+"""Which keyframes a step looks at: the newest, the worst explained, and all of them a little."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lerf_ros.config import TrainingOptions
+
+# Share of the newest error in its running mean.
+_ERROR_SHARE = 0.1
+# Bound on an error, in means, so that one hopeless picture does not take all rays.
+_ERROR_BOUND = 4.0
+
+
+class Replay:
+    """Chances of slots to be drawn.
+
+    Args:
+        options: Shares of the newest and of the even floor; the rest follows the error.
+
+    Attributes:
+        errors: Running mean squared colour error of each slot, NaN where it is not known yet.
+    """
+
+    def __init__(self, options: TrainingOptions) -> None:
+        self._options = options
+        self.errors = torch.zeros(0)
+
+    def put(self, slot: int) -> None:
+        """Forgets what was known of a slot; a slot one past the end is added."""
+        if slot == len(self.errors):
+            self.errors = torch.cat([self.errors, torch.zeros(1)])
+        self.errors[slot] = float('nan')
+
+    def report(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
+        """Takes in how badly each ray's colour was explained."""
+        slots, errors = slots.cpu(), errors.detach().cpu().float()
+        count = torch.zeros_like(self.errors).index_add_(0, slots, torch.ones_like(errors))
+        total = torch.zeros_like(self.errors).index_add_(0, slots, errors)
+        mean = total / count
+        running = torch.lerp(self.errors, mean, _ERROR_SHARE)
+        blended = torch.where(self.errors.isnan(), mean, running)
+        self.errors = torch.where(count > 0, blended, self.errors)
+
+    def chances(self, newest: Bool[Tensor, 'slots']) -> Float[Tensor, 'slots']:
+        """Returns how likely each slot is to be drawn.
+
+        Args:
+            newest: Which slots hold the newest keyframes.
+        """
+        known = self.errors[~self.errors.isnan()]
+        worst = self.errors.nan_to_num(float(known.max()) if len(known) else 1.0)
+        worst = worst.clamp(max=_ERROR_BOUND * float(worst.mean())) + 1e-9
+        even, fresh = self._options.replay_uniform_share, self._options.replay_newest_share
+        rest = max(0.0, 1 - even - fresh)
+        return (
+            even / len(worst)
+            + fresh * newest / newest.sum().clamp(min=1)
+            + rest * worst / worst.sum()
+            + 1e-9
+        )
