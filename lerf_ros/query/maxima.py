@@ -14,6 +14,8 @@ Array = np.ndarray
 PLATEAU = 0.005
 # Points belong to a peak's object by their relevancy above this quantile of the scene's.
 BASE_QUANTILE = 0.02
+# Maxima with fewer points come after all others.
+MIN_SUPPORT = 8
 # Peaks looked at for each maximum that is asked for.
 ATTEMPTS = 4
 
@@ -27,7 +29,7 @@ def find_maxima(
     max_maxima: int,
     min_relevancy: float,
 ) -> list[Maximum]:
-    """Returns the maxima, best first.
+    """Returns the maxima, best first; those on very few points come last.
 
     Args:
         graph: The surface.
@@ -63,7 +65,12 @@ def find_maxima(
         scale = int(scores[points].mean(axis=0).argmax())
         maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale])))
     maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
-    return sorted(maxima, key=lambda maximum: -maximum.relevancy)
+    return sorted(maxima, key=_worth, reverse=True)
+
+
+def _worth(maximum: Maximum) -> tuple[bool, float]:
+    """Returns what maxima are ordered by: what stands on a few points is likely to be noise."""
+    return len(maximum.point_indices) >= MIN_SUPPORT, maximum.relevancy
 
 
 def describe(
