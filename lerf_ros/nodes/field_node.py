@@ -63,7 +63,8 @@ class FieldNode(Node):
         self._intake = Intake(
             lambda job: self._host.submit(job, INGEST),
             self._config.node.keyframe_backlog,
-            lambda sentence: self._health.complain('dropped_keyframes', sentence),
+            lambda sentence: self._health.complain('rejected_keyframes', sentence),
+            lambda sentence: self._health.note('overflowed_keyframes', sentence),
             self._on_integrated,
         )
         self._requests = FieldServices(

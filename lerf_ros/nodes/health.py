@@ -64,13 +64,24 @@ class Health:
         )
 
     def complain(self, kind: str, sentence: str) -> None:
-        """Counts an event and logs its sentence, each kind at most once in ten seconds."""
+        """Counts something wrong and warns of it, of each kind at most once in ten seconds."""
+        self.last_error, self._last_complaint = sentence, time.monotonic()
+        if self._counts_anew(kind):
+            self._node.get_logger().warning(sentence)
+
+    def note(self, kind: str, sentence: str) -> None:
+        """Counts something that is no error and tells of it, at most once in ten seconds."""
+        if self._counts_anew(kind):
+            self._node.get_logger().info(sentence)
+
+    def _counts_anew(self, kind: str) -> bool:
+        """Counts an event; tells whether its kind was quiet for a while."""
         self.counts[kind] += 1
         now = time.monotonic()
-        self.last_error, self._last_complaint = sentence, now
-        if now - self._told.get(kind, -float('inf')) > SAME_COMPLAINT_S:
-            self._told[kind] = now
-            self._node.get_logger().warning(sentence)
+        if now - self._told.get(kind, -float('inf')) < SAME_COMPLAINT_S:
+            return False
+        self._told[kind] = now
+        return True
 
     def _report(self) -> None:
         recent = time.monotonic() - self._last_complaint < RECENT_S

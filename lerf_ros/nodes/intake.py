@@ -18,7 +18,8 @@ class Intake:
     Args:
         submit: Queues a job of the worker.
         backlog: Keyframes that may wait; further ones are dropped.
-        complain: Called with a sentence when a keyframe is dropped.
+        complain: Called with a sentence when a keyframe is malformed or its intake fails.
+        note: Called with a sentence when a keyframe is dropped because too many wait.
         on_integrated: Called in the worker's thread when a keyframe is in the map.
 
     Attributes:
@@ -32,10 +33,11 @@ class Intake:
         submit: Submit,
         backlog: int,
         complain: Callable[[str], None],
+        note: Callable[[str], None],
         on_integrated: Callable[[], None],
     ) -> None:
         self._submit, self._backlog = submit, backlog
-        self._complain, self._on_integrated = complain, on_integrated
+        self._complain, self._note, self._on_integrated = complain, note, on_integrated
         self._lock = threading.Lock()
         self._waiting = 0
         self.received = self.integrated = self.dropped = 0
@@ -55,7 +57,8 @@ class Intake:
             full = self._waiting >= self._backlog
             self._waiting += not full
         if full:
-            self._drop(
+            self._drop()
+            self._note(
                 f'keyframe dropped: {self._backlog} are waiting; drive slower, or raise '
                 'keyframes.min_translation_m'
             )
@@ -64,7 +67,8 @@ class Intake:
             keyframe = make_keyframe()
         except ValueError as error:
             self._leave()
-            self._drop(str(error))
+            self._drop()
+            self._complain(str(error))
             return
         self._queue(jobs(keyframe))
 
@@ -109,7 +113,6 @@ class Intake:
         with self._lock:
             self._waiting -= 1
 
-    def _drop(self, sentence: str) -> None:
+    def _drop(self) -> None:
         with self._lock:
             self.dropped += 1
-        self._complain(sentence)
