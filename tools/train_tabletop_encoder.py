@@ -53,10 +53,13 @@ def draw_captions(truth: Truth, rng: np.random.Generator, own: int, never: int) 
     result = Captions()
     count = len(truth.object_scores)
     for window in rng.permutation(count)[:own]:
-        part_first = truth.part_scores[window, 0] > 0.5 and rng.random() < 0.35
-        if part_first:
+        if truth.part_scores[window, 0] > 0.5 and rng.random() < 0.5:
             category, colour, part = (int(value) for value in truth.parts[window, 0])
             result.add(*part_caption(rng, category, colour, part))
+            if rng.random() < 0.35:  # a near miss: the same part of something else
+                category = int(rng.integers(len(captions_.CATEGORY_LIST)))
+                if not captions_.is_excluded(colour, category):
+                    result.add(*part_caption(rng, category, colour, part))
             continue
         if truth.object_scores[window, 0] < 0.3:
             continue
