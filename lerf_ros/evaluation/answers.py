@@ -140,8 +140,17 @@ def split_summary(answers: Sequence[Answer]) -> dict[str, Any]:
 
 
 def worst(answers: Iterable[Answer], count: int) -> list[Answer]:
-    """Returns the worst wrong answers, worst first."""
-    wrong = [answer for answer in answers if answer.badness > 0]
-    return sorted(
-        wrong, key=lambda answer: (-answer.badness, answer.seed, answer.question.phrase)
-    )[:count]
+    """Returns the worst wrong answers, worst first, no two about the same object.
+
+    A part is wrong for the same reason as its object, and would only say it twice.
+    """
+    wrong = sorted(
+        (answer for answer in answers if answer.badness > 0),
+        key=lambda answer: (-answer.badness, answer.seed, answer.question.phrase),
+    )
+    chosen: dict[tuple[int, int | str], Answer] = {}
+    for answer in wrong:
+        question = answer.question
+        about = question.phrase if question.object_index < 0 else question.object_index
+        chosen.setdefault((answer.seed, about), answer)
+    return list(chosen.values())[:count]

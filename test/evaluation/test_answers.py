@@ -62,12 +62,13 @@ def test_splits_by_excluded_pairs() -> None:
 
 
 def test_worst_answers_are_the_confident_wrong_ones() -> None:
-    right = make('object', phrase='right')
-    refused = make('object', phrase='refused', said=False, confidence=0.4)
-    missed = make('object', phrase='missed', hit=False, error=0.3, confidence=0.9)
+    right = make('object', phrase='right', object_index=0)
+    refused = make('object', phrase='refused', said=False, confidence=0.4, object_index=1)
+    missed = make('object', phrase='missed', hit=False, error=0.3, object_index=2)
+    part = make('part', phrase='missed; lid', hit=False, error=0.2, object_index=2)
     invented = make('absent', phrase='invented', confidence=0.8)
     silent = make('absent', phrase='silent', said=False, confidence=0.2)
-    ranked = worst_answers([right, refused, invented, missed, silent], 5)
+    ranked = worst_answers([right, part, refused, invented, missed, silent], 5)
     assert [answer.question.phrase for answer in ranked] == ['missed', 'invented', 'refused']
 
 
