@@ -15,10 +15,11 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lerf_ros.bridge.clouds import cloud_message
+from lerf_ros.bridge.images import image_array
 from lerf_ros.bridge.poses import point_message, pose_matrix_of, pose_message, vector_message
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.msg import PhraseResult, RelevancyMaximum
-from lerf_ros.query.engine import Box, Maximum, QueryRequest, QueryResult
+from lerf_ros.query.engine import Box, Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.srv import QueryLanguage
 
 Transform = Float[np.ndarray, '4 4']
@@ -68,6 +69,8 @@ def request_of(
         )
     request = QueryRequest(
         positives=tuple(message.positives),
+        parts=tuple(message.parts),
+        exemplars=exemplars_of(message),
         negatives=tuple(message.negatives),
         region=None if region is None else region.bounds,
         min_relevancy=message.min_relevancy,
@@ -75,6 +78,29 @@ def request_of(
     )
     request.check()
     return request, region
+
+
+def exemplars_of(message: QueryLanguage.Request) -> tuple[Exemplar, ...]:
+    """Returns the pictures of a question.
+
+    Raises:
+        ValueError: A picture cannot be read, or the boxes are not as many as the pictures.
+    """
+    images, boxes = message.exemplars, message.exemplar_boxes
+    if boxes and len(boxes) != len(images):
+        raise ValueError(
+            f'exemplar_boxes: expected none, or one for each of the {len(images)} exemplars, '
+            f'got {len(boxes)}'
+        )
+    exemplars = []
+    for number, image in enumerate(images):
+        box_uv = None
+        if boxes and boxes[number].width:
+            box = boxes[number]
+            left, top = float(box.x_offset), float(box.y_offset)
+            box_uv = (left, top, left + box.width, top + box.height)
+        exemplars.append(Exemplar(image_array(image), box_uv, f'exemplar {number + 1}'))
+    return tuple(exemplars)
 
 
 def region_of(message: QueryLanguage.Request, world_from_frame: Transform) -> Region | None:
@@ -101,12 +127,17 @@ def within(results: Sequence[QueryResult], region: Region | None, count: int) ->
         return list(results)
     chosen = []
     for result in results:
-        maxima = tuple(m for m in result.maxima if region.contains(m.position_m))[:count]
-        found = bool(maxima)
+        kept = [i for i, m in enumerate(result.maxima) if region.contains(m.position_m)][:count]
+        found = bool(kept)
+        whole = result.object
+        if whole is not None:
+            # The part at a place and its object stay together.
+            whole = replace(whole, maxima=tuple(whole.maxima[i] for i in kept))
         chosen.append(
             replace(
                 result,
-                maxima=maxima,
+                maxima=tuple(result.maxima[i] for i in kept),
+                object=whole,
                 exists=result.exists and found,
                 confidence=result.confidence if found else 0.0,
             )
@@ -122,15 +153,20 @@ def phrase_result_message(
         phrase=result.phrase,
         exists=bool(result.exists),
         confidence=float(result.confidence),
-        maxima=[maximum_message(maximum, frame_from_world) for maximum in result.maxima],
+        maxima=[maximum_message(m, frame_from_world, with_cloud) for m in result.maxima],
     )
+    if result.object is not None:
+        wholes = result.object.maxima
+        message.objects = [maximum_message(m, frame_from_world, with_cloud) for m in wholes]
     if with_cloud:
         positions = transform_points(frame_from_world, result.positions)
         message.cloud = cloud_message(positions, result.colours, result.relevancy, header)
     return message
 
 
-def maximum_message(maximum: Maximum, frame_from_world: Transform) -> RelevancyMaximum:
+def maximum_message(
+    maximum: Maximum, frame_from_world: Transform, with_indices: bool
+) -> RelevancyMaximum:
     """Returns the message of one place."""
     return RelevancyMaximum(
         position=point_message(transform_points(frame_from_world, maximum.position_m)),
@@ -140,6 +176,7 @@ def maximum_message(maximum: Maximum, frame_from_world: Transform) -> RelevancyM
         box_pose=pose_message(frame_from_world @ maximum.box_to_world),
         box_size=vector_message(maximum.box_size_m),
         points=len(maximum.point_indices),
+        point_indices=maximum.point_indices.tolist() if with_indices else [],
         views=int(maximum.views),
     )
 

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, Pose, Vector3
+from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
 from visualization_msgs.msg import Marker
 
 from lerf_ros.bridge import answers
 from lerf_ros.bridge.clouds import cloud_array
+from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import pose_matrix_of, pose_message
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.query.engine import Maximum, QueryResult
@@ -168,3 +171,47 @@ def test_viewpoints_are_those_of_the_best_place() -> None:
     expected = transform_points(frame_from_world, np.array([1.0, 2.0, 1.0]))
     np.testing.assert_allclose([found[0].x, found[0].y, found[0].z], expected, atol=1e-9)
     assert answers.viewpoint_messages([result('mug')], frame_from_world) == []
+
+
+def test_a_part_comes_with_its_object() -> None:
+    whole = result('mug', place(1.0, 3.0), place(4.0, 3.0))
+    part = replace(result('mug; handle', place(1.05, 3.0), place(4.05, 3.0)), object=whole)
+    box = answers.Region(np.eye(4), np.array([20.0, 20.0, 20.0]))
+    found = answers.phrase_result_message(
+        answers.within([part], box, 1)[0], np.eye(4), Header(), True
+    )
+    assert found.maxima[0].position.x == pytest.approx(1.05)
+    assert [m.position.x for m in found.objects] == pytest.approx([1.0])
+    assert list(found.maxima[0].point_indices) == [0, 1, 2, 3]
+    bare = answers.phrase_result_message(
+        result('mug', place(1.0, 3.0)), np.eye(4), Header(), False
+    )
+    assert not bare.objects
+    assert not bare.maxima[0].point_indices
+
+
+def test_exemplars_come_with_and_without_a_box() -> None:
+    picture = np.random.default_rng(0).integers(0, 255, (40, 60, 3), np.uint8)
+    image = image_message(picture, 'rgb8', Header())
+    boxes = [RegionOfInterest(x_offset=10, y_offset=5, width=20, height=16), RegionOfInterest()]
+    asked, _ = answers.request_of(
+        request(exemplars=[image, image], exemplar_boxes=boxes), np.eye(4), 8
+    )
+    assert [exemplar.box_uv for exemplar in asked.exemplars] == [(10.0, 5.0, 30.0, 21.0), None]
+    np.testing.assert_array_equal(asked.exemplars[0].image, picture)
+
+
+@pytest.mark.parametrize(
+    ('fields', 'words'),
+    [
+        ({'parts': ['handle', 'lid']}, 'parts'),
+        ({'exemplar_boxes': [RegionOfInterest(width=9, height=9)]}, 'exemplar_boxes'),
+        (
+            {'exemplars': [image_message(np.zeros((1, 1, 3), np.uint8), 'rgb8', Header())]},
+            'at least 8 px',
+        ),
+    ],
+)
+def test_parts_and_exemplars_that_do_not_fit_are_refused(fields: dict, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        answers.request_of(request(**fields), np.eye(4), 8)
