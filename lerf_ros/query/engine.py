@@ -32,6 +32,8 @@ from lerf_ros.query.surface import SurfaceMap, SurfacePoints
 
 __all__ = ['Box', 'Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult']
 
+# A maximum must be seen by one keyframe more for each so many in the map, up to the option.
+KEYFRAMES_PER_VIEW = 8
 NO_SURFACE = 'the map has no surface yet: wait for keyframes with depth, or for training'
 
 
@@ -42,6 +44,7 @@ class _Scene:
     graph: SceneGraph
     scales_m: Float[Tensor, 's']
     trained: Bool[Tensor, 'n s']
+    inside: Bool[np.ndarray, 'n']
     allowed: Bool[np.ndarray, 'n']
     read: Reader
     step: int
@@ -204,12 +207,17 @@ class QueryEngine:
         self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
         if self._graph is None or self._graph.surface is not points:
             self._graph = SceneGraph.of(points)
-        allowed = np.ones(len(points), bool)
+        # What few keyframes saw was learned badly; a young map has nothing else.
+        enough = min(
+            self._options.min_maximum_views, 1 + len(points.cameras_m) // KEYFRAMES_PER_VIEW
+        )
+        inside = np.ones(len(points), bool)
         if region is not None:
             low, high = np.array(region.minimum_m), np.array(region.maximum_m)
-            allowed = inside_box(points.positions, low, high)
+            inside = inside_box(points.positions, low, high)
+        allowed = inside & (points.views >= enough)
         trained = torch.from_numpy(self._search.trained(points, scales_m))
-        return _Scene(self._graph, scales_m, trained, allowed, read, step, stamp_ns)
+        return _Scene(self._graph, scales_m, trained, inside, allowed, read, step, stamp_ns)
 
     def _follow(
         self, field: EmbeddingField, points: SurfacePoints, scales_m: Tensor, step: int
@@ -262,7 +270,7 @@ class QueryEngine:
             maxima=tuple(maxima),
             positions=points.positions[shown],
             colours=points.colours[shown],
-            relevancy=np.where(scene.allowed[shown], best, 0),
+            relevancy=np.where(scene.inside[shown], best, 0),
             scale_m=scene.scales_m.numpy()[scores[shown].argmax(axis=1)],
             step=min(int(self._cache.steps.min(initial=scene.step)), scene.step),
             stamp_ns=scene.stamp_ns,
@@ -274,19 +282,18 @@ class QueryEngine:
     ) -> QueryResult:
         """Answers for a part, searched in each place of its object."""
         part = embed_phrase(self._embed, text.text, text.part_texts, request.negatives)
-        # What tells the part from the rest of the object is what the object is not.
-        negatives = torch.cat([part.negatives, self._embed([text.object])])
-        part = replace(part, negatives=negatives)
         matrix = _texts(part)
         scales_m = scene.scales_m.numpy()
         relevancies = np.zeros(len(scene.graph.surface), np.float32)
         maxima = []
         for thing in whole.maxima:
             indices = thing.point_indices
-            embeddings = self._cache.embeddings(scene.read, indices)
-            raw = relevancy(embeddings @ matrix.T, 1, self._encoder.temperature)
-            scores = torch.where(scene.trained[indices].to(raw.device), raw, 0).cpu().numpy()
-            maxima.append(find_part(scene.graph, thing, scores, scales_m))
+            raw = self._cache.embeddings(scene.read, indices) @ matrix.T
+            trained = scene.trained[indices].to(raw.device)
+            cosines = torch.where(trained, raw[..., 0], -1).cpu().numpy()
+            part_scores = relevancy(raw, 1, self._encoder.temperature)
+            scores = torch.where(trained, part_scores, 0).cpu().numpy()
+            maxima.append(find_part(scene.graph, thing, cosines, scores, scales_m))
             relevancies[indices] = scores.max(axis=1)
         return replace(
             whole,

@@ -44,7 +44,7 @@ class PhraseText:
     @property
     def part_texts(self) -> tuple[str, ...]:
         """Ways to say the part; their mean embedding stands for it."""
-        return (f'{self.object} {self.part}', f'{self.part} of a {self.object}')
+        return (f'{self.part} of the {self.object}', f'{self.object} {self.part}', self.part)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,8 @@ def test_object_and_part_are_split_at_the_semicolon():
     assert parse_phrase('red mug;').part == ''
 
 
-def test_part_is_said_with_its_object():
-    assert parse_phrase('mug; handle').part_texts == ('mug handle', 'handle of a mug')
+def test_part_is_said_with_its_object_and_alone():
+    assert parse_phrase('mug; handle').part_texts == ('handle of the mug', 'mug handle', 'handle')
 
 
 @pytest.mark.parametrize('text', ['', '   ', '?!', '; handle', 'mug; ...', '\t\n'])
