@@ -18,7 +18,7 @@ from lerf_ros.features.encoder import (
     require_images,
     require_texts,
 )
-from lerf_ros.features.open_clip_module import hub_access, open_clip
+from lerf_ros.features.open_clip_module import hub_access, open_clip, unspoken_weights
 from lerf_ros.features.weights import (
     RANDOM,
     default_tag,
@@ -61,7 +61,7 @@ def load_encoder(options: FeatureOptions, device: torch.device | str = 'cpu') ->
         name, default_tag(name)
     )
     preprocess = {key: published[key] for key in ('mean', 'std') if published.get(key)}
-    with hub_access(options.allow_download):
+    with hub_access(options.allow_download), unspoken_weights():
         try:
             model = open_clip().create_model(
                 name,

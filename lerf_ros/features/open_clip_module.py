@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import importlib
+import logging
 from collections.abc import Iterator
 from types import ModuleType
 
@@ -75,3 +76,18 @@ def hub_access(allowed: bool) -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_OFFLINE = before
+
+
+@contextlib.contextmanager
+def unspoken_weights() -> Iterator[None]:
+    """Silences open_clip's warning of random weights where ours are loaded right afterwards."""
+
+    def silent(record: logging.LogRecord) -> bool:
+        return 'No pretrained weights loaded' not in record.getMessage()
+
+    root = logging.getLogger()
+    root.addFilter(silent)
+    try:
+        yield
+    finally:
+        root.removeFilter(silent)

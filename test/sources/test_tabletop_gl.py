@@ -32,5 +32,5 @@ def test_whichever_loads_is_chosen(monkeypatch, present, backend):
 
 def test_the_error_names_the_packages(monkeypatch):
     monkeypatch.setattr(ctypes, 'CDLL', only())
-    with pytest.raises(RuntimeError, match=r'libosmesa6.*libegl1.*libgl1-mesa-dri'):
+    with pytest.raises(OSError, match=r'libosmesa6.*libegl1.*libgl1-mesa-dri'):
         gl.choose_backend()

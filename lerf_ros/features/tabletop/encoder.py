@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.clip import TABLETOP, ClipEncoder, load_existence
-from lerf_ros.features.open_clip_module import hub_access, open_clip
+from lerf_ros.features.open_clip_module import hub_access, open_clip, unspoken_weights
 from lerf_ros.features.tabletop.trunk import (
     CONTEXT_PX,
     STRIDE,
@@ -42,7 +42,7 @@ def create_tabletop_model(device: torch.device | str = 'cpu') -> tuple[nn.Module
     """Returns the untrained model and its tokenizer."""
     register_trunk()
     open_clip().add_model_config(FOLDER / 'tabletop.json')
-    with hub_access(False):
+    with hub_access(False), unspoken_weights():
         model = open_clip().create_model(
             TABLETOP, device=device, force_preprocess_cfg=PREPROCESS, pretrained_text=False
         )

@@ -25,7 +25,7 @@ def choose_backend() -> str:
     """Returns 'osmesa' or 'egl', whichever loads, osmesa first as it is the quicker.
 
     Raises:
-        RuntimeError: Neither loads; the sentence names the packages to install.
+        OSError: Neither loads; the sentence names the packages to install.
     """
     for backend, names in _LIBRARIES.items():
         for name in names:
@@ -34,7 +34,7 @@ def choose_backend() -> str:
             except OSError:
                 continue
             return backend
-    raise RuntimeError(_HINT)
+    raise OSError(_HINT)
 
 
 @functools.cache
@@ -44,17 +44,17 @@ def mujoco_module() -> ModuleType:
     A value of MUJOCO_GL that is already set is respected.
 
     Raises:
-        RuntimeError: There is no off-screen OpenGL; the sentence names the packages to install.
+        OSError: There is no off-screen OpenGL; the sentence names the packages to install.
     """
     if sys.platform == 'linux' and 'MUJOCO_GL' not in os.environ:
         os.environ['MUJOCO_GL'] = choose_backend()
     try:
         import mujoco
     except ModuleNotFoundError as error:
-        raise RuntimeError('the simulator needs the Python package mujoco') from error
+        raise OSError('the simulator needs the Python package mujoco') from error
     except (AttributeError, ImportError, OSError) as error:
         # PyOpenGL answers a missing library with an AttributeError on None.
-        raise RuntimeError(f'MUJOCO_GL={os.environ.get("MUJOCO_GL")}: {_HINT}') from error
+        raise OSError(f'MUJOCO_GL={os.environ.get("MUJOCO_GL")}: {_HINT}') from error
     return mujoco
 
 
@@ -68,7 +68,7 @@ def _context() -> Any:
             return importlib.import_module(f'mujoco.{backend}').GLContext(64, 64)
         return mujoco.GLContext(64, 64)
     except Exception as error:  # the backends raise types of their own
-        raise RuntimeError(f'MUJOCO_GL={backend}: {_HINT}') from error
+        raise OSError(f'MUJOCO_GL={backend}: {_HINT}') from error
 
 
 def make_current() -> None:

@@ -81,7 +81,8 @@ class TabletopScene:
     Raises:
         ValueError: The seed is negative, or the options ask for an excluded pair, for two objects
             alike, or for more than fits on the table.
-        RuntimeError: There is no off-screen OpenGL, or nothing would come to rest on the table.
+        OSError: There is no off-screen OpenGL.
+        RuntimeError: Nothing would come to rest on the table.
     """
 
     def __init__(self, seed: int, options: TabletopOptions | None = None) -> None:
