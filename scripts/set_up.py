@@ -31,7 +31,7 @@ STAMPS = VENV / 'lerf_ros_stages.json'
 LOG = ROOT / 'log' / 'set_up.log'
 LOG_TAIL_LINES = 25
 PROGRESS_S = 20
-WORDS_OF_PROGRESS = re.compile(r'^(Collecting|Downloading|Installing|Building) ', re.MULTILINE)
+NEWS = re.compile(r'^(Collecting|Downloading|Installing|Building|Starting) ')
 
 
 class SetUpError(Exception):
@@ -227,9 +227,9 @@ def run(command: list[str | Path], purpose: str, environment: dict | None = None
                 status = process.wait(timeout=PROGRESS_S)
                 break
             except subprocess.TimeoutExpired:
-                words = LOG.read_text(encoding='utf-8', errors='replace').splitlines() or ['']
-                lines = [line for line in words if WORDS_OF_PROGRESS.match(line)] or words
-                say(f'  {time.monotonic() - started:.0f} s: {lines[-1].strip()[:80]}')
+                lines = LOG.read_text(encoding='utf-8', errors='replace').splitlines()
+                news = [line.strip()[:80] for line in lines if NEWS.match(line)]
+                say(f'  {time.monotonic() - started:.0f} s: {news[-1] if news else "working"}')
             except KeyboardInterrupt:
                 process.terminate()
                 raise
