@@ -9,7 +9,7 @@ from ament_index_python.packages import get_package_share_directory
 from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration
+from launch.substitutions import LaunchConfiguration, PythonExpression
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
 
@@ -20,14 +20,14 @@ ARGUMENTS = (
     ('rate_hz', '10.0', 'frames a second'),
     ('loop', 'false', 'whether to start again at the end'),
     ('namespace', 'lerf', 'namespace of the map: its topics and services'),
-    ('params_file', str(SHARE / 'config' / 'lerf.yaml'), 'parameters of the map'),
+    ('params_file', str(SHARE / 'config' / 'tabletop.yaml'), 'parameters of the map'),
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz'),
     ('image_topic', '/camera/image', 'where colour images are played'),
     ('camera_info_topic', '/camera/camera_info', 'where the calibration is played'),
     ('depth_topic', '/camera/depth', 'where depth is played'),
-    ('pose_topic', '/camera/pose', 'where camera poses are played'),
+    ('pose_topic', '/camera/pose', 'where camera poses are played; none: by TF only'),
     ('world_frame', 'map', 'frame in which the map lives'),
 )
 PASSED_ON = (
@@ -53,6 +53,9 @@ def generate_launch_description() -> LaunchDescription:
         for name, default, text in ARGUMENTS
     ]
     value = LaunchConfiguration
+    # Without a pose topic the map listens to TF; the player's own topic keeps its name.
+    given = value('pose_topic')
+    pose_topic = PythonExpression(["'pose' if '", given, "' == 'none' else '", given, "'"])
     player = Node(
         package='lerf_ros',
         executable='player_node',
@@ -73,7 +76,7 @@ def generate_launch_description() -> LaunchDescription:
             ('image', value('image_topic')),
             ('camera_info', value('camera_info_topic')),
             ('depth', value('depth_topic')),
-            ('pose', value('pose_topic')),
+            ('pose', pose_topic),
         ],
     )
     live_map = IncludeLaunchDescription(

@@ -18,6 +18,7 @@ from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile
 from rclpy.time import Time
 
+from lerf_ros.bridge import qos
 from lerf_ros.bridge.poses import nanoseconds, transform_matrix_of
 from lerf_ros.geometry import (
     inverse_transform,
@@ -208,7 +209,9 @@ def listen_to_tf(node: Node) -> TransformSource | None:
             else:
                 tree.set(parent, child, matrix, nanoseconds(entry.header.stamp))
 
-    node.create_subscription(TFMessage, '/tf', lambda message: hear(message, False), 100)
+    # Best effort: a lost pose is interpolated, whereas waiting for it to be sent again would hold
+    # up all that come after it.
+    node.create_subscription(TFMessage, '/tf', lambda message: hear(message, False), qos.POSES)
     latched = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
     node.create_subscription(TFMessage, '/tf_static', lambda message: hear(message, True), latched)
     return tree

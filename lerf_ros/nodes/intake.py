@@ -8,6 +8,7 @@ from concurrent.futures import Future
 from typing import Any
 
 from lerf_ros.frames import Keyframe
+from lerf_ros.training.worker import WorkerStopped
 
 Submit = Callable[[Callable[[], None]], 'Future[None]']
 
@@ -98,7 +99,8 @@ class Intake:
 
     def _note_error(self, future: Future[None]) -> None:
         error = future.exception()
-        if error is not None:
+        # A worker that stops or fails says so itself, once and not for every job.
+        if error is not None and not isinstance(error, WorkerStopped):
             self._complain(f'keyframe dropped: {error}')
 
     def _finish(self, failed: threading.Event, last: Future[None]) -> None:
