@@ -18,11 +18,11 @@ from torch import Tensor
 from lerf_ros.features.encoder import ExistenceCalibration
 from lerf_ros.query.request import Evidence, Maximum
 
-# Without a calibration of its own an encoder gets this cautious one: relevancy above 0.5, and no
-# distractor that fits better.
-DEFAULT_FEATURES: tuple[str, ...] = ('relevancy', 'margin')
-DEFAULT_WEIGHTS: tuple[float, ...] = (1.0, 1.0)
-DEFAULT_BIAS = -0.5
+# An encoder without a calibration of its own is taken at LERF's word: present from a relevancy of
+# 0.5 on, closer to the phrase than to every negative.
+DEFAULT_FEATURES: tuple[str, ...] = ('relevancy',)
+DEFAULT_WEIGHTS: tuple[float, ...] = (2.0,)
+DEFAULT_BIAS = 0.0
 
 
 def gather_evidence(

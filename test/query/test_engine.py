@@ -11,6 +11,7 @@ from scenery import (
     WordEncoder,
     mapped,
     orbit,
+    picture,
     see,
 )
 from scipy.spatial import cKDTree
@@ -211,3 +212,26 @@ def test_a_map_without_surface_says_so(engine):
 def test_reversed_scales_are_refused():
     with pytest.raises(ValueError, match=r'query\.min_scale_m'):
         QueryEngine(WordEncoder(), QueryOptions(min_scale_m=0.4, max_scale_m=0.3))
+
+
+def test_what_few_keyframes_saw_is_no_maximum_in_a_grown_map(engine):
+    surface = SurfaceMap(QueryOptions())
+    for number, pose in enumerate(orbit(24)):
+        depth, balls = see(pose)
+        if number >= 3:
+            # The ball and what hides it are only seen at first.
+            depth[balls == 3] = np.nan
+        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+    (result,) = ask(engine, surface, '3')
+    assert len(on_ball(surface, 3)) > 20
+    assert all(
+        len(np.intersect1d(maximum.point_indices, on_ball(surface, 3))) == 0
+        for maximum in result.maxima
+    )
+    # A young map has nothing else.
+    young = SurfaceMap(QueryOptions())
+    for number, pose in enumerate(orbit(24)[:3]):
+        depth, balls = see(pose)
+        young.integrate(number, depth, picture(balls), CAMERA, pose)
+    (result,) = ask(engine, young, '3')
+    assert len(np.intersect1d(result.maxima[0].point_indices, on_ball(young, 3))) > 20

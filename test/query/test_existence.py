@@ -68,9 +68,10 @@ def test_unknown_evidence_is_refused():
         confidence(made_evidence(np.ones(1, bool), 0)[0], calibration)
 
 
-def test_without_calibration_half_relevancy_and_a_better_distractor_mean_absent():
-    assert confidence(Evidence(log_odds(0.5), -1.0, 0, 0, 0), None) < 0.3
-    assert confidence(Evidence(log_odds(0.9), 0.5, 0, 0, 0), None) > 0.7
+def test_without_calibration_half_relevancy_is_half_sure():
+    assert confidence(Evidence(log_odds(0.5), -9, 9, 0, 0), None) == pytest.approx(0.5)
+    assert confidence(Evidence(log_odds(0.4), 0, 0, 0, 0), None) < 0.5
+    assert confidence(Evidence(log_odds(0.9), 0, 0, 0, 0), None) > 0.9
 
 
 def test_evidence_has_the_names_that_are_fitted():
