@@ -38,11 +38,8 @@ SAME_COLOUR = {
     'gold': 'yellow',
 }
 
-# A change here changes the evidence: the existence calibrations must be fitted anew.
+# No surfaces, since every crop also shows some table; no words that are colours as well.
 NOUNS = (
-    'table',
-    'floor',
-    'wall',
     'mug',
     'bowl',
     'plate',
@@ -54,7 +51,6 @@ NOUNS = (
     'banana',
     'apple',
     'pear',
-    'orange',
     'carrot',
     'spoon',
     'fork',
