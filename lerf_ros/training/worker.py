@@ -1,7 +1,8 @@
 """The one thread that owns the device.
 
 Everything that touches the field is a job. Before each training step the worker takes, in this
-order: all control jobs, all queries, then one intake job. A query waits for one step at most.
+order: all control jobs, all queries, then intake jobs for about as long as a step takes, so that
+neither learning nor a fast camera starves. A query waits for one step or one intake job at most.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import itertools
 import logging
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -58,6 +60,7 @@ class Worker(Generic[Report]):
         self._stopping = False
         self._paused = False
         self._trained = False
+        self._step_s = 0.0
         self.error: BaseException | None = None
         self._thread = threading.Thread(target=self._run, name='lerf-worker', daemon=True)
 
@@ -123,7 +126,9 @@ class Worker(Generic[Report]):
                 if self._stopping:
                     break
                 if not self._paused and self._ready():
+                    started = time.perf_counter()
                     report = self._step()
+                    self._step_s = time.perf_counter() - started
                     self._trained = True
                     if self._on_step is not None:
                         self._on_step(report)
@@ -136,7 +141,8 @@ class Worker(Generic[Report]):
             self._refuse_all(WorkerStopped('the worker has stopped'))
 
     def _run_jobs(self) -> None:
-        """Runs what waits, one intake job at most; sleeps while there is nothing to do."""
+        """Runs what waits, intake for as long as a step; sleeps while there is nothing to do."""
+        intake_s = 0.0
         while not self._stopping:
             idle = self._paused or not self._ready()
             try:
@@ -147,13 +153,16 @@ class Worker(Generic[Report]):
             priority, _, job, future = item
             if job is None:
                 continue
+            started = time.perf_counter()
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(job())
                 except BaseException as error:
                     future.set_exception(error)
             if priority == Priority.INGEST:
-                return
+                intake_s += time.perf_counter() - started
+                if intake_s >= self._step_s:
+                    return
 
     def _refuse_all(self, error: Exception) -> None:
         """Answers every job that waits."""

@@ -51,7 +51,7 @@ def wait_until(condition, timeout_s=5.0):
         time.sleep(0.002)
 
 
-def test_jobs_run_in_order_of_priority_one_intake_a_step(worker, steps):
+def test_jobs_run_in_order_of_priority(worker, steps):
     worker.start()
     wait_until(lambda: worker._thread.is_alive())
     time.sleep(0.05)  # the first step waits at the gate
@@ -65,8 +65,26 @@ def test_jobs_run_in_order_of_priority_one_intake_a_step(worker, steps):
     steps.gate.set()
     for future in futures:
         future.result(5)
-    expected = ['step', 'control', 'query 1', 'query 2', 'ingest 1', 'step', 'ingest 2']
+    # The first step took long, so there was time for both intake jobs before the next one.
+    expected = ['step', 'control', 'query 1', 'query 2', 'ingest 1', 'ingest 2']
     assert steps.log[: len(expected)] == expected
+
+
+def test_learning_goes_on_during_slow_intake(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 5)
+
+    def take_in():
+        time.sleep(0.05)
+        steps.log.append('ingest')
+
+    futures = [worker.submit(take_in, INGEST) for _ in range(3)]
+    for future in futures:
+        future.result(5)
+    first, second, third = (i for i, entry in enumerate(steps.log) if entry == 'ingest')
+    assert 'step' in steps.log[first:second]
+    assert 'step' in steps.log[second:third]
 
 
 def test_results_and_errors_are_the_futures(worker, steps):
