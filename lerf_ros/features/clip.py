@@ -5,11 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import (
@@ -106,7 +107,7 @@ class ClipEncoder:
     def __init__(
         self,
         name: str,
-        model: nn.Module,
+        model: Any,
         tokenizer,
         device: torch.device,
         existence: ExistenceCalibration | None = None,

@@ -11,7 +11,7 @@ import difflib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -113,7 +113,7 @@ class _WindowExtractor:
 class _PatchExtractor:
     """The last patches of a transformer that takes square input."""
 
-    def __init__(self, tower: nn.Module, key: str, side_px: int, pixels_in) -> None:
+    def __init__(self, tower: Any, key: str, side_px: int, pixels_in) -> None:
         self._tower, self._key, self._side_px = tower, key, side_px
         self._pixels_in = pixels_in
         self._device = next(tower.parameters()).device
@@ -142,7 +142,7 @@ class _PatchExtractor:
 class _TimmExtractor:
     """The last patches of a model of timm, at the shape of the image."""
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
+    def __init__(self, model: Any, device: torch.device) -> None:
         self._model = model.eval().requires_grad_(False).to(device, _storage(device))
         self._device = device
         config = model.pretrained_cfg

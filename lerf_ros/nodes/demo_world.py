@@ -64,9 +64,20 @@ class Verdict:
 class World(Protocol):
     """What the demo needs to know of what the camera sees."""
 
-    questions: Sequence[Question]
-    player_parameters: dict[str, object]
-    world_frame: str
+    @property
+    def questions(self) -> Sequence[Question]:
+        """What is asked."""
+        ...
+
+    @property
+    def player_parameters(self) -> dict[str, object]:
+        """Parameters of the player node that shows it."""
+        ...
+
+    @property
+    def world_frame(self) -> str:
+        """The TF frame in which the poses are."""
+        ...
 
     def views(self, count: int) -> list[PosedFrame]:
         """Returns frames spread over what was streamed, with depth."""

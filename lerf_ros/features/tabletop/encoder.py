@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -85,9 +86,7 @@ class TabletopEncoder(ClipEncoder):
         weights: The file the weights came from; None for untrained ones.
     """
 
-    def __init__(
-        self, model: nn.Module, tokenizer, device: torch.device, weights: Path | None
-    ) -> None:
+    def __init__(self, model: Any, tokenizer, device: torch.device, weights: Path | None) -> None:
         super().__init__(TABLETOP, model, tokenizer, device, load_existence(weights))
         model.visual.trunk.fold()
         # Feature maps of the image seen last, by octave: its levels arrive one by one.
