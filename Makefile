@@ -7,7 +7,7 @@ ARGS ?=
 # The workspace's messages must be found; .venv/bin first, so that `python` is ours.
 IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 
-.PHONY: help setup demo test lint format clean
+.PHONY: help setup demo test lint format docs clean
 
 help: ## show these lines
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
@@ -27,5 +27,9 @@ lint: setup ## check style and types
 format: setup ## put the code into its format
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .
 
+docs: setup ## build the API documentation into docs/api
+	@$(IN_WORKSPACE) python -m pdoc -o docs/api lerf_ros '!lerf_ros.field.encoding.tcnn' \
+		'!lerf_ros.field.encoding.triton_kernels'
+
 clean: ## remove what setup, test and demo made
-	rm -rf .venv build install log demo_output report *.egg-info
+	rm -rf .venv build install log demo_output docs/api report *.egg-info
