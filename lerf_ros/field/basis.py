@@ -67,30 +67,32 @@ class BasisLinear(nn.Module):
 
         Args:
             embeddings: Unit embeddings that were not fitted yet.
-            tolerance: Residual that 95 of 100 embeddings must not exceed.
+            tolerance: Residual that no embedding may exceed, as long as there is room. (Not most:
+                a small object fills few tiles.)
 
         Returns:
             Whether the basis changed.
         """
-        residuals = self.residuals(embeddings)
-        if float(torch.quantile(residuals, 0.95)) <= tolerance:
-            return False
-        used = int(self.used)
+        used = first = int(self.used)
         outside = embeddings - (embeddings @ self.basis) @ self.basis.T
-        _, energy, directions = torch.linalg.svd(outside, full_matrices=False)
-        share = energy.square().cumsum(0) / len(embeddings)
-        # Enough directions that the mean square of what remains meets the tolerance.
-        needed = int((share[-1] - share > 0.5 * tolerance**2).sum()) + 1
-        room = self.rank - used
-        if needed <= room:
-            self.basis[:, used : used + needed] = directions[:needed].T
-            if used:
-                self.coefficients.weight[used : used + needed] = 0
-                self.coefficients.bias[used : used + needed] = 0
-            self.used.fill_(used + needed)
-            return True
-        self._refit(embeddings)
-        return True
+        residuals = outside.norm(dim=-1)
+        # Gram and Schmidt's method, each time with the embedding that fits worst.
+        while float(residuals.max()) > tolerance:
+            if used == self.rank:
+                self._refit(embeddings)
+                return True
+            direction = outside[residuals.argmax()]
+            direction = direction - self.basis @ (self.basis.T @ direction)
+            direction = direction / direction.norm()
+            self.basis[:, used] = direction
+            if first:
+                self.coefficients.weight[used] = 0
+                self.coefficients.bias[used] = 0
+            used += 1
+            self.used.fill_(used)
+            outside = outside - (outside @ direction)[:, None] * direction
+            residuals = outside.norm(dim=-1)
+        return used > first
 
     def _refit(self, embeddings: Float[Tensor, 'n d']) -> None:
         """Replaces the basis by the best one for old directions and new embeddings together."""

@@ -103,7 +103,7 @@ class LerfField(nn.Module):
         *,
         language: bool = False,
         language_rays: int | None = None,
-        scale_m: Float[Tensor, 'm'] | None = None,
+        scale_per_depth: Float[Tensor, 'm'] | None = None,
         appearance: Float[Tensor, 'n a'] | None = None,
         generator: torch.Generator | None = None,
         explore: int = 0,
@@ -115,7 +115,8 @@ class LerfField(nn.Module):
             rays: The rays; those with a measured depth are sampled around it.
             language: Whether to render language features.
             language_rays: How many rays, from the first on, carry language; None for all.
-            scale_m: Scale of each of these rays, to decode embeddings as well.
+            scale_per_depth: Scale, at one metre of depth, of the embedding wanted on each of
+                these rays: the height of the crop in focal lengths.
             appearance: Appearance code of each ray, where the field has them.
             generator: Source of random sampling offsets; None renders repeatably.
             explore: Number of rays with depth for which the proposal is evaluated as well, so
@@ -128,12 +129,26 @@ class LerfField(nn.Module):
         weights = weights_of(density.reshape(n, k), samples.lengths_m)
         depth_m, accumulation = mean_depth(weights, samples)
         rgb = self._colours(rays, weights, features.reshape(n, k, -1), appearance)
-        language_features = embedding = None
+        language_features = embedding = scale_m = None
         if language:
             count = n if language_rays is None else min(language_rays, n)
-            language_features, embedding = self._language(weights[:count], samples, scale_m)
+            if scale_per_depth is not None:
+                guide = rays.depth_guide_m[:count]
+                at = torch.where(known(guide), guide, depth_m[:count].detach())
+                scale_m = scale_per_depth * at
+            language_features, embedding = self._language(
+                weights[:count], samples, scale_m, scale_per_depth
+            )
         return Rendering(
-            rgb, depth_m, accumulation, weights, samples, language_features, embedding, proposal
+            rgb=rgb,
+            depth_m=depth_m,
+            accumulation=accumulation,
+            weights=weights,
+            samples=samples,
+            language_features=language_features,
+            embedding=embedding,
+            scale_m=scale_m,
+            proposal=proposal,
         )
 
     def _sample(self, rays, generator, explore, anneal) -> tuple[RaySamples, ProposalStage | None]:
@@ -186,19 +201,23 @@ class LerfField(nn.Module):
         rgb = self.radiance.colour(features.reshape(n * k, -1), directions, appearance)
         return accumulate(weights, rgb.reshape(n, k, 3))
 
-    def _language(self, weights, samples, scale_m) -> tuple[Tensor, Tensor | None]:
+    def _language(
+        self, weights, samples, scale_m, scale_per_depth
+    ) -> tuple[Tensor, Tensor | None]:
         """Renders language features of the rays with the given weights, and decodes them."""
         count = len(weights)
-        top, positions = heaviest(
-            weights, samples.positions_world[:count], self.options.language_samples
-        )
+        top, index = heaviest(weights, self.options.language_samples)
         k = top.shape[-1]
+        positions = samples.positions_world[:count].detach()
+        positions = positions.gather(1, index[..., None].expand(-1, -1, 3))
         features = self.language.features(positions.reshape(-1, 3)).reshape(count, k, -1)
         rendered = accumulate(top, features)
         if scale_m is None:
             return rendered, None
         if self.options.language_decode == 'ray':
             return rendered, self.embed(rendered, scale_m)
-        scales = scale_m[:, None].expand(count, k).reshape(-1)
+        # As LERF: each sample is decoded at the scale that the crop has at its depth.
+        depth_m = samples.depth_m[:count].detach().gather(1, index)
+        scales = (scale_per_depth[:, None] * depth_m).reshape(-1)
         decoded = self.embed(features.reshape(count * k, -1), scales).reshape(count, k, -1)
         return rendered, accumulate(top, torch.nn.functional.normalize(decoded, dim=-1))

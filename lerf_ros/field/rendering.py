@@ -38,6 +38,7 @@ class Rendering:
         samples: The samples.
         language_features: Rendered language features of the first rays, if asked for.
         embedding: Language embedding of the first rays, if scales were given; not unit length.
+        scale_m: Scale in metres of each of these embeddings.
         proposal: The proposal stage, where one took place.
     """
 
@@ -48,6 +49,7 @@ class Rendering:
     samples: RaySamples
     language_features: Float[Tensor, 'm f'] | None = None
     embedding: Float[Tensor, 'm d'] | None = None
+    scale_m: Float[Tensor, 'm'] | None = None
     proposal: ProposalStage | None = None
 
 
@@ -68,14 +70,11 @@ def mean_depth(
 
 
 def heaviest(
-    weights: Float[Tensor, 'n k'], positions: Float[Tensor, 'n k 3'], count: int
-) -> tuple[Float[Tensor, 'n m'], Float[Tensor, 'n m 3']]:
-    """Returns the samples of each ray with the largest weights, these normalised to sum to 1.
+    weights: Float[Tensor, 'n k'], count: int
+) -> tuple[Float[Tensor, 'n m'], Int[Tensor, 'n m']]:
+    """Returns the largest weights of each ray, normalised to sum to 1, and their samples.
 
-    Both are detached: language never moves geometry.
+    They are detached: language never moves geometry.
     """
-    weights, positions = weights.detach(), positions.detach()
-    if count < weights.shape[-1]:
-        weights, index = weights.topk(count, dim=-1)
-        positions = positions.gather(1, index[..., None].expand(-1, -1, 3))
-    return weights / weights.sum(dim=-1, keepdim=True).clamp(min=1e-6), positions
+    top, index = weights.detach().topk(min(count, weights.shape[-1]), dim=-1)
+    return top / top.sum(dim=-1, keepdim=True).clamp(min=1e-6), index

@@ -234,6 +234,7 @@ class Trainer:
                 self._codes.corrected(batch.rays, batch.order),
                 language=len(batch.embedding) > 0,
                 language_rays=len(batch.embedding),
+                scale_per_depth=batch.scale_per_depth,
                 appearance=self._codes.appearance_of(batch.order),
                 generator=self._device_generator,
                 explore=_EXPLORE_RAYS,
@@ -277,15 +278,11 @@ class Trainer:
     def _language_losses(self, batch, rendering) -> dict[str, tuple[float, Tensor]]:
         training = self.config.training
         features = rendering.language_features
-        count = len(features)
-        measured = batch.rays.depth_guide_m[:count]
-        depth_m = torch.where(known(measured), measured, rendering.depth_m[:count].detach())
-        valid = rendering.accumulation[:count].detach() > _LANGUAGE_ACCUMULATION
-        embedding = self.field.embed(features, batch.scale_per_depth * depth_m)
+        valid = rendering.accumulation[: len(features)].detach() > _LANGUAGE_ACCUMULATION
         terms = {
             'language': (
                 training.language_weight,
-                losses.language_loss(embedding, batch.embedding, valid),
+                losses.language_loss(rendering.embedding, batch.embedding, valid),
             )
         }
         if batch.dense is not None:

@@ -46,7 +46,7 @@ def trace(camera: PinholeCamera, camera_to_world: np.ndarray):
     return image.astype(np.uint8), depth.astype(np.float32), labels
 
 
-def pyramid_of(labels: np.ndarray, tiles_px=(8.0, 16.0)) -> FeaturePyramid:
+def pyramid_of(labels: np.ndarray, tiles_px=(4.0, 8.0)) -> FeaturePyramid:
     """Returns tiles whose embedding is the mean of the classes they show."""
     height, width = labels.shape
     embeddings = class_embeddings()
