@@ -184,6 +184,8 @@ class LiveMap:
         field = self.trainer.field
         if field is None or self.keyframe_count == 0:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        if self.trainer.step_count == 0:
+            raise NotReadyError('the map has not learned anything yet: ask again in a moment')
         if len(self.surface_map.points().positions) == 0:
             raise NotReadyError(
                 'the map has no surface yet: wait for training, or check the depth stream'

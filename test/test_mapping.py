@@ -93,6 +93,13 @@ def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
     assert live_map.query(QUESTION)[0].maxima
 
 
+def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
+    live_map = LiveMap(CONFIG, encoder)
+    live_map.ingest(Keyframe(0, frames[0]))
+    with pytest.raises(NotReadyError, match='learned'):
+        live_map.query(QUESTION)
+
+
 def test_reset_forgets_everything(live_map):
     live_map.reset()
     assert live_map.keyframe_count == 0
@@ -150,6 +157,7 @@ def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeyp
         live_map.ingest(Keyframe(id_, frame))
     if live_map.trainer.field is None:
         live_map.trainer.fix_scene_box()
+    live_map.step()
     with pytest.raises(NotReadyError, match='surface'):
         live_map.query(QUESTION)
 
