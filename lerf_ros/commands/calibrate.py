@@ -129,9 +129,7 @@ def parse_options(settings: list[str]) -> dict[str, object]:
         try:
             values[name] = text.lower() == 'true' if kind is bool else kind(text)
         except ValueError as error:
-            raise ValueError(
-                f'set: expected {kind.__name__} for {name}, got {text!r}'
-            ) from error
+            raise ValueError(f'set: expected {kind.__name__} for {name}, got {text!r}') from error
     return values
 
 

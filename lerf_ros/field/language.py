@@ -92,11 +92,11 @@ class LanguageField(nn.Module):
     ) -> None:
         super().__init__()
         self.scene_box = scene_box
+        layouts = grid_layouts(options)
         self.grids = nn.ModuleList(
-            HashGrid(layout, options.backend, device, generator)
-            for layout in grid_layouts(options)
+            HashGrid(layout, options.backend, device, generator) for layout in layouts
         )
-        width = sum(grid.layout.width for grid in self.grids)
+        width = sum(layout.width for layout in layouts)
         self.head = LanguageHead(
             width,
             options.language_width,

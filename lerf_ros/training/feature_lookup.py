@@ -39,9 +39,9 @@ class Grids:
         """Splits (first, rows, cols, u, v, stride u, stride v, tile) of each grid."""
         whole = numbers[..., :3].long()
         part = numbers[..., 3:].float()
-        return cls(
-            *whole.unbind(dim=-1), part[..., 0:2], part[..., 2:4], part[..., 4].contiguous()
-        )
+        first, rows, cols = whole.unbind(dim=-1)
+        origin_uv, stride_uv, tile_px = part[..., 0:2], part[..., 2:4], part[..., 4].contiguous()
+        return cls(first, rows, cols, origin_uv, stride_uv, tile_px)
 
 
 def lookup_grid(

@@ -201,7 +201,7 @@ class KeyframeStore:
             self._pools['embedding'].data, tables.tiles, slots_, uv_, tile_px
         )
         dense = None
-        if self._dense_size:
+        if tables.dense is not None:
             level = torch.zeros_like(slots_)
             dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
         scale_per_depth = tile_px / tables.focal[slots_, 1]
@@ -288,7 +288,9 @@ class KeyframeStore:
             self._slots[slot] = id_
         for name, values in arrays.items():
             if name not in self._pools:
-                self._pools[name] = SlotPool(*values.shape, values.dtype, self.device)
+                self._pools[name] = SlotPool(
+                    values.shape[0], values.shape[1], values.dtype, self.device
+                )
             self._pools[name].write(slot, values, limit)
         self._records[id_].placed_at = self._calls
         self._replay.put(slot)

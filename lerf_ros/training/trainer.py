@@ -217,12 +217,15 @@ class Trainer:
 
     def _discard(self) -> None:
         """Forgets the gradients of a step that failed."""
-        self._optimizer.discard()
+        if self._optimizer is not None:
+            self._optimizer.discard()
         self._codes.discard()
 
     def _backward(self) -> tuple[float, dict[str, float], bool]:
         """Returns the loss, its terms, and whether all gradients are finite."""
         training = self.config.training
+        assert self.field is not None
+        assert self._optimizer is not None
         batch = self.store.sample_rays(
             training.rays_per_step,
             self._generator,
@@ -241,7 +244,8 @@ class Trainer:
                 anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
             )
             terms = self._losses(batch, rendering)
-            loss = sum(weight * value for weight, value in terms.values())
+            zero = torch.zeros((), device=self.device)
+            loss = sum((weight * value for weight, value in terms.values()), start=zero)
         finite = self._optimizer.backward(loss)
         parts = {name: float(value.detach()) for name, (_, value) in terms.items()}
         return float(loss.detach()), parts, finite
@@ -249,6 +253,7 @@ class Trainer:
     def _losses(self, batch: RayBatch, rendering: Rendering) -> dict[str, tuple[float, Tensor]]:
         """Returns each loss with its weight."""
         options, training = self.config.field, self.config.training
+        assert self.field is not None
         terms: dict[str, tuple[float, Tensor]] = {
             'colour': (1.0, losses.colour_loss(rendering.rgb, batch.rgb))
         }
@@ -286,6 +291,7 @@ class Trainer:
             )
         }
         if batch.dense is not None:
+            assert self.field is not None
             value = losses.dense_loss(self.field.dense(features), batch.dense, valid)
             terms['dense'] = (training.dense_weight, value)
         return terms

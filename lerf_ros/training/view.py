@@ -74,10 +74,11 @@ def view_rays(
 ) -> RayBundle:
     """Returns the rays of every pixel of a view, row by row."""
     directions = camera_directions(camera, pixel_centres(camera)).reshape(-1, 3)
-    directions = torch.from_numpy(directions @ camera_to_world[:3, :3].T).float().to(device)
+    directions_world = directions @ camera_to_world[:3, :3].T
+    rays = torch.from_numpy(directions_world).float().to(device)
     origin = torch.from_numpy(np.asarray(camera_to_world[:3, 3])).float().to(device)
     if depth_guide_m is None:
-        guide = torch.full((len(directions),), float('nan'), device=device)
+        guide = torch.full((len(rays),), float('nan'), device=device)
     else:
         guide = torch.from_numpy(np.ascontiguousarray(depth_guide_m)).float().to(device)
-    return RayBundle(origin.expand_as(directions), directions, guide.reshape(-1))
+    return RayBundle(origin.expand_as(rays), rays, guide.reshape(-1))

@@ -87,7 +87,7 @@ def choose_backend(backend: str, device: torch.device) -> tuple[str, str]:
             raise ValueError(f'backend: {backend} does not work here: {problem}')
         return backend, 'as configured'
     candidates = ('native',) if device.type == 'cpu' else ('tinycudann', 'triton')
-    problems = []
+    problems: list[str] = []
     for name in candidates:
         problem = _problem(name, device)
         if problem is None:
@@ -115,16 +115,16 @@ def _problem(backend: str, device: torch.device) -> str | None:
     return None
 
 
+# Option -> module with its `encode`.
+_MODULES = {
+    'native': 'cpu',
+    'tinycudann': 'tcnn',
+    'triton': 'triton_kernels',
+    'fallback': 'fallback',
+    'torch': 'twin',
+}
+
+
 def _load(backend: str):
     """Returns the encode function of a backend; optional packages are imported only here."""
-    if backend == 'native':
-        from lerf_ros.field.encoding.cpu import encode
-    elif backend == 'tinycudann':
-        from lerf_ros.field.encoding.tcnn import encode
-    elif backend == 'triton':
-        from lerf_ros.field.encoding.triton_kernels import encode
-    elif backend == 'fallback':
-        from lerf_ros.field.encoding.fallback import encode
-    else:
-        from lerf_ros.field.encoding.twin import encode
-    return encode
+    return importlib.import_module(f'lerf_ros.field.encoding.{_MODULES[backend]}').encode
