@@ -21,6 +21,8 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
+import lerf_ros  # noqa: E402, F401  before torch: it tells OpenMP's idle threads to sleep
+
 ENCODER_SIZES = {'tabletop': 64, 'ViT-B-16': 512, 'ViT-L-14': 768}
 DENSE_SIZE = 384
 
