@@ -25,7 +25,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import torch
 from torch import Tensor
 
-import lerf_ros  # noqa: E402, F401  before torch: it tells OpenMP's idle threads to sleep
+import lerf_ros  # noqa: F401  before torch: it tells OpenMP's idle threads to sleep
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.layout import GridLayout
 

@@ -19,7 +19,6 @@ from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.mapping import LiveMap
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
-from lerf_ros.training.memory import check_memory
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -67,7 +66,6 @@ def run(arguments: argparse.Namespace) -> int:
     if not arguments.hold_out or len(held_out) == len(frames):
         held_out = set()
     live_map = LiveMap(config)
-    check_memory(config, live_map.encoder.embedding_size, live_map.device)
     progress = Progress(len(frames) - len(held_out))
     for index in range(len(frames)):
         if index not in held_out:

@@ -24,6 +24,7 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.training import losses
 from lerf_ros.training.keyframe_codes import KeyframeCodes
 from lerf_ros.training.keyframe_store import KeyframeStore
+from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.optimizer import FieldOptimizer
 from lerf_ros.training.rays import RayBatch
 from lerf_ros.training.view import RenderedView, render_view
@@ -77,6 +78,13 @@ class Trainer:
         embedding_size: Size of a language embedding.
         dense_size: Size of a dense feature; 0 for none.
         device: Where to train; the CPU if None.
+
+    Attributes:
+        store: The keyframes.
+        field: The field; None until the scene box is fixed.
+        step_count: Number of steps so far.
+        skipped_count: Number of steps that changed nothing.
+        memory: What training will take.
     """
 
     def __init__(
@@ -90,6 +98,7 @@ class Trainer:
         self.config = config
         self.device = torch.device(device or 'cpu')
         self.embedding_size, self.dense_size = embedding_size, dense_size
+        self.memory: MemoryEstimate = check_memory(config, embedding_size, self.device, dense_size)
         self.store = KeyframeStore(config.training, embedding_size, dense_size, self.device)
         self.field: LerfField | None = None
         self.step_count = 0
