@@ -1,7 +1,7 @@
 """The one thread that owns the device.
 
 Everything that touches the field is a job. Before each training step the worker takes, in this
-order: all control jobs, all queries, then intake jobs for about as long as a step takes, so that
+order: all control jobs, all queries, then intake jobs for about half as long as a step, so that
 neither learning nor a fast camera starves. A query waits for one step or one intake job at most.
 """
 
@@ -21,6 +21,9 @@ T = TypeVar('T')
 Report = TypeVar('Report')
 
 _log = logging.getLogger(__name__)
+
+# Time for intake after each step, as a share of the step.
+INTAKE_SHARE = 0.5
 
 
 class Priority(enum.IntEnum):
@@ -141,7 +144,7 @@ class Worker(Generic[Report]):
             self._refuse_all(WorkerStopped('the worker has stopped'))
 
     def _run_jobs(self) -> None:
-        """Runs what waits, intake for as long as a step; sleeps while there is nothing to do."""
+        """Runs what waits, intake for a share of a step; sleeps while there is nothing to do."""
         intake_s = 0.0
         while not self._stopping:
             idle = self._paused or not self._ready()
@@ -161,7 +164,7 @@ class Worker(Generic[Report]):
                     future.set_exception(error)
             if priority == Priority.INGEST:
                 intake_s += time.perf_counter() - started
-                if intake_s >= self._step_s:
+                if intake_s >= INTAKE_SHARE * self._step_s:
                     return
 
     def _refuse_all(self, error: Exception) -> None:
