@@ -117,7 +117,6 @@ class Trainer:
             ValueError: The keyframe is in the map already or its features do not fit.
         """
         self.store.add(keyframe, pyramid, dense)
-        self._codes.reserve(self.store.arrived)
         if self.field is None:
             depth = keyframe.frame.depth
             has_depth = depth is not None and np.isfinite(depth).any()
