@@ -234,6 +234,7 @@ class Trainer:
         training = self.config.training
         assert self.field is not None
         assert self._optimizer is not None
+        self._codes.reserve(self.store.arrived)
         batch = self.store.sample_rays(
             training.rays_per_step,
             self._generator,
