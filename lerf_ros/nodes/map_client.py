@@ -28,6 +28,8 @@ class MapClient:
     """
 
     def __init__(self, namespace: str = 'lerf') -> None:
+        # Before anything can hear: the latched status arrives once the executor spins.
+        self.status: FieldStatus | None = None
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node('map_client', namespace=namespace, context=self._context)
@@ -38,7 +40,6 @@ class MapClient:
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)
         self._thread.start()
-        self.status: FieldStatus | None = None
 
     def _on_status(self, message: FieldStatus) -> None:
         self.status = message
