@@ -15,10 +15,10 @@ import numpy as np
 from rclpy.utilities import remove_ros_args
 
 from lerf_ros.bridge.clouds import cloud_array, cloud_colours
-from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, look_at
-from lerf_ros.nodes.demo_pictures import heat_map, labelled, marked, save
+from lerf_ros.nodes.demo_pictures import heated, labelled, save
 from lerf_ros.nodes.map_client import MapClient
+from lerf_ros.query.pictures import mark_place
 
 # Nothing looks like it, or the map does not have it.
 NOT_FOUND = 1
@@ -168,8 +168,7 @@ def draw(client: MapClient, response: Any, path: Path) -> None:
     place = np.array(_numbers(result.maxima[0].position))
     camera_to_world = look_at(np.array(_numbers(response.viewpoints[0])), place)
     image, _, relevancy = client.render(PICTURE_CAMERA, camera_to_world, result.phrase)
-    frame = PosedFrame(image, None, PICTURE_CAMERA, camera_to_world, 0)
-    picture = marked(heat_map(image, relevancy), frame, place)
+    picture = mark_place(heated(image, relevancy), place, PICTURE_CAMERA, camera_to_world)
     save(labelled(picture, f'{result.phrase} {result.maxima[0].relevancy:.2f}'), path)
 
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, UInt8
 from scipy.spatial import cKDTree
 
 from lerf_ros.geometry import PinholeCamera, inverse_transform, project, transform_points
-from lerf_ros.query.request import Maximum, QueryResult
+from lerf_ros.query.request import Maximum
 
 Array = np.ndarray
 Picture = UInt8[Array, 'height width 3']
@@ -20,6 +20,8 @@ MAPPINGS = ('raw', 'centred', 'normalised')
 HEAT_SHARE = 0.6
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 BACKGROUND = 24
+# Marks farther out than this are not drawn: OpenCV takes no greater numbers.
+MAX_PX = 1e4
 
 
 def levels(
@@ -79,11 +81,22 @@ def mark_maximum(
     for first, second in _EDGES:
         if depth_m[first] > 0 and depth_m[second] > 0:
             _line(result, uv[first], uv[second])
-    centre, depth_m = project(
-        camera, transform_points(inverse_transform(camera_to_world), maximum.position_m[None])
-    )
-    if depth_m[0] > 0:
-        _cross(result, centre[0], label)
+    return mark_place(result, maximum.position_m, camera, camera_to_world, label)
+
+
+def mark_place(
+    picture: Picture,
+    position_m: Float[Array, '3'],
+    camera: PinholeCamera,
+    camera_to_world: Float[Array, '4 4'],
+    label: str = '',
+) -> Picture:
+    """Returns the picture with a cross at a place of the world, if it lies before the camera."""
+    result = np.ascontiguousarray(picture).copy()
+    point_camera = transform_points(inverse_transform(camera_to_world), position_m[None])
+    uv, depth_m = project(camera, point_camera)
+    if depth_m[0] > 0 and np.abs(uv).max() < MAX_PX:
+        _cross(result, uv[0], label)
     return result
 
 
@@ -95,42 +108,52 @@ def box_corners(
     return transform_points(box_to_world, signs * size_m)
 
 
-def top_view(result: QueryResult, height_px: int = 480, mapping: str = 'normalised') -> Picture:
-    """Returns the relevancy cloud from above, x to the right and y up, with the maxima numbered.
+def top_view(
+    positions: Float[Array, 'n 3'],
+    colours: UInt8[Array, 'n 3'],
+    relevancy: Float[Array, 'n'],
+    places_m: Float[Array, 'k 3'],
+    height_px: int = 480,
+    mapping: str = 'normalised',
+) -> Picture:
+    """Returns the relevancy cloud from above, x to the right and y up, with places numbered.
 
     Args:
-        result: The answer, with its points.
+        positions: Surface points, metres.
+        colours: Their RGB.
+        relevancy: Their relevancy.
+        places_m: Places to number, best first.
         height_px: Height of the picture.
         mapping: How relevancy becomes brightness.
 
     Raises:
-        ValueError: The answer carries no points.
+        ValueError: There are no points.
     """
-    if len(result.positions) == 0:
+    if len(positions) == 0:
         raise ValueError('top_view: expected an answer with points, got one without')
-    low = np.quantile(result.positions, 0.005, axis=0)[:2]
-    high = np.quantile(result.positions, 0.995, axis=0)[:2]
+    low = np.quantile(positions, 0.005, axis=0)[:2]
+    high = np.quantile(positions, 0.995, axis=0)[:2]
     scale = height_px / max(float(high[1] - low[1]), 1e-3)
     width_px = int(np.clip(scale * (high[0] - low[0]), 16, 4 * height_px))
 
-    def pixels(positions: Float[Array, 'n 3']) -> Float[Array, 'n 2']:
-        u = (positions[:, 0] - low[0]) * scale
-        return np.stack([u, height_px - (positions[:, 1] - low[1]) * scale], axis=1)
+    def pixels(points: Float[Array, 'n 3']) -> Float[Array, 'n 2']:
+        u = (points[:, 0] - low[0]) * scale
+        return np.stack([u, height_px - (points[:, 1] - low[1]) * scale], axis=1)
 
     # From below to above, so that what lies on top is seen.
-    order = np.argsort(result.positions[:, 2])
-    cloud = result.colours[order][:, None]
-    colours = heat_overlay(cloud, result.relevancy[order][:, None], mapping)[:, 0]
+    order = np.argsort(positions[:, 2])
+    cloud = colours[order][:, None]
+    heated = heat_overlay(cloud, relevancy[order][:, None], mapping)[:, 0]
     picture = np.full((height_px, width_px, 3), BACKGROUND, np.uint8)
-    corners = np.floor(pixels(result.positions[order])).astype(int)
-    side = max(1, int(np.ceil(scale * _spacing_m(result.positions))))
+    corners = np.floor(pixels(positions[order])).astype(int)
+    side = max(1, int(np.ceil(scale * _spacing_m(positions))))
     for dv in range(side):
         for du in range(side):
             u, v = corners[:, 0] + du, corners[:, 1] + dv
             inside = (u >= 0) & (v >= 0) & (u < width_px) & (v < height_px)
-            picture[v[inside], u[inside]] = colours[inside]
-    for number, maximum in reversed(list(enumerate(result.maxima, start=1))):
-        _cross(picture, pixels(maximum.position_m[None])[0], str(number))
+            picture[v[inside], u[inside]] = heated[inside]
+    for number, place_m in reversed(list(enumerate(places_m, start=1))):
+        _cross(picture, pixels(place_m[None])[0], str(number))
     return picture
 
 

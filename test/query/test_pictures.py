@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import pytest
 from scenery import CAMERA, CENTRES, BallField, WordEncoder, mapped, orbit, picture, see
@@ -60,8 +58,10 @@ def test_corners_of_a_box():
 
 
 def test_top_view_shows_the_heat_where_the_ball_is(result):
-    cold = top_view(replace(result, relevancy=np.zeros_like(result.relevancy)), 200)
-    hot = top_view(result, 200)
+    places = np.stack([maximum.position_m for maximum in result.maxima])
+    cloud = (result.positions, result.colours)
+    cold = top_view(*cloud, np.zeros_like(result.relevancy), places, 200)
+    hot = top_view(*cloud, result.relevancy, places, 200)
     v, u = np.nonzero((cold != hot).any(axis=-1))
     # x grows to the right and y upwards: the ball at (0.2, 0.1) is right of and above the middle.
     low, high = (np.quantile(result.positions, q, axis=0) for q in (0.005, 0.995))
@@ -73,4 +73,4 @@ def test_top_view_shows_the_heat_where_the_ball_is(result):
 
 def test_top_view_needs_points(result):
     with pytest.raises(ValueError, match='with points'):
-        top_view(replace(result, positions=result.positions[:0]))
+        top_view(result.positions[:0], result.colours[:0], result.relevancy[:0], np.zeros((0, 3)))
