@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import logging
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import BinaryIO, overload
+from typing import BinaryIO
 
 import cv2
 import numpy as np
@@ -20,6 +20,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, inverse_transform, pose_matrix
 from lerf_ros.sources.images import read_rgb, shrink
 from lerf_ros.sources.lens import Lens
+from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ MODELS = {
 _Pose = tuple[str, int, np.ndarray]
 
 
-class ColmapFolder(Sequence[PosedFrame]):
+class ColmapFolder(FrameSequence):
     """The posed frames of a reconstruction, undistorted, in the order of their names.
 
     Pictures that are absent are left out with one warning each.
@@ -99,18 +100,6 @@ class ColmapFolder(Sequence[PosedFrame]):
 
     def __len__(self) -> int:
         return len(self.paths)
-
-    @overload
-    def __getitem__(self, index: int) -> PosedFrame: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[PosedFrame]: ...
-    def __getitem__(self, index: int | slice) -> PosedFrame | list[PosedFrame]:
-        if isinstance(index, slice):
-            return [self._read(i) for i in range(*index.indices(len(self)))]
-        return self._read(range(len(self))[index])
-
-    def __iter__(self) -> Iterator[PosedFrame]:
-        return (self._read(index) for index in range(len(self)))
 
     def _read(self, index: int) -> PosedFrame:
         lens = self._lenses[index]

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import cv2
 import numpy as np
@@ -21,6 +21,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, require_rigid
 from lerf_ros.sources.images import read_depth, read_rgb, shrink
 from lerf_ros.sources.lens import Lens
+from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +30,7 @@ SPLITS = ('all', 'train', 'test')
 _PLAIN_MODELS = ('OPENCV', 'PINHOLE', 'SIMPLE_PINHOLE', 'SIMPLE_RADIAL', 'RADIAL')
 
 
-class NerfstudioFolder(Sequence[PosedFrame]):
+class NerfstudioFolder(FrameSequence):
     """The posed frames of a folder, undistorted, read from disk one at a time.
 
     Entries whose picture is absent or whose pose is no rigid motion are left out with one warning
@@ -103,18 +104,6 @@ class NerfstudioFolder(Sequence[PosedFrame]):
 
     def __len__(self) -> int:
         return len(self._entries)
-
-    @overload
-    def __getitem__(self, index: int) -> PosedFrame: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[PosedFrame]: ...
-    def __getitem__(self, index: int | slice) -> PosedFrame | list[PosedFrame]:
-        if isinstance(index, slice):
-            return [self._read(i) for i in range(*index.indices(len(self)))]
-        return self._read(range(len(self))[index])
-
-    def __iter__(self) -> Iterator[PosedFrame]:
-        return (self._read(index) for index in range(len(self)))
 
     def to_frame_pixels(
         self, index: int, uv: Float[np.ndarray, 'n 2']

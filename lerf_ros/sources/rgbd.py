@@ -8,9 +8,7 @@ reading), ``frame-%06d.pose.txt`` camera to world in metres with optical axes, a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import overload
 
 import cv2
 import numpy as np
@@ -18,11 +16,12 @@ import numpy as np
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, require_rigid
 from lerf_ros.sources.images import read_depth, read_rgb, shrink
+from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)
 
 
-class RgbdFolder(Sequence[PosedFrame]):
+class RgbdFolder(FrameSequence):
     """The posed frames of a folder, read from disk one at a time.
 
     Frames without a pose, and poses that are no rigid motion, are left out with one warning each.
@@ -90,18 +89,6 @@ class RgbdFolder(Sequence[PosedFrame]):
 
     def __len__(self) -> int:
         return len(self._paths)
-
-    @overload
-    def __getitem__(self, index: int) -> PosedFrame: ...
-    @overload
-    def __getitem__(self, index: slice) -> list[PosedFrame]: ...
-    def __getitem__(self, index: int | slice) -> PosedFrame | list[PosedFrame]:
-        if isinstance(index, slice):
-            return [self._read(i) for i in range(*index.indices(len(self)))]
-        return self._read(range(len(self))[index])
-
-    def __iter__(self) -> Iterator[PosedFrame]:
-        return (self._read(index) for index in range(len(self)))
 
     def _read(self, index: int) -> PosedFrame:
         path = self._paths[index]
