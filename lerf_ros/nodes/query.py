@@ -123,7 +123,8 @@ def table(response: Any) -> str:
         head = f'{name:<24}{there:<8}{result.confidence:>6.2f}'
         if not result.maxima:
             lines.append(f'{head}   nothing looks like it')
-        for maximum in result.maxima:
+        # Of what is not there, the nearest thing to it is all that one wants to see.
+        for maximum in result.maxima if result.exists else result.maxima[:1]:
             place = ' '.join(f'{value:7.3f}' for value in _numbers(maximum.position))
             box = 'x'.join(f'{value:.2f}' for value in _numbers(maximum.box_size))
             lines.append(
