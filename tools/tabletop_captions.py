@@ -34,16 +34,20 @@ _ABSENT_NOUNS = (
 )
 
 
-def part_list() -> list[str]:
-    """Returns the names of all parts of all categories."""
-    names: set[str] = set()
-    for category in CATEGORIES.values():
-        for seed in range(3):
-            names |= {part.name for part in category.build(np.random.default_rng(seed))}
-    return sorted(names)
+def parts_of(category: str) -> set[str]:
+    """Returns the names of all parts that things of a category can have."""
+    build = CATEGORIES[category].build
+    return {part.name for seed in range(3) for part in build(np.random.default_rng(seed))}
 
 
-PART_LIST = part_list()
+PART_LIST = sorted({name for category in CATEGORY_LIST for name in parts_of(category)})
+# (category, part) of everything that has more than one part.
+PART_PAIRS = [
+    (index, PART_LIST.index(name))
+    for index, category in enumerate(CATEGORY_LIST)
+    for name in sorted(parts_of(category))
+    if len(parts_of(category)) > 1
+]
 _EXCLUDED = {
     (COLOUR_LIST.index(colour), CATEGORY_LIST.index(category))
     for colour, category in excluded_pairs()

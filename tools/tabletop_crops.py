@@ -23,7 +23,7 @@ def _crops_of(view: tuple, rng: np.random.Generator) -> tuple[list[np.ndarray], 
     things = [t for t in visible_things(labels) if t.pixels >= _MIN_PIXELS[t.part >= 0]]
     pictures, seen = [], []
     for thing in things:
-        if thing.part >= 0 and (len(objects[thing.object]['parts']) == 1 or rng.random() < 0.5):
+        if thing.part >= 0 and (len(objects[thing.object]['parts']) == 1 or rng.random() < 0.2):
             continue
         left, top, right, bottom = thing.box
         side = max(right - left, bottom - top) * 1.25 * rng.uniform(0.9, 1.25)

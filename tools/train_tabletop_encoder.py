@@ -48,9 +48,24 @@ TEMPERATURE = 12.0
 _LOGGER = logging.getLogger('train_tabletop_encoder')
 
 
-def draw_captions(truth: Truth, rng: np.random.Generator, own: int, never: int) -> Captions:
-    """Returns captions for a batch: true ones of its windows, near misses, and never true ones."""
+def draw_captions(
+    truth: Truth, rng: np.random.Generator, own: int, never: int, any_parts: int
+) -> Captions:
+    """Returns captions for a batch: true ones of its windows, near misses, and never true ones.
+
+    Args:
+        truth: What its windows show.
+        rng: Draws.
+        own: Windows that are captioned.
+        never: Captions of things that do not exist.
+        any_parts: Parts of anything: what tells a handle from another handle is learned best
+            when all of them compete.
+    """
     result = Captions()
+    chosen = rng.choice(len(captions_.PART_PAIRS), any_parts, replace=False)
+    for category, part in (captions_.PART_PAIRS[index] for index in chosen):
+        text = f'{captions_.CATEGORY_LIST[category]} {captions_.PART_LIST[part]}'
+        result.add(text, (captions_.PART, category, -1, -1, part))
     count = len(truth.object_scores)
     for window in rng.permutation(count)[:own]:
         if truth.part_scores[window, 0] > 0.5 and rng.random() < 0.5:
@@ -101,7 +116,7 @@ def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
         scenes, boxes, _, of_windows = sampler.batch()
         lone, of_crops = crops.batch(args.lone_crops, LONE_PX, rng)
         pictures, truth = (scenes, boxes, lone), joined(of_windows, of_crops)
-        captions = draw_captions(truth, rng, args.captions, args.never)
+        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
         matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
         batches.put((*pictures, captions.texts, matrix, class_targets(truth)))
 
@@ -113,7 +128,7 @@ def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
     nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
     while True:
         pictures, truth = crops.batch(args.crop_batch, args.crop_px, rng)
-        captions = draw_captions(truth, rng, args.captions, args.never)
+        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
         matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
         batches.put((*nothing, pictures, captions.texts, matrix, class_targets(truth)))
 
@@ -228,6 +243,13 @@ def average_gradients(parameters: list[Tensor], processes: int) -> None:
         parameter.grad.copy_(part.view_as(parameter))
 
 
+def progress(by_steps: float, seconds: float, minutes: float | None) -> float:
+    """Returns how much of the training is done, the same in all processes."""
+    done = torch.tensor(max(by_steps, seconds / (60 * minutes)) if minutes else by_steps)
+    torch.distributed.broadcast(done, 0)
+    return float(done)
+
+
 def train_together(args: argparse.Namespace) -> nn.Module:
     """Trains in as many processes as asked, one thread each; returns the averaged weights.
 
@@ -317,7 +339,10 @@ def train(
     model.train()
     start, recent = time.perf_counter(), []
     for step in range(steps):
-        share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * step / steps))
+        done = progress(step / steps, time.perf_counter() - start, args.minutes)
+        if done >= 1:
+            break
+        share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done))
         for group in optimizer.param_groups:
             group['lr'] = args.rate * share
         for group in descent.param_groups:
@@ -448,6 +473,10 @@ def main() -> None:
     parser.add_argument('--captions', type=int, default=200, help='windows that are captioned')
     parser.add_argument('--classes', type=float, default=0.5, help='weight of the classifiers')
     parser.add_argument('--never', type=int, default=36, help='captions true of nothing')
+    parser.add_argument('--any-parts', type=int, default=80, help='captions of any parts')
+    parser.add_argument(
+        '--minutes', type=float, help='end each phase after so long; rates fall by the clock'
+    )
     parser.add_argument('--start', type=Path, help='weights to start from')
     parser.add_argument('--save-every', type=int, default=0, help='steps between two savings')
     args = parser.parse_args()
