@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import multiprocessing
 from pathlib import Path
 
 import cv2
 import numpy as np
+from tabletop_processes import run_all
 from tabletop_views import Views
 from tabletop_windows import Seen, Truth, label_names, look, visible_things, window_truth
 
@@ -64,18 +64,7 @@ def cut(views: list[Path], folder: Path, workers: int) -> None:
     for number, each in enumerate(views):
         target = folder / str(number)
         target.mkdir(parents=True)
-        processes = [
-            multiprocessing.get_context('spawn').Process(
-                target=_cut_share, args=(each, target, worker, workers)
-            )
-            for worker in range(workers)
-        ]
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        if any(process.exitcode for process in processes):
-            raise RuntimeError('cut: a process failed; see its message above')
+        run_all(_cut_share, [(each, target, worker, workers) for worker in range(workers)])
 
 
 class Crops:

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import json
 import logging
-import multiprocessing
 import time
 from pathlib import Path
 
 import numpy as np
+from tabletop_processes import run_all
 
 from lerf_ros.geometry import camera_directions, pixel_centres
 from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene
@@ -79,18 +79,10 @@ def render(folder: Path, first_seed: int, scenes: int, views: int, workers: int)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / 'views.json').write_text(json.dumps({'views': views, 'workers': workers}))
     seeds = list(range(first_seed, first_seed + scenes))
-    processes = [
-        multiprocessing.get_context('spawn').Process(
-            target=_render_share, args=(folder, seeds[worker::workers], views, worker)
-        )
-        for worker in range(workers)
-    ]
-    for process in processes:
-        process.start()
-    for process in processes:
-        process.join()
-    if any(process.exitcode for process in processes):
-        raise RuntimeError('render: a process failed; see its message above')
+    run_all(
+        _render_share,
+        [(folder, seeds[worker::workers], views, worker) for worker in range(workers)],
+    )
 
 
 class Views:
