@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Float32, UInt8
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.clip import load_encoder
@@ -23,6 +24,8 @@ from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLev
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
+from lerf_ros.query.phrase import parse_phrase
+from lerf_ros.query.pieces import Pieces
 from lerf_ros.query.surface import SurfaceMap, SurfacePoints
 from lerf_ros.training.map_file import load_map, save_map
 from lerf_ros.training.trainer import StepReport, Trainer
@@ -35,10 +38,31 @@ logger = logging.getLogger(__name__)
 SURFACE_RENDER_STEPS = 25
 SURFACE_RENDER_WIDTH_PX = 160
 SURFACE_FIRST_STEP = 300
+# Rays rendered in one piece of a view: about as long as a training step takes.
+PIECE_RAYS = 4096
+# A view shows something where at least this much of the ray's light comes from the map.
+OPAQUE = 0.5
 
 
 class NotReadyError(RuntimeError):
     """The map cannot answer yet; the message says what is missing."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapView:
+    """What a camera would see of the map.
+
+    Attributes:
+        image: RGB picture.
+        depth_m: Depth along the optical axis, NaN where the map holds nothing.
+        relevancy: Relevancy of a phrase, NaN where the map holds nothing; None without a phrase.
+        stamp_ns: Stamp of the last keyframe in the map.
+    """
+
+    image: UInt8[np.ndarray, 'height width 3']
+    depth_m: Float32[np.ndarray, 'height width']
+    relevancy: Float32[np.ndarray, 'height width'] | None
+    stamp_ns: int
 
 
 class LiveMap:
@@ -210,6 +234,78 @@ class LiveMap:
         if self.trainer.field is None:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
         return self.trainer.render(camera, camera_to_world)
+
+    def view_pieces(
+        self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
+    ) -> Pieces[MapView]:
+        """Draws the map from any pose, and the relevancy of a phrase, in short pieces.
+
+        Questions may be answered between the pieces, and training may go on.
+
+        Raises:
+            NotReadyError: There is no map yet, or another one has taken its place meanwhile.
+            ValueError: The phrase holds no word.
+        """
+        if phrase:
+            parse_phrase(phrase, 'phrase')
+        trainer = self.trainer
+        if trainer.field is None:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        rows = max(1, PIECE_RAYS // camera.width)
+        strips = []
+        for first in range(0, camera.height, rows):
+            self._require_same(trainer)
+            height = min(rows, camera.height - first)
+            strip = replace(camera, cy=camera.cy - first, height=height)
+            strips.append(trainer.render(strip, camera_to_world))
+            yield
+        image, depth_m, accumulation = (
+            np.concatenate([getattr(strip, name) for strip in strips])
+            for name in ('image', 'depth_m', 'accumulation')
+        )
+        depth_m = np.where(accumulation > OPAQUE, depth_m, np.nan).astype(np.float32)
+        relevancy = None
+        if phrase:
+            relevancy = yield from self.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
+        return MapView(image, depth_m, relevancy, self.last_stamp_ns)
+
+    def relevancy_pieces(
+        self,
+        phrase: str,
+        depth_m: Float[np.ndarray, 'height width'],
+        camera: PinholeCamera,
+        camera_to_world: Float[np.ndarray, '4 4'],
+    ) -> Pieces[Float32[np.ndarray, 'height width']]:
+        """Returns the relevancy of a view of known depth, in short pieces.
+
+        Raises:
+            NotReadyError: There is no map yet, or another one has taken its place meanwhile.
+            ValueError: The phrase holds no word, or the map has no surface yet.
+        """
+        trainer = self.trainer
+        if trainer.field is None:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        pieces = self.engine.heat_map_pieces(
+            phrase,
+            field=trainer.field,
+            surface=self.surface_map,
+            depth_m=depth_m,
+            camera=camera,
+            camera_to_world=camera_to_world,
+            step=trainer.step_count,
+        )
+        while True:
+            # What is read for a map that is gone must not get into the answers of the next one.
+            self._require_same(trainer)
+            try:
+                next(pieces)
+            except StopIteration as stop:
+                return stop.value
+            yield
+
+    def _require_same(self, trainer: Trainer) -> None:
+        if self.trainer is not trainer:
+            raise NotReadyError('the map was replaced while the view was drawn: ask again')
 
     def save(self, path: Path | str) -> None:
         """Writes the map to one file, or leaves the old file as it was.

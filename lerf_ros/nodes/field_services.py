@@ -35,8 +35,6 @@ T = TypeVar('T')
 
 MAX_VIEW_PX = 4_000_000
 DEFAULT_MAXIMA = 8
-# A view shows something where at least this much of the ray's light comes from the map.
-OPAQUE = 0.5
 # What a request may meet through no fault of ours.
 EXPECTED = (
     ValueError,
@@ -164,32 +162,13 @@ class FieldServices:
         world_from_frame = self._world_from(pose.header.frame_id)
         camera_to_world = require_rigid(world_from_frame @ pose_matrix_of(pose.pose))
         camera = self._camera_of(message)
-        live_map, text = self._host.map, message.phrase
-
-        def draw() -> tuple[np.ndarray, np.ndarray, np.ndarray | None, int]:
-            view = live_map.render(camera, camera_to_world)
-            depth_m = np.where(view.accumulation > OPAQUE, view.depth_m, np.nan)
-            if not text:
-                return view.image, depth_m, None, live_map.last_stamp_ns
-            field = live_map.trainer.field
-            assert field is not None  # or render would have said so
-            relevancy = live_map.engine.heat_map(
-                text,
-                field=field,
-                surface=live_map.surface_map,
-                depth_m=depth_m.astype(np.float32),
-                camera=camera,
-                camera_to_world=camera_to_world,
-                step=live_map.trainer.step_count,
-            )
-            return view.image, depth_m, relevancy, live_map.last_stamp_ns
-
-        image, depth_m, relevancy, stamp_ns = self._run(draw)
-        header = Header(stamp=stamp_message(stamp_ns), frame_id=pose.header.frame_id)
-        response.image = image_message(image, 'rgb8', header)
-        response.depth = image_message(depth_m.astype(np.float32), '32FC1', header)
-        if relevancy is not None:
-            response.relevancy = image_message(relevancy.astype(np.float32), '32FC1', header)
+        pieces = self._host.map.view_pieces(camera, camera_to_world, message.phrase)
+        view = self._host.run_pieces(pieces, QUERY, self._config().node.query_timeout_s)
+        header = Header(stamp=stamp_message(view.stamp_ns), frame_id=pose.header.frame_id)
+        response.image = image_message(view.image, 'rgb8', header)
+        response.depth = image_message(view.depth_m, '32FC1', header)
+        if view.relevancy is not None:
+            response.relevancy = image_message(view.relevancy, '32FC1', header)
 
     def _camera_of(self, message: RenderView.Request) -> PinholeCamera:
         info = message.camera_info

@@ -11,6 +11,7 @@ from typing import TypeVar
 from lerf_ros.config import LerfConfig
 from lerf_ros.mapping import LiveMap
 from lerf_ros.nodes.health import Rate
+from lerf_ros.query.pieces import Pieces
 from lerf_ros.training.trainer import StepReport
 from lerf_ros.training.worker import Priority, Worker
 
@@ -69,12 +70,47 @@ class MapHost:
         Raises:
             TimeoutError: It took too long; if it still waits it is not run.
         """
-        future = self.submit(job, priority)
-        try:
-            return future.result(timeout_s)
-        except FutureTimeoutError:
-            future.cancel()
-            raise FutureTimeoutError(f'no answer within {timeout_s:g} s') from None
+        return _wait(self.submit(job, priority), timeout_s)
+
+    def start(self, pieces: Pieces[T], priority: Priority) -> Future[T]:
+        """Begins long work that is cut into pieces, each a job; returns its future result.
+
+        A piece is queued when the one before it has ended, behind whatever waits by then: a
+        question asked meanwhile waits for one piece. Cancelling the future ends the work.
+        """
+        done: Future[T] = Future()
+
+        def advance() -> None:
+            if done.cancelled():
+                pieces.close()
+                return
+            try:
+                next(pieces)
+            except StopIteration as stop:
+                _settle(done, stop.value, None)
+            except Exception as error:
+                _settle(done, None, error)
+            else:
+                queue()
+
+        def queue() -> None:
+            self.submit(advance, priority).add_done_callback(refused)
+
+        def refused(job: Future[None]) -> None:
+            # Jobs that wait when the worker ends are not run.
+            if (error := job.exception()) is not None:
+                _settle(done, None, error)
+
+        queue()
+        return done
+
+    def run_pieces(self, pieces: Pieces[T], priority: Priority, timeout_s: float) -> T:
+        """Does long work piece by piece and waits for it.
+
+        Raises:
+            TimeoutError: It took too long; it is given up.
+        """
+        return _wait(self.start(pieces, priority), timeout_s)
 
     def pause(self) -> None:
         """Stops learning; jobs are still run."""
@@ -92,3 +128,21 @@ class MapHost:
     def stop(self, timeout_s: float) -> bool:
         """Ends the worker; whoever waits for it gets an error. Tells whether it ended in time."""
         return self._worker.stop(timeout_s)
+
+
+def _wait(future: Future[T], timeout_s: float) -> T:
+    try:
+        return future.result(timeout_s)
+    except FutureTimeoutError:
+        future.cancel()
+        raise FutureTimeoutError(f'no answer within {timeout_s:g} s') from None
+
+
+def _settle(future: Future[T], result: T | None, error: BaseException | None) -> None:
+    """Sets a future unless it has been given up."""
+    if not future.set_running_or_notify_cancel():
+        return
+    if error is None:
+        future.set_result(result)  # type: ignore[arg-type]
+    else:
+        future.set_exception(error)

@@ -11,19 +11,21 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32
+from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import PinholeCamera, inside_box
-from lerf_ros.query.embedding_cache import EmbeddingCache, Reader
+from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import confidence, gather_evidence
-from lerf_ros.query.heat_map import point_relevancy, view_points
+from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
+from lerf_ros.query.pieces import Pieces, finish
 from lerf_ros.query.reading import read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
@@ -141,10 +143,9 @@ class QueryEngine:
         points = surface.points() if isinstance(surface, SurfaceMap) else surface
         if len(points) == 0:
             return 0
-        read = self._follow(field, points, self._search.active_m(points), step)
+        _, _, read = self._follow(field, points, step)
         return self._cache.refresh(read, step, budget_points)
 
-    @torch.no_grad()
     def heat_map(
         self,
         text: str,
@@ -172,24 +173,56 @@ class QueryEngine:
         Raises:
             ValueError: The phrase holds no word, or there is no surface.
         """
+        return finish(
+            self.heat_map_pieces(
+                text,
+                field=field,
+                surface=surface,
+                depth_m=depth_m,
+                camera=camera,
+                camera_to_world=camera_to_world,
+                step=step,
+            )
+        )
+
+    @torch.no_grad()
+    def heat_map_pieces(
+        self,
+        text: str,
+        *,
+        field: EmbeddingField,
+        surface: SurfaceMap | SurfacePoints,
+        depth_m: Float[np.ndarray, 'height width'],
+        camera: PinholeCamera,
+        camera_to_world: Float[np.ndarray, '4 4'],
+        step: int,
+    ) -> Pieces[Float32[np.ndarray, 'height width']]:
+        """Does :meth:`heat_map` in short pieces; questions may be answered between them."""
         name = parse_phrase(text, 'phrase').object
         phrase = embed_phrase(self._embed, name, (name,))
-        scene = self._scene(field, surface, None, step, 0)
-        scores = self._scores(scene, phrase, self._cache.cosines(scene.read, _texts(phrase)))
-        best_m = scene.scales_m.numpy()[scores.argmax(axis=1)]
-        positions, pixels = view_points(depth_m, camera, camera_to_world)
-        _, nearest = scene.graph.tree.query(positions)
-        device = phrase.positives.device
-        values = point_relevancy(
+        while True:
+            # Meanwhile the surface may have grown, and answers may have read younger weights.
+            step = max(step, self._step)
+            points, scales_m, read = self._follow(field, surface, step)
+            if not self._cache.refresh(
+                read, step, CHUNK_POINTS, self._options.cache_max_age_steps
+            ):
+                break
+            yield
+        trained = torch.from_numpy(self._search.trained(points, scales_m))
+        scores = self._scores(trained, phrase, self._cache.cosines(read, _texts(phrase)))
+        best_m = scales_m.numpy()[scores.argmax(axis=1)]
+        yield
+        result = yield from view_relevancy(
             field,
-            torch.from_numpy(positions).to(device),
-            torch.from_numpy(best_m[nearest]).to(device),
+            depth_m,
+            camera,
+            camera_to_world,
+            (cKDTree(points.positions), best_m),
             phrase,
             self._encoder.temperature,
         )
-        result = np.full(depth_m.size, np.nan, np.float32)
-        result[pixels] = values.cpu().numpy()
-        return result.reshape(depth_m.shape)
+        return result
 
     def _scene(
         self,
@@ -199,11 +232,7 @@ class QueryEngine:
         step: int,
         stamp_ns: int,
     ) -> _Scene:
-        points = surface.points() if isinstance(surface, SurfaceMap) else surface
-        if len(points) == 0:
-            raise ValueError(NO_SURFACE)
-        scales_m = self._search.active_m(points)
-        read = self._follow(field, points, scales_m, step)
+        points, scales_m, read = self._follow(field, surface, step)
         self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
         if self._graph is None or self._graph.surface is not points:
             self._graph = SceneGraph.of(points)
@@ -220,28 +249,36 @@ class QueryEngine:
         return _Scene(self._graph, scales_m, trained, inside, allowed, read, step, stamp_ns)
 
     def _follow(
-        self, field: EmbeddingField, points: SurfacePoints, scales_m: Tensor, step: int
-    ) -> Reader:
-        """Points the cache at this surface and step; returns how to read the field."""
+        self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
+    ) -> tuple[SurfacePoints, Float[Tensor, 's'], Reader]:
+        """Points the cache at this surface and step; returns both and how to read the field.
+
+        Raises:
+            ValueError: There is no surface.
+        """
+        points = surface.points() if isinstance(surface, SurfaceMap) else surface
+        if len(points) == 0:
+            raise ValueError(NO_SURFACE)
         if step < self._step:
             self._cache.clear()
         self._step = step
+        scales_m = self._search.active_m(points)
         device = self._embed(['object']).device
         self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
-        return lambda positions: read_embeddings(field, positions, scales_m)
+        return points, scales_m, lambda positions: read_embeddings(field, positions, scales_m)
 
     def _scores(
-        self, scene: _Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k']
+        self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']
     ) -> Float[np.ndarray, 'n s']:
         """Returns the relevancy of every point at every scale, 0 where it was not trained."""
         scores = relevancy(cosines, len(phrase.positives), self._encoder.temperature)
-        return torch.where(scene.trained.to(scores.device), scores, 0).cpu().numpy()
+        return torch.where(trained.to(scores.device), scores, 0).cpu().numpy()
 
     def _answer(
         self, scene: _Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k'], request: QueryRequest
     ) -> QueryResult:
         """Answers for one object."""
-        scores = self._scores(scene, phrase, cosines)
+        scores = self._scores(scene.trained, phrase, cosines)
         maxima = find_maxima(
             scene.graph,
             scores,

@@ -5,16 +5,18 @@ from __future__ import annotations
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
-from torch import Tensor
+from jaxtyping import Float, Float32, Int
+from scipy.spatial import cKDTree
 
 from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
 from lerf_ros.query.phrase import Phrase
+from lerf_ros.query.pieces import Pieces
 from lerf_ros.query.relevancy import EmbeddingField, relevancy
 
 Array = np.ndarray
 
-CHUNK_POINTS = 16384
+# A few milliseconds of work.
+CHUNK_POINTS = 8192
 
 
 def view_points(
@@ -29,19 +31,38 @@ def view_points(
     return transform_points(camera_to_world, points_camera).astype(np.float32), known
 
 
-def point_relevancy(
+@torch.no_grad()
+def view_relevancy(
     field: EmbeddingField,
-    positions_world: Float[Tensor, 'n 3'],
-    scale_m: Float[Tensor, 'n'],
+    depth_m: Float[Array, 'height width'],
+    camera: PinholeCamera,
+    camera_to_world: Float[Array, '4 4'],
+    scales: tuple[cKDTree, Float[Array, 'n']],
     phrase: Phrase,
     temperature: float,
-) -> Float[Tensor, 'n']:
-    """Returns the relevancy of points, each at a scale of its own."""
+) -> Pieces[Float32[Array, 'height width']]:
+    """Returns the relevancy of what each pixel shows, NaN where that is unknown.
+
+    Args:
+        field: The field to read.
+        depth_m: Depth of the view, NaN where unknown.
+        camera: Its intrinsics.
+        camera_to_world: Its pose.
+        scales: Surface points, and the scale at which each of them is read.
+        phrase: What is looked for.
+        temperature: The encoder's factor of cosines.
+    """
+    tree, scale_m = scales
     texts = torch.cat([phrase.positives, phrase.negatives])
-    chunks = []
-    for positions, scales in zip(
-        positions_world.split(CHUNK_POINTS), scale_m.split(CHUNK_POINTS), strict=True
-    ):
-        embeddings = F.normalize(field.embed(field.language_features(positions), scales), dim=-1)
-        chunks.append(relevancy(embeddings @ texts.T, len(phrase.positives), temperature))
-    return torch.cat(chunks) if chunks else scale_m.new_zeros(0)
+    positions, pixels = view_points(depth_m, camera, camera_to_world)
+    result = np.full(depth_m.size, np.nan, np.float32)
+    for start in range(0, len(pixels), CHUNK_POINTS):
+        chunk = slice(start, start + CHUNK_POINTS)
+        _, nearest = tree.query(positions[chunk])
+        features = field.language_features(torch.from_numpy(positions[chunk]).to(texts.device))
+        own_m = torch.from_numpy(scale_m[nearest]).to(texts.device)
+        embeddings = F.normalize(field.embed(features, own_m), dim=-1)
+        values = relevancy(embeddings @ texts.T, len(phrase.positives), temperature)
+        result[pixels[chunk]] = values.cpu().numpy()
+        yield
+    return result.reshape(depth_m.shape)
