@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import time
@@ -16,17 +17,15 @@ from torch import Tensor
 from lerf_ros.config import LerfConfig
 from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
-from lerf_ros.field.rendering import Rendering
-from lerf_ros.field.sampling import known
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
+from lerf_ros.field.threads import only_native_threads
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.training import losses
 from lerf_ros.training.keyframe_codes import KeyframeCodes
 from lerf_ros.training.keyframe_store import KeyframeStore
 from lerf_ros.training.memory import MemoryEstimate, check_memory
+from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
-from lerf_ros.training.rays import RayBatch
 from lerf_ros.training.view import RenderedView, render_view
 
 if TYPE_CHECKING:
@@ -43,12 +42,19 @@ _ANNEAL_STEPS = 500
 _BLIND_KEYFRAMES = 8
 # Tiles from which the basis of embeddings is fitted.
 _BASIS_TILES = 2000
-# Language is taught where a ray stops; elsewhere its scale would be a guess.
-_LANGUAGE_ACCUMULATION = 0.5
+# ATen gives an operator of so many numbers to one thread; a step whose samples are no more is made
+# of operators that are all too short for two.
+_SMALL_STEP = 32_768
 
 
 class DeviceMemoryError(RuntimeError):
     """A step ran out of memory; the weights are those of the step before."""
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    """Tells whether memory ran out; on the CPU torch only says so in words."""
+    kinds = torch.OutOfMemoryError, MemoryError
+    return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
@@ -200,11 +206,28 @@ class Trainer:
         start = time.perf_counter()
         if self.field is None:
             self.fix_scene_box()
-        assert self.field is not None
+        with only_native_threads() if self._is_small() else contextlib.nullcontext():
+            total, parts, skipped = self._learn()
+        self.step_count += 1
+        seconds = time.perf_counter() - start
+        return StepReport(self.step_count, total, parts, seconds, skipped)
+
+    def _is_small(self) -> bool:
+        """Tells whether a second thread would slow torch's operators down."""
+        options = self.config.field
+        samples = self.config.training.rays_per_step * (
+            options.coarse_samples + options.guided_samples
+        )
+        return self.device.type == 'cpu' and samples <= _SMALL_STEP
+
+    def _learn(self) -> tuple[float, dict[str, float], bool]:
+        """Moves the weights; returns the loss, its terms, and whether the step was skipped."""
         assert self._optimizer is not None
         try:
             total, parts, finite = self._backward()
-        except (torch.OutOfMemoryError, MemoryError) as error:
+        except (RuntimeError, MemoryError) as error:
+            if not _is_out_of_memory(error):
+                raise
             self._discard()
             raise DeviceMemoryError(
                 f'out of memory on {self.device} in a step of '
@@ -219,9 +242,7 @@ class Trainer:
         else:
             self._optimizer.step(self.step_count)
             self._codes.step()
-        self.step_count += 1
-        seconds = time.perf_counter() - start
-        return StepReport(self.step_count, total, parts, seconds, skipped)
+        return total, parts, skipped
 
     def _discard(self) -> None:
         """Forgets the gradients of a step that failed."""
@@ -252,58 +273,14 @@ class Trainer:
                 explore=_EXPLORE_RAYS,
                 anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
             )
-            terms = self._losses(batch, rendering)
+            terms = weighted_losses(self.config, self.field, batch, rendering)
             zero = torch.zeros((), device=self.device)
             loss = sum((weight * value for weight, value in terms.values()), start=zero)
+        errors = (rendering.rgb.detach() - batch.rgb).square().mean(dim=-1)
+        self.store.report_errors(batch.slots, errors)
         finite = self._optimizer.backward(loss)
         parts = {name: float(value.detach()) for name, (_, value) in terms.items()}
         return float(loss.detach()), parts, finite
-
-    def _losses(self, batch: RayBatch, rendering: Rendering) -> dict[str, tuple[float, Tensor]]:
-        """Returns each loss with its weight."""
-        options, training = self.config.field, self.config.training
-        assert self.field is not None
-        terms: dict[str, tuple[float, Tensor]] = {
-            'colour': (1.0, losses.colour_loss(rendering.rgb, batch.rgb))
-        }
-        errors = (rendering.rgb.detach() - batch.rgb).square().mean(dim=-1)
-        self.store.report_errors(batch.slots, errors)
-        depth_m = batch.rays.depth_guide_m
-        has_depth = known(depth_m)
-        stops, before = losses.depth_losses(rendering, depth_m, options.depth_noise_share)
-        terms['depth'] = (training.depth_weight, stops)
-        terms['free_space'] = (training.free_space_weight, before)
-        if rendering.proposal is not None:
-            value = losses.interlevel_loss(rendering, rendering.proposal)
-            terms['interlevel'] = (training.interlevel_weight, value)
-        blind = (~has_depth).nonzero()[:, 0]
-        if len(blind):
-            value = losses.distortion_loss(
-                rendering.weights[blind],
-                rendering.samples.edges_m[blind],
-                self.field.scene_box.half_extent_m,
-            )
-            share = len(blind) / len(batch)
-            terms['distortion'] = (training.distortion_weight * share, value)
-        if rendering.language_features is not None:
-            terms |= self._language_losses(batch, rendering)
-        return terms
-
-    def _language_losses(self, batch, rendering) -> dict[str, tuple[float, Tensor]]:
-        training = self.config.training
-        features = rendering.language_features
-        valid = rendering.accumulation[: len(features)].detach() > _LANGUAGE_ACCUMULATION
-        terms = {
-            'language': (
-                training.language_weight,
-                losses.language_loss(rendering.embedding, batch.embedding, valid),
-            )
-        }
-        if batch.dense is not None:
-            assert self.field is not None
-            value = losses.dense_loss(self.field.dense(features), batch.dense, valid)
-            terms['dense'] = (training.dense_weight, value)
-        return terms
 
     def render(
         self,

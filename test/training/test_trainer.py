@@ -10,7 +10,8 @@ import spheres
 import torch
 import torch.nn.functional as F
 
-from lerf_ros.geometry import backproject, transform_points
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
 from lerf_ros.training.trainer import DeviceMemoryError, Trainer
 
 
@@ -164,20 +165,86 @@ def test_numbers_that_are_not_finite_are_skipped_and_counted(config):
     assert not trainer.step().skipped
 
 
-def test_running_out_of_memory_keeps_the_last_good_weights(config, monkeypatch):
+def out_of_memory_on_a_gpu(*_, **__):
+    raise torch.OutOfMemoryError('no memory')
+
+
+def out_of_memory_on_the_cpu(*_, **__):
+    torch.empty(1 << 60, dtype=torch.uint8)
+
+
+@pytest.mark.parametrize('fail', [out_of_memory_on_a_gpu, out_of_memory_on_the_cpu])
+@pytest.mark.parametrize('place', ['field.render', '_optimizer.backward', 'store.sample_rays'])
+def test_running_out_of_memory_keeps_the_last_good_weights(config, monkeypatch, place, fail):
     trainer = make_trainer(config, 2)
     trainer.step()
     before = {name: value.clone() for name, value in trainer.state_dict().items()}
-
-    def fail(*_, **__):
-        raise torch.OutOfMemoryError('no memory')
-
+    owner, name = place.split('.')
     with monkeypatch.context() as patch:
-        patch.setattr(trainer.field, 'render', fail)
+        patch.setattr(getattr(trainer, owner), name, fail)
         with pytest.raises(DeviceMemoryError, match=r'lower training\.rays_per_step'):
             trainer.step()
     assert all(torch.equal(value, before[name]) for name, value in trainer.state_dict().items())
     assert not trainer.step().skipped
+
+
+def test_an_error_of_another_kind_is_not_taken_for_lack_of_memory(config, monkeypatch):
+    trainer = make_trainer(config, 1)
+
+    def fail(*_, **__):
+        raise RuntimeError('something else')
+
+    monkeypatch.setattr(trainer.field, 'render', fail)
+    with pytest.raises(RuntimeError, match='something else'):
+        trainer.step()
+
+
+def test_a_step_leaves_the_number_of_threads_as_it_was(config):
+    trainer = make_trainer(config, 1)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        trainer.step()
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_keyframes_from_one_place_are_learnt(config):
+    """A camera that only turns: no baseline, and without depth nothing says how far things are."""
+    for depth in (True, False):
+        trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+        camera = PinholeCamera.from_vertical_fov(80, 60, 45.0)
+        for index in range(8):
+            target = np.array([0.05 * np.cos(index), 0.05 * np.sin(index), 0.03])
+            pose = look_at(np.array([0.6, 0.0, 0.45]), target)
+            image, depth_m, labels = spheres.trace(camera, pose)
+            depth_m = np.where(np.isfinite(depth_m), depth_m, np.nan)
+            frame = PosedFrame(image, depth_m if depth else None, camera, pose, index)
+            trainer.add_keyframe(Keyframe(index, frame), spheres.pyramid_of(labels))
+        assert trainer.field is not None
+        losses = [trainer.step().losses['colour'] for _ in range(60)]
+        assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:5])
+        assert trainer.skipped_count == 0
+        view = trainer.render(camera.resized(8, 6), pose)
+        assert np.isfinite(view.depth_m).all()
+
+
+def test_depth_of_no_number_teaches_nothing_false(config):
+    """NaN, infinite, zero and negative depth in parts of a picture count as unknown."""
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+    for keyframe, pyramid, _ in spheres.keyframes(4):
+        keyframe.frame.depth[:15] = np.nan
+        keyframe.frame.depth[15:20] = np.inf
+        keyframe.frame.depth[20:25] = 0
+        keyframe.frame.depth[25:30] = -1
+        trainer.add_keyframe(keyframe, pyramid)
+    batch = trainer.store.sample_rays(500, torch.Generator().manual_seed(0))
+    assert bool(torch.isnan(batch.rays.depth_guide_m[batch.uv[:, 1] < 30]).all())
+    assert bool((batch.rays.depth_guide_m[batch.uv[:, 1] > 31] > 0).all())
+    for _ in range(5):
+        assert math.isfinite(trainer.step().loss)
+    assert trainer.skipped_count == 0
 
 
 def test_corrected_poses_take_effect_on_the_next_step(config):

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lerf_ros.field.encoding.layout import GridLayout
 from lerf_ros.field.native import load_library
+from lerf_ros.field.threads import native_threads
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:
@@ -57,7 +58,7 @@ class _Encode(torch.autograd.Function):
             _pointer(_floats(table)),
             *_LevelArrays.of(layout).arguments,
             _pointer(out),
-            ctypes.c_int(torch.get_num_threads()),
+            ctypes.c_int(native_threads()),
         )
         ctx.save_for_backward(flat, table)
         ctx.layout, ctx.sink = layout, sink
@@ -68,7 +69,7 @@ class _Encode(torch.autograd.Function):
         positions, table = ctx.saved_tensors
         library, arrays = load_library(), _LevelArrays.of(ctx.layout)
         count = ctypes.c_int64(positions.shape[0])
-        threads = ctypes.c_int(torch.get_num_threads())
+        threads = ctypes.c_int(native_threads())
         grad_out = _floats(grad_out)
         grad_positions = grad_table = None
         if ctx.needs_input_grad[0]:
@@ -148,7 +149,7 @@ class TableAdam:
                 ctypes.c_int64(arrays[0].numel()),
                 ctypes.c_int64(self._steps),
                 *(ctypes.c_float(x) for x in (rate, *self._betas, self._epsilon)),
-                ctypes.c_int(torch.get_num_threads()),
+                ctypes.c_int(native_threads()),
             )
 
     def discard(self) -> None:
