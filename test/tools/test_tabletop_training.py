@@ -14,9 +14,10 @@ sys.path.insert(0, str(TOOLS))
 
 import tabletop_captions as captions  # noqa: E402
 import tabletop_views  # noqa: E402
-import train_tabletop_encoder as trainer  # noqa: E402
+from tabletop_batches import draw_captions  # noqa: E402
 from tabletop_loss import contrast_loss, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
+from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
 from tabletop_windows import Truth, label_names, look, visible_things, window_truth  # noqa: E402
 
@@ -54,7 +55,7 @@ def test_scenes_of_the_evaluation_are_refused():
 def test_no_drawn_caption_names_an_excluded_pair():
     rng = np.random.default_rng(0)
     truth = truth_of([[8, 18, 38, 42], [58, 18, 82, 42]] * 40)
-    drawn = trainer.draw_captions(truth, rng, 80, 40)
+    drawn = draw_captions(truth, rng, 80, 40, 30)
     excluded = {
         (captions.COLOUR_LIST.index(colour), captions.CATEGORY_LIST.index(category))
         for colour, category in excluded_pairs()
@@ -113,7 +114,7 @@ def test_pooling_in_training_is_the_pooling_of_the_encoder():
     cells = torch.rand(2, 5, 12, 9)
     boxes = torch.tensor([[[0.5, 1.0, 6.2, 7.7], [0.0, 0.0, 9.0, 12.0]]] * 2)
     expected = [pool_windows(integral_image(c), b) for c, b in zip(cells, boxes, strict=True)]
-    assert torch.allclose(trainer.pool(cells, boxes), torch.cat(expected), atol=1e-5)
+    assert torch.allclose(pool(cells, boxes), torch.cat(expected), atol=1e-5)
 
 
 def test_losses_fall_as_answers_get_right():

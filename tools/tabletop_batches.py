@@ -1,0 +1,139 @@
+"""Batches of the encoder's training: pictures, captions, and which of them are true of which.
+
+They are drawn in processes of their own while the model trains.
+"""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import queue
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+import tabletop_captions as captions_
+import torch
+from tabletop_captions import Captions, never_caption, object_caption, part_caption
+from tabletop_crops import Crops
+from tabletop_loss import truth_matrix
+from tabletop_views import Views
+from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
+from torch import Tensor
+
+
+def draw_captions(
+    truth: Truth, rng: np.random.Generator, own: int, never: int, any_parts: int
+) -> Captions:
+    """Returns captions for a batch: true ones of its windows, near misses, and never true ones.
+
+    Args:
+        truth: What its windows show.
+        rng: Draws.
+        own: Windows that are captioned.
+        never: Captions of things that do not exist.
+        any_parts: Parts of anything: what tells a handle from another handle is learned best
+            when all of them compete.
+    """
+    result = Captions()
+    chosen = rng.choice(len(captions_.PART_PAIRS), any_parts, replace=False)
+    for category, part in (captions_.PART_PAIRS[index] for index in chosen):
+        text = f'{captions_.CATEGORY_LIST[category]} {captions_.PART_LIST[part]}'
+        result.add(text, (captions_.PART, category, -1, -1, part))
+    count = len(truth.object_scores)
+    for window in rng.permutation(count)[:own]:
+        if truth.part_scores[window, 0] > 0.5 and rng.random() < 0.5:
+            category, colour, part = (int(value) for value in truth.parts[window, 0])
+            result.add(*part_caption(rng, category, colour, part))
+            if rng.random() < 0.35:  # a near miss: the same part of something else
+                category = int(rng.integers(len(captions_.CATEGORY_LIST)))
+                if not captions_.is_excluded(colour, category):
+                    result.add(*part_caption(rng, category, colour, part))
+            continue
+        if truth.object_scores[window, 0] < 0.3:
+            continue
+        category, colour, texture = (int(value) for value in truth.objects[window, 0])
+        result.add(*object_caption(rng, category, colour, texture))
+        if rng.random() < 0.35:  # a near miss
+            if rng.random() < 0.5:
+                colour = int(rng.integers(len(captions_.COLOUR_LIST)))
+            else:
+                category = int(rng.integers(len(captions_.CATEGORY_LIST)))
+            if not captions_.is_excluded(colour, category):
+                result.add(*object_caption(rng, category, colour, texture))
+    for _ in range(never):
+        result.add(*never_caption(rng))
+    surroundings = captions_.surroundings_captions()
+    result.texts += surroundings.texts
+    result.rows += surroundings.rows
+    result.texts = [captions_.with_template(rng, text) for text in result.texts]
+    return result
+
+
+def class_targets(truth: Truth) -> np.ndarray:
+    """Returns (n, 4): category, colour, texture and part of each window, -100 where unclear."""
+    clear = (truth.object_scores[:, 0] > 0.7) & (truth.object_scores[:, 1] < 0.3)
+    targets = np.full((len(clear), 4), -100, np.int64)
+    targets[clear, :3] = truth.objects[clear, 0]
+    clear = (truth.part_scores[:, 0] > 0.7) & (truth.part_scores[:, 1] < 0.3)
+    targets[clear, 3] = truth.parts[clear, 0, 2]
+    return targets
+
+
+def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
+    """Puts batches of scene crops and lone crops into a queue, without end."""
+    cv2.setNumThreads(1)
+    views, crops = Views(args.work / 'train'), Crops(args.work / 'crops')
+    sampler = WindowSampler(views, seed, args.scene_crops, args.windows, 0)
+    rng = np.random.default_rng([seed, 7])
+    while True:
+        scenes, boxes, _, of_windows = sampler.batch()
+        lone, of_crops = crops.batch(args.lone_crops, LONE_PX, rng)
+        pictures, truth = (scenes, boxes, lone), joined(of_windows, of_crops)
+        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
+        matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
+        batches.put((*pictures, captions.texts, matrix, class_targets(truth)))
+
+
+def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
+    """Puts batches of lone crops into a queue, without end."""
+    crops = Crops(args.work / 'crops')
+    rng = np.random.default_rng([seed, 8])
+    nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
+    while True:
+        pictures, truth = crops.batch(args.crop_batch, args.crop_px, rng)
+        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
+        matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
+        batches.put((*nothing, pictures, captions.texts, matrix, class_targets(truth)))
+
+
+class Batches:
+    """Draws batches in a process of its own while the model trains."""
+
+    def __init__(self, fill: Callable, args: argparse.Namespace, rank: int) -> None:
+        context = multiprocessing.get_context('spawn')
+        self._queue = context.Queue(maxsize=6)
+        self._process = context.Process(
+            target=fill, args=(args, args.seed + 1000 * rank, self._queue), daemon=True
+        )
+        self._process.start()
+
+    def next(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], Tensor, Tensor]:
+        """Returns scene crops, boxes, lone crops, texts, the truth matrix and class targets.
+
+        Raises:
+            RuntimeError: The process has failed.
+        """
+        while True:
+            try:
+                *pictures, texts, matrix, targets = self._queue.get(timeout=5)
+            except queue.Empty:
+                if not self._process.is_alive():
+                    raise RuntimeError('batches: the process failed; see above') from None
+                continue
+            return *pictures, texts, torch.from_numpy(matrix), torch.from_numpy(targets)
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.terminate()
+        self._process.join()

@@ -1,0 +1,269 @@
+"""Training of the encoder, in several processes that share their gradients."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import math
+import multiprocessing
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import tabletop_captions as captions_
+import torch
+import torch.nn.functional as F
+from safetensors.torch import load_file, save_file
+from tabletop_batches import Batches, fill_with_crops, fill_with_windows
+from tabletop_loss import contrast_loss, relevancy_loss
+from tabletop_optimizer import OrthogonalDescent
+from torch import Tensor, nn
+
+from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
+from lerf_ros.features.tabletop.trunk import STRIDE
+
+TEMPERATURE = 12.0
+_LOGGER = logging.getLogger(__name__)
+
+
+def as_input(pictures: np.ndarray) -> Tensor:
+    """Returns normalised channels-last input from uint8 pictures (n, h, w, 3)."""
+    mean, std = torch.tensor(PREPROCESS['mean']), torch.tensor(PREPROCESS['std'])
+    pixels = torch.from_numpy(pictures).float() / 255
+    return ((pixels - mean) / std).permute(0, 3, 1, 2)
+
+
+def pool(cells: Tensor, boxes: Tensor) -> Tensor:
+    """Returns what ``trunk.pool_windows`` does for (a, w, 4) boxes of a maps, as one product."""
+
+    def overlap(start: Tensor, stop: Tensor, size: int) -> Tensor:
+        edges = torch.arange(size + 1.0)
+        shared = torch.minimum(edges[1:], stop[..., None]) - torch.maximum(
+            edges[:-1], start[..., None]
+        )
+        shared = shared.clamp(min=0)
+        return shared / shared.sum(dim=-1, keepdim=True)
+
+    count, channels, rows, cols = cells.shape
+    weights = torch.zeros(count, boxes.shape[1], rows, cols)
+    quarter = (boxes[..., 2:] - boxes[..., :2]) / 4
+    for low, high in (
+        (boxes[..., :2], boxes[..., 2:]),
+        (boxes[..., :2] + quarter, boxes[..., 2:] - quarter),
+    ):
+        across = overlap(low[..., 0], high[..., 0], cols)
+        down = overlap(low[..., 1], high[..., 1], rows)
+        weights += down[..., :, None] * across[..., None, :] / 2
+    pooled = weights.flatten(2) @ cells.permute(0, 2, 3, 1).reshape(count, rows * cols, channels)
+    return pooled.flatten(0, 1)
+
+
+def pool_pictures(
+    model: nn.Module, scenes: np.ndarray, boxes: np.ndarray, lone: np.ndarray
+) -> Tensor:
+    """Returns pooled cells of the windows of the scene crops, then of the lone crops."""
+    trunk = model.visual.trunk
+    pooled = []
+    for pictures, windows in ((scenes, torch.from_numpy(boxes) / STRIDE), (lone, None)):
+        if not len(pictures):
+            continue
+        with torch.autocast('cpu', torch.bfloat16):
+            cells = trunk.forward_features(as_input(pictures))
+        if windows is None:
+            side = cells.shape[-1]
+            windows = torch.tensor([0.0, 0.0, side, side]).expand(len(lone), 1, 4)
+        pooled.append(pool(cells.float(), windows))
+    return torch.cat(pooled)
+
+
+def project(model: nn.Module, pooled: Tensor) -> Tensor:
+    """Returns embeddings of pooled cells."""
+    return F.normalize(model.visual.head(pooled), dim=-1)
+
+
+def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
+    """Returns embeddings of texts; padding beyond the longest of them is left away."""
+    tokens = tokenizer(texts)
+    longest = int((tokens != 0).sum(dim=1).max())
+    # Attention is causal: what follows the end of a text does not change it.
+    mask = model.text.attn_mask
+    model.text.attn_mask = mask[:longest, :longest]
+    embeddings = model.encode_text(tokens[:, :longest])
+    model.text.attn_mask = mask
+    return F.normalize(embeddings, dim=-1)
+
+
+def average_gradients(parameters: list[Tensor], processes: int) -> None:
+    """Replaces every gradient by its mean over the processes."""
+    flat = torch.cat([p.grad.flatten() for p in parameters])
+    torch.distributed.all_reduce(flat)
+    flat /= processes
+    for parameter, part in zip(
+        parameters, flat.split([p.numel() for p in parameters]), strict=True
+    ):
+        parameter.grad.copy_(part.view_as(parameter))
+
+
+def progress(by_steps: float, seconds: float, minutes: float | None) -> float:
+    """Returns how much of the training is done, the same in all processes."""
+    done = torch.tensor(max(by_steps, seconds / (60 * minutes)) if minutes else by_steps)
+    torch.distributed.broadcast(done, 0)
+    return float(done)
+
+
+def train_together(args: argparse.Namespace) -> nn.Module:
+    """Trains in as many processes as asked, one thread each; returns the averaged weights.
+
+    Two processes of one thread share two busy cores far better than one process of two.
+    """
+    rendezvous = args.work / f'rendezvous{time.time_ns()}'
+    context = multiprocessing.get_context('spawn')
+    others = [
+        context.Process(target=train_rank, args=(args, rank, rendezvous), daemon=False)
+        for rank in range(1, args.workers)
+    ]
+    for process in others:
+        process.start()
+    try:
+        return train_rank(args, 0, rendezvous)
+    finally:
+        for process in others:
+            process.join(60)
+            process.terminate()
+
+
+def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Module:
+    """Makes the model and trains it as one of several processes."""
+    torch.set_num_threads(1)
+    torch.manual_seed(args.seed)
+    if rank:
+        os.setsid()  # its own share of the processor where the system groups by session
+    torch.distributed.init_process_group(
+        'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=args.workers
+    )
+    model, tokenizer = create_tabletop_model()
+    if args.start:
+        model.load_state_dict(load_file(args.start), strict=False)
+    try:
+        if args.crop_steps:
+            model = train(args, fill_with_crops, args.crop_steps, model, tokenizer, rank)
+        if args.steps:
+            model = train(args, fill_with_windows, args.steps, model, tokenizer, rank)
+        return model.eval()
+    finally:
+        torch.distributed.destroy_process_group()
+
+
+def train(
+    args: argparse.Namespace,
+    fill: Callable,
+    steps: int,
+    model: nn.Module,
+    tokenizer,
+    rank: int,
+) -> nn.Module:
+    """Trains the model in place; returns a copy with the averaged weights."""
+    batches = Batches(fill, args, rank)
+    unused = model.logit_scale  # set when the weights are written
+    plain = [p for p in model.parameters() if p.ndim < 2]
+    filters = [p for p in model.parameters() if p.ndim == 4]
+    matrices = [p for p in model.parameters() if p.ndim in (2, 3)]
+    descent = OrthogonalDescent(filters, args.filter_rate)
+    scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    # Plain classifiers on the pooled cells teach the trunk long before the texts mean anything.
+    sizes = [
+        len(names)
+        for names in (
+            captions_.CATEGORY_LIST,
+            captions_.COLOUR_LIST,
+            captions_.TEXTURE_LIST,
+            captions_.PART_LIST,
+        )
+    ]
+    classifier = nn.Linear(model.visual.trunk.num_features, sum(sizes))
+    optimizer = torch.optim.AdamW(
+        [
+            {'params': [*matrices, classifier.weight], 'weight_decay': 0.02},
+            {'params': [*plain, scale, classifier.bias], 'weight_decay': 0.0},
+        ],
+        lr=args.rate,
+        betas=(0.9, 0.98),
+        fused=True,
+    )
+    groups = optimizer.param_groups + descent.param_groups
+    trained = [p for group in groups for p in group['params'] if p is not unused]
+    average = torch.optim.swa_utils.AveragedModel(
+        model,
+        multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.995),
+        use_buffers=True,
+    )
+    model.train()
+    start, recent = time.perf_counter(), []
+    for step in range(steps):
+        done = progress(step / steps, time.perf_counter() - start, args.minutes)
+        if done >= 1:
+            break
+        share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done))
+        for group in optimizer.param_groups:
+            group['lr'] = args.rate * share
+        for group in descent.param_groups:
+            group['lr'] = args.filter_rate * share
+        scenes, boxes, lone, texts, truth, targets = batches.next()
+        pooled = pool_pictures(model, scenes, boxes, lone)
+        images = project(model, pooled)
+        classes = torch.stack(
+            [
+                F.cross_entropy(logits, wanted, ignore_index=-100)
+                for logits, wanted in zip(
+                    classifier(pooled).split(sizes, dim=1), targets.T, strict=True
+                )
+            ]
+        )
+        embedded = encode_texts(model, tokenizer, [*captions_.CANONICAL, *texts])
+        canonical, phrases = embedded.split([len(captions_.CANONICAL), len(texts)])
+        cosines = images @ phrases.T
+        logits = scale.exp().clamp(max=60) * cosines
+        relevancy = relevancy_loss(cosines, images @ canonical.T, truth, TEMPERATURE)
+        contrast = contrast_loss(logits, truth) + 0.5 * contrast_loss(logits.T, truth.T)
+        loss = relevancy + contrast + args.classes * classes.sum()
+        optimizer.zero_grad(set_to_none=True)
+        descent.zero_grad(set_to_none=True)
+        loss.backward()
+        average_gradients(trained, args.workers)
+        nn.utils.clip_grad_norm_(trained, 1.0)
+        optimizer.step()
+        descent.step()
+        average.update_parameters(model)
+        recent.append(torch.stack([relevancy, contrast, *classes]).detach().numpy())
+        if (step + 1) % 50 == 0 and rank == 0:
+            means = np.mean(recent, axis=0)
+            seconds = time.perf_counter() - start
+            _LOGGER.info(
+                'step %d of %d, %.0f s: relevancy loss %.3f, contrast %.3f, category %.3f, '
+                'colour %.3f, texture %.3f, part %.3f',
+                step + 1, steps, seconds, *means,
+            )  # fmt: skip
+            recent.clear()
+        if args.save_every and (step + 1) % args.save_every == 0 and rank == 0:
+            save(average.module, Path(args.output))
+    batches.close()
+    # Averaging spoils the mask of the text tower: it holds infinities.
+    average.module.text.attn_mask = model.text.attn_mask
+    return average.module
+
+
+def save(model: nn.Module, folder: Path) -> Path:
+    """Writes the weights in half precision; returns the file."""
+    with torch.no_grad():
+        # The relevancy temperature is a tenth of the factor a model was trained with.
+        model.logit_scale.fill_(math.log(10 * TEMPERATURE))
+    tensors = {
+        name: tensor.detach().half().contiguous() if tensor.is_floating_point() else tensor
+        for name, tensor in model.state_dict().items()
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / 'tabletop.safetensors'
+    save_file(tensors, path)
+    return path
