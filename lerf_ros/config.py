@@ -442,6 +442,20 @@ class NodeOptions(Section):
         low=0.1,
         high=3600.0,
     )
+    relevancy_image_period_s: float = option(
+        1.0,
+        'Least time between two heat maps of keyframes; none is made while nobody listens.',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+    relevancy_image_colours: str = option(
+        'centred',
+        'Colours by relevancy: raw, above 0.5 (centred), or that up to the best (normalised).',
+        choices=('raw', 'centred', 'normalised'),
+        live=True,
+    )
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,10 @@ KEYFRAMES = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+#: Pictures for people: the newest is enough, and a reliable RViz hears them too.
+PICTURES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
+)
 #: Poses are small; as many as may come while an image travels.
 POSES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.BEST_EFFORT

@@ -1,8 +1,10 @@
 """Learns the map from keyframes and answers questions meanwhile.
 
 Subscribes ``keyframes``. Publishes ``status``, ``surface_cloud``, ``relevancy_cloud``,
-``maxima``, ``markers``. For its services see :mod:`lerf_ros.nodes.field_services`. One worker
-thread owns the device; everything here is a job for it.
+``maxima``, ``markers``, ``detections`` where vision_msgs is installed, and ``relevancy_image``
+(:mod:`lerf_ros.nodes.relevancy_stream`). For its services see
+:mod:`lerf_ros.nodes.field_services`. One worker thread owns the device; everything here is a job
+for it.
 """
 
 from __future__ import annotations
@@ -24,16 +26,19 @@ from visualization_msgs.msg import MarkerArray
 
 from lerf_ros.bridge import answers, qos
 from lerf_ros.bridge.clouds import cloud_message
+from lerf_ros.bridge.detections import Detection3DArray, detections_message
 from lerf_ros.bridge.keyframes import keyframe_of
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
 from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import LerfConfig
+from lerf_ros.frames import Keyframe as MapKeyframe
 from lerf_ros.msg import FieldStatus, Keyframe
 from lerf_ros.nodes.field_services import EXPECTED, FieldServices
 from lerf_ros.nodes.health import Health, Rate
 from lerf_ros.nodes.intake import Intake
 from lerf_ros.nodes.map_host import MapHost
+from lerf_ros.nodes.relevancy_stream import RelevancyStream
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.query.engine import QueryResult
 from lerf_ros.training.worker import INGEST, QUERY
@@ -67,6 +72,12 @@ class FieldNode(Node):
             lambda sentence: self._health.note('overflowed_keyframes', sentence),
             self._on_integrated,
         )
+        self._stream = RelevancyStream(
+            self,
+            self._host,
+            lambda: self._config,
+            lambda sentence: self._health.complain('missed_pictures', sentence),
+        )
         self._requests = FieldServices(
             self,
             self._host,
@@ -88,6 +99,9 @@ class FieldNode(Node):
         self._relevancy = self.create_publisher(PointCloud2, 'relevancy_cloud', qos.LATCHED)
         self._maxima = self.create_publisher(PoseArray, 'maxima', qos.LATCHED)
         self._markers = self.create_publisher(MarkerArray, 'markers', qos.LATCHED)
+        self._detections = None
+        if Detection3DArray is not None:
+            self._detections = self.create_publisher(Detection3DArray, 'detections', qos.LATCHED)
         self.create_subscription(
             Keyframe,
             'keyframes',
@@ -113,9 +127,10 @@ class FieldNode(Node):
             lambda: keyframe_of(message, id_, world_frame), self._host.map.ingest_jobs
         )
 
-    def _on_integrated(self) -> None:
+    def _on_integrated(self, keyframe: MapKeyframe) -> None:
         self._keyframes.tick()
         self._surface_points = len(self._host.map.surface())
+        self._stream.offer(keyframe)
 
     def _on_replaced(self) -> None:
         """Forgets what was counted of the map that is gone."""
@@ -128,11 +143,15 @@ class FieldNode(Node):
     def _header(self, stamp_ns: int) -> Header:
         return Header(stamp=stamp_message(stamp_ns), frame_id=self._config.node.world_frame)
 
-    def _show(self, results: Sequence[QueryResult]) -> None:
-        """Publishes the last answer for people and planners."""
+    def _show(self, results: Sequence[QueryResult], phrase: str) -> None:
+        """Publishes the last answer for people and planners, and what its phrase looks like."""
+        # A question by pictures only leaves the phrase before it.
+        self._stream.phrase = phrase or self._stream.phrase
         header = self._header(results[0].stamp_ns)
         self._maxima.publish(answers.maxima_message(results, header))
         self._markers.publish(answers.markers_message(results, header))
+        if self._detections is not None:
+            self._detections.publish(detections_message(results, header))
         self._unseen = results
         self._publish_relevancy()
 

@@ -56,7 +56,7 @@ class FieldServices:
         tf: Where frames are; None where TF is not installed.
         health: Counts refused requests.
         config: Returns the options as they are now.
-        on_results: Called with the results of each query.
+        on_results: Called with the results of each query, and its first phrase or an empty one.
         on_replaced: Called when another map has taken the place of the old one.
 
     Attributes:
@@ -70,7 +70,7 @@ class FieldServices:
         tf: TransformSource | None,
         health: Health,
         config: Callable[[], LerfConfig],
-        on_results: Callable[[Sequence[QueryResult]], None],
+        on_results: Callable[[Sequence[QueryResult], str], None],
         on_replaced: Callable[[], None],
     ) -> None:
         self._node, self._host, self._tf, self._health = node, host, tf, health
@@ -155,7 +155,7 @@ class FieldServices:
             for result in results
         ]
         response.viewpoints = answers.viewpoint_messages(results, frame_from_world)
-        self._on_results(results)
+        self._on_results(results, next(iter(message.positives), ''))
 
     def _render_view(self, message: RenderView.Request, response: RenderView.Response) -> None:
         pose = message.camera_pose

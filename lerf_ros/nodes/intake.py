@@ -21,7 +21,7 @@ class Intake:
         backlog: Keyframes that may wait; further ones are dropped.
         complain: Called with a sentence when a keyframe is malformed or its intake fails.
         note: Called with a sentence when a keyframe is dropped because too many wait.
-        on_integrated: Called in the worker's thread when a keyframe is in the map.
+        on_integrated: Called in the worker's thread with each keyframe that is in the map.
 
     Attributes:
         received: Keyframes that came.
@@ -35,7 +35,7 @@ class Intake:
         backlog: int,
         complain: Callable[[str], None],
         note: Callable[[str], None],
-        on_integrated: Callable[[], None],
+        on_integrated: Callable[[Keyframe], None],
     ) -> None:
         self._submit, self._backlog = submit, backlog
         self._complain, self._note, self._on_integrated = complain, note, on_integrated
@@ -71,9 +71,9 @@ class Intake:
             self._drop()
             self._complain(str(error))
             return
-        self._queue(jobs(keyframe))
+        self._queue(keyframe, jobs(keyframe))
 
-    def _queue(self, jobs: list[Callable[[], None]]) -> None:
+    def _queue(self, keyframe: Keyframe, jobs: list[Callable[[], None]]) -> None:
         failed = threading.Event()
 
         def guarded(job: Callable[[], None]) -> Callable[[], None]:
@@ -90,7 +90,7 @@ class Intake:
 
         def last() -> None:
             jobs[-1]()
-            self._on_integrated()
+            self._on_integrated(keyframe)
 
         futures = [self._submit(guarded(job)) for job in (*jobs[:-1], last)]
         for future in futures:

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import pytest
 from geometry_msgs.msg import Point, Pose, PoseArray, Quaternion, Vector3
+from rcl_interfaces.srv import SetParameters
 from rclpy.node import Node
 from rclpy.parameter import Parameter
-from sensor_msgs.msg import CameraInfo, PointCloud2
+from sensor_msgs.msg import CameraInfo, Image, PointCloud2
 from std_srvs.srv import Trigger
 from visualization_msgs.msg import MarkerArray
 
@@ -298,6 +299,56 @@ def test_bad_keyframes_are_dropped_and_counted(
         'three dropped keyframes',
     )
     assert learning.query('box').success
+
+
+def test_keyframes_come_back_with_the_relevancy_of_the_last_phrase(
+    learning: Robot, wait_until: Callable[..., None]
+) -> None:
+    learning.query('box')
+    stream = learning.node._stream
+    before = learning.node._intake.integrated
+    learning.send(3)
+    wait_until(lambda: learning.node._intake.integrated > before, 'a keyframe', 60.0)
+    assert stream._drawing is None, 'a picture was drawn that nobody listens to'
+
+    heard: list[Image] = []
+    topic = '/lerf/relevancy_image'
+    subscription = learning.helper.create_subscription(Image, topic, heard.append, qos.PICTURES)
+    wait_until(lambda: stream._publisher.get_subscription_count() > 0, 'somebody listens')
+    values = [Parameter('node.relevancy_image_period_s', value=0.0).to_parameter_msg()]
+    found = learning.call('field_node/set_parameters', SetParameters, parameters=values)
+    assert found.results[0].successful, found.results[0].reason
+    for number in (4, 5):
+        learning.send(number)
+        wait_until(
+            lambda stamp=number + 1: any(  # type: ignore[misc]
+                nanoseconds(message.header.stamp) == stamp * SECOND for message in heard
+            ),
+            f'the picture of keyframe {number}',
+            60.0,
+        )
+    assert {message.header.frame_id for message in heard} == {'camera'}
+    picture = image_array(heard[-1])
+    assert picture.shape == (CAMERA.height, CAMERA.width, 3)
+
+    # Raw colours cover the whole picture, for nothing has no relevancy at all.
+    values = [Parameter('node.relevancy_image_colours', value='raw').to_parameter_msg()]
+    learning.call('field_node/set_parameters', SetParameters, parameters=values)
+    learning.send(6)
+    wait_until(
+        lambda: nanoseconds(heard[-1].header.stamp) == 7 * SECOND, 'the picture in raw colours', 60
+    )
+    plain = frame(6).image.astype(int)
+    assert (np.abs(image_array(heard[-1]) - plain).max(axis=-1) > 20).mean() > 0.9
+    # At most one in so long, however many keyframes come.
+    values = [Parameter('node.relevancy_image_period_s', value=3600.0).to_parameter_msg()]
+    learning.call('field_node/set_parameters', SetParameters, parameters=values)
+    before, count = learning.node._intake.integrated, len(heard)
+    learning.send(7)
+    wait_until(lambda: learning.node._intake.integrated > before, 'a keyframe', 60.0)
+    learning.query('box')
+    assert len(heard) == count
+    learning.helper.destroy_subscription(subscription)
 
 
 def test_pause_stops_learning_and_not_answering(learning: Robot) -> None:

@@ -37,7 +37,7 @@ def make(backlog: int = 2) -> tuple[Intake, Queue, list[str], list[str]]:
         backlog,
         sentences.append,
         lambda sentence: sentences.append(f'note: {sentence}'),
-        lambda: done.append('integrated'),
+        lambda keyframe: done.append(f'{keyframe} integrated'),
     )
     return intake, queue, sentences, done
 
@@ -53,7 +53,7 @@ def test_jobs_run_in_order_and_the_keyframe_counts_at_the_end() -> None:
     assert counts(intake) == (1, 0, 0)
     queue.run_all()
     assert log == ['level', 'add']
-    assert done == ['integrated']
+    assert done == ['k integrated']
     assert counts(intake) == (1, 1, 0)
 
 
@@ -94,7 +94,7 @@ def test_a_job_that_fails_stops_the_rest_of_its_keyframe() -> None:
     queue.run_all()
     assert log == ['b added']
     assert counts(intake) == (2, 1, 1)
-    assert done == ['integrated']
+    assert done == ['b integrated']
     assert sentences == ['keyframe dropped: out of memory']
 
 

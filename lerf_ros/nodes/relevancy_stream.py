@@ -1,0 +1,90 @@
+"""Relevancy along the stream: what each keyframe shows of the phrase that was asked last.
+
+Publishes ``relevancy_image``. While nobody listens nothing is computed, and the work leaves
+training and questions their time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+from jaxtyping import UInt8
+from rclpy.node import Node
+from sensor_msgs.msg import Image
+from std_msgs.msg import Header
+
+from lerf_ros.bridge import qos
+from lerf_ros.bridge.images import image_message
+from lerf_ros.bridge.poses import stamp_message
+from lerf_ros.config import LerfConfig
+from lerf_ros.frames import Keyframe
+from lerf_ros.nodes.map_host import MapHost
+from lerf_ros.query.pictures import heat_overlay
+from lerf_ros.query.pieces import Pieces
+from lerf_ros.training.worker import INGEST, WorkerStopped
+
+Picture = UInt8[np.ndarray, 'height width 3']
+
+
+class RelevancyStream:
+    """Publishes heat maps over keyframes.
+
+    Args:
+        node: The node.
+        host: The map.
+        config: Returns the options as they are now.
+        complain: Called with a sentence when a heat map fails.
+
+    Attributes:
+        phrase: What is looked for: the phrase asked last, empty before the first.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        host: MapHost,
+        config: Callable[[], LerfConfig],
+        complain: Callable[[str], None],
+    ) -> None:
+        self._host, self._config, self._complain = host, config, complain
+        self._publisher = node.create_publisher(Image, 'relevancy_image', qos.PICTURES)
+        self._drawing: Future[Picture] | None = None
+        self._drawn_at = -float('inf')
+        self.phrase = ''
+
+    def offer(self, keyframe: Keyframe) -> None:
+        """Draws a keyframe that is in the map, if somebody listens and it is time for one."""
+        if not self.phrase or self._publisher.get_subscription_count() == 0:
+            return
+        now, period_s = time.monotonic(), self._config().node.relevancy_image_period_s
+        busy = self._drawing is not None and not self._drawing.done()
+        if busy or now - self._drawn_at < period_s or self._host.map.trainer.step_count == 0:
+            return
+        self._drawn_at = now
+        self._drawing = self._host.start(self._pieces(keyframe, self.phrase), INGEST)
+        self._drawing.add_done_callback(lambda drawn: self._publish(keyframe, drawn))
+
+    def _pieces(self, keyframe: Keyframe, phrase: str) -> Pieces[Picture]:
+        frame, live_map = keyframe.frame, self._host.map
+        depth_m = frame.depth
+        if depth_m is None:
+            view = yield from live_map.view_pieces(frame.camera, frame.camera_to_world)
+            depth_m = view.depth_m
+        relevancy = yield from live_map.relevancy_pieces(
+            phrase, depth_m, frame.camera, frame.camera_to_world
+        )
+        return heat_overlay(frame.image, relevancy, self._config().node.relevancy_image_colours)
+
+    def _publish(self, keyframe: Keyframe, drawn: Future[Picture]) -> None:
+        error = drawn.exception()
+        if error is not None:
+            # A worker that stops or fails says so itself.
+            if not isinstance(error, WorkerStopped):
+                self._complain(f'relevancy_image: {error}')
+            return
+        frame = keyframe.frame
+        header = Header(stamp=stamp_message(frame.stamp_ns), frame_id=frame.frame_id)
+        self._publisher.publish(image_message(drawn.result(), 'rgb8', header))
