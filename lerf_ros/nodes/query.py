@@ -1,24 +1,30 @@
 """Asks a running map where something is: a client for people.
 
-``lerf_ros query "red mug"``, or ``ros2 run lerf_ros query "red mug"``.
+``lerf_ros query "red mug"``, or ``ros2 run lerf_ros query "red mug"``; ``--exemplar mug.jpg`` asks
+by a picture.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rclpy.utilities import remove_ros_args
+from sensor_msgs.msg import Image, RegionOfInterest
+from std_msgs.msg import Header
 
 from lerf_ros.bridge.clouds import cloud_array, cloud_colours
+from lerf_ros.bridge.images import image_message
 from lerf_ros.geometry import PinholeCamera, look_at
 from lerf_ros.nodes.demo_pictures import heated, labelled, save
 from lerf_ros.nodes.map_client import MapClient
 from lerf_ros.query.pictures import mark_place
+from lerf_ros.sources.images import read_rgb
 
 # Nothing looks like it, or the map does not have it.
 NOT_FOUND = 1
@@ -39,7 +45,15 @@ PLY_TYPES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument('phrases', nargs='+', help='"red mug", or "mug; handle" for a part')
+    parser.add_argument('phrases', nargs='*', help='"red mug", or "mug; handle" for a part')
+    parser.add_argument(
+        '--exemplar',
+        action='append',
+        default=[],
+        metavar='IMAGE[:l,t,r,b]',
+        help='look for what a picture shows, or for what is between left, top, right and bottom '
+        'in it, px; repeatable',
+    )
     parser.add_argument(
         '--negative', action='append', default=[], help='compare with this; repeatable'
     )
@@ -55,12 +69,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Asks and prints; returns 0 if every phrase is in the map, 1 if one is not, 2 on errors."""
+    if not arguments.phrases and not arguments.exemplar:
+        print('query: expected a phrase or --exemplar, got neither', file=sys.stderr)
+        return REFUSED
+    try:
+        pictures = [read_exemplar(text) for text in arguments.exemplar]
+    except (OSError, ValueError) as error:
+        print(f'query: {error}', file=sys.stderr)
+        return REFUSED
     with MapClient(arguments.namespace) as client:
         try:
             client.wait_for_service(arguments.timeout)
             response = client.query(
                 arguments.phrases,
                 arguments.timeout,
+                exemplars=[image for image, _ in pictures],
+                exemplar_boxes=[box for _, box in pictures],
                 negatives=arguments.negative,
                 frame_id=arguments.frame,
                 max_maxima=arguments.max,
@@ -69,16 +93,42 @@ def run(arguments: argparse.Namespace) -> int:
             )
             if not response.success:
                 raise ValueError(response.message)
+            # The node numbers pictures; a person knows them by their files.
+            count = len(arguments.phrases)
+            for result, name in zip(response.results[count:], arguments.exemplar, strict=True):
+                result.phrase = Path(name).name
             if arguments.save is not None:
                 write_ply(arguments.save, cloud_array(response.results[0].cloud))
             if arguments.image is not None:
-                draw(client, response, arguments.image)
+                phrase = response.results[0].phrase if arguments.phrases else ''
+                draw(client, response, arguments.image, phrase)
         except (TimeoutError, ValueError, RuntimeError, OSError) as error:
             print(f'query: {error}', file=sys.stderr)
             return REFUSED
     text = json.dumps(as_dict(response), indent=1) if arguments.json else table(response)
     print(text)
     return 0 if all(result.exists for result in response.results) else NOT_FOUND
+
+
+def read_exemplar(text: str) -> tuple[Image, RegionOfInterest]:
+    """Returns the picture of 'IMAGE' or 'IMAGE:l,t,r,b', and the box in it; no width is all.
+
+    Raises:
+        ValueError: The file holds no picture, or the box has no area.
+        OSError: The file cannot be read.
+    """
+    path, box = text, RegionOfInterest()
+    found = re.fullmatch(r'(.+):(\d+),(\d+),(\d+),(\d+)', text)
+    if found:
+        path = found.group(1)
+        left, top, right, bottom = (int(number) for number in found.groups()[1:])
+        if left >= right or top >= bottom:
+            given = text.rpartition(':')[2]
+            raise ValueError(f'--exemplar: expected left < right and top < bottom, got {given}')
+        box = RegionOfInterest(
+            x_offset=left, y_offset=top, width=right - left, height=bottom - top
+        )
+    return image_message(read_rgb(Path(path)), 'rgb8', Header()), box
 
 
 def as_dict(response: Any) -> dict[str, Any]:
@@ -154,8 +204,14 @@ def write_ply(path: Path, points: np.ndarray) -> None:
     path.write_bytes(f'{header}end_header\n'.encode() + vertices.tobytes())
 
 
-def draw(client: MapClient, response: Any, path: Path) -> None:
-    """Draws the best place of the first phrase as a camera saw it, with relevancy and a mark.
+def draw(client: MapClient, response: Any, path: Path, phrase: str) -> None:
+    """Draws the best place of the first answer as a camera saw it, with a mark.
+
+    Args:
+        client: Knows the map.
+        response: The answers.
+        path: The file.
+        phrase: The phrase whose relevancy is drawn too; empty for none.
 
     Raises:
         ValueError: There is no such place.
@@ -168,7 +224,7 @@ def draw(client: MapClient, response: Any, path: Path) -> None:
         raise ValueError('--image: draws in the frame of the map only; leave --frame out')
     place = np.array(_numbers(result.maxima[0].position))
     camera_to_world = look_at(np.array(_numbers(response.viewpoints[0])), place)
-    image, _, relevancy = client.render(PICTURE_CAMERA, camera_to_world, result.phrase)
+    image, _, relevancy = client.render(PICTURE_CAMERA, camera_to_world, phrase)
     picture = mark_place(heated(image, relevancy), place, PICTURE_CAMERA, camera_to_world)
     save(labelled(picture, f'{result.phrase} {result.maxima[0].relevancy:.2f}'), path)
 
