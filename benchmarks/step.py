@@ -4,7 +4,8 @@
 
 Each variant trains in a process of its own on an orbit of a ball scene at 320x240 with random
 unit embeddings as targets, so that no encoder and no recording is needed. Times are medians.
-``--also`` runs further rows with options changed, to compare forms of the method.
+*Estimate* is what the trainer says before it begins, with the keyframes that are there instead of
+their budget. ``--also`` runs further rows with options changed, to compare forms of the method.
 """
 
 from __future__ import annotations
@@ -64,6 +65,9 @@ def measure(variant: str, steps: int, threads: int, changes: dict[str, object]) 
         'cpu_ms': 1e3 * statistics.median(cpu),
         'peak_rss_mb': peak_mb,
         'device_mb': device_mb,
+        'estimate_mb': trainer.memory.total
+        - trainer.memory.keyframes
+        + trainer.store.device_bytes / 2**20,
     }
 
 
@@ -133,9 +137,11 @@ def main() -> None:
         return
     rows = [(name, '{}') for name in arguments.variants]
     rows += [(arguments.variants[0], changes) for changes in arguments.also]
-    results: dict[str, dict[str, float]] = {'steps_per_s': {}, 'peak_rss_mb': {}}
-    print('| variant | device | steps/s | rays/s | CPU ms a step | peak RSS MB | device MB |')
-    print('| --- | --- | --- | --- | --- | --- | --- |')
+    keys = 'steps_per_s', 'cpu_ms', 'peak_rss_mb', 'estimate_mb'
+    results: dict[str, dict[str, float]] = {key: {} for key in keys}
+    columns = 'variant', 'device', 'steps/s', 'rays/s', 'CPU ms a step', 'peak RSS MB', 'device MB'
+    print('| ' + ' | '.join([*columns, 'estimate MB']) + ' |')
+    print('| --- ' * (len(columns) + 1) + '|')
     for variant, changes in rows:
         command = [sys.executable, __file__, '--one', variant, changes]
         command += ['--steps', str(arguments.steps), '--threads', str(arguments.threads)]
@@ -148,7 +154,7 @@ def main() -> None:
         print(
             f'| {name} | {figures["device"]} | {figures["steps_per_s"]:.1f} '
             f'| {figures["rays_per_s"]:.0f} | {figures["cpu_ms"]:.1f} '
-            f'| {figures["peak_rss_mb"]:.0f} | {device_mb} |',
+            f'| {figures["peak_rss_mb"]:.0f} | {device_mb} | {figures["estimate_mb"]:.0f} |',
             flush=True,
         )
     if arguments.json:

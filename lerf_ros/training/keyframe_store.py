@@ -83,6 +83,11 @@ class KeyframeStore:
         """Number of keyframes on the training device."""
         return len(self._slots)
 
+    @property
+    def device_bytes(self) -> int:
+        """Memory that keyframes take on the training device."""
+        return sum(pool.data.numel() * pool.data.element_size() for pool in self._pools.values())
+
     def add(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
     ) -> None:

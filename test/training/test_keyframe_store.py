@@ -120,6 +120,24 @@ def test_keyframes_beyond_the_budget_take_turns(monkeypatch, host_mb):
     store.close()
 
 
+def test_budgets_bound_what_is_held_in_memory():
+    store = KeyframeStore(
+        TrainingOptions(store_device_mb=1, store_host_mb=1), spheres.EMBEDDING_SIZE
+    )
+    keyframe, pyramid, _ = next(spheres.keyframes(1))
+    for id_ in range(150):  # of 30 kB each
+        store.add(Keyframe(id_, keyframe.frame), pyramid)
+        assert 0 < store.device_bytes <= 2**20
+        cold = [a for arrays in store._cold._host.values() for a in arrays.values()]
+        assert sum(a.numel() * a.element_size() for a in cold) <= 2**20
+    assert store._cold.on_disk > 75
+    batch = store.sample_rays(500, generator())
+    assert len(batch) == 500
+    for id_ in (0, 75, 149):
+        np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
+    store.close()
+
+
 def test_the_newest_keyframes_stay_on_the_device(monkeypatch):
     tiny_budget(monkeypatch)
     store, _ = make_store(16)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import logging
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -49,6 +53,52 @@ def test_what_fits_gives_no_warning(monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         memory.check_memory(LerfConfig(), 64, torch.device('cpu'))
     assert not caplog.text
+
+
+_MEASURE = """
+import json, resource, sys
+import lerf_ros
+import spheres
+from lerf_ros.config import LerfConfig
+from lerf_ros.training.trainer import Trainer
+
+trainer = Trainer(
+    LerfConfig.from_flat(json.loads(sys.argv[1])), embedding_size=spheres.EMBEDDING_SIZE
+)
+for keyframe, pyramid, _ in spheres.keyframes(2):
+    trainer.add_keyframe(keyframe, pyramid)
+for _ in range(2):
+    trainer.step()
+peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([trainer.memory.total - trainer.memory.keyframes, peak_mb]))
+"""
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'field.table_log2': 20, 'field.levels': 16, 'field.language_table_log2': 18},
+        {
+            'training.rays_per_step': 4096,
+            'field.coarse_samples': 48,
+            'field.colour_decode': 'sample',
+            'field.backend': 'native',
+        },
+    ],
+    ids=['large tables', 'many samples'],
+)
+def test_the_estimate_is_within_a_factor_of_two_of_what_is_taken(changes):
+    """Measured in a process of its own; the keyframes' budget is left out, it is hardly used."""
+    root = Path(__file__).parents[2]
+    environment = os.environ | {
+        'PYTHONPATH': os.pathsep.join([str(root), str(Path(__file__).parent)])
+    }
+    command = [sys.executable, '-c', _MEASURE, json.dumps(changes)]
+    output = subprocess.run(
+        command, check=True, stdout=subprocess.PIPE, text=True, env=environment
+    ).stdout
+    estimate_mb, peak_mb = json.loads(output.splitlines()[-1])
+    assert peak_mb / 2 < estimate_mb < 2 * peak_mb
 
 
 def test_free_memory_is_a_positive_number():
