@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from message_packages import with_messages
 
 from lerf_ros.nodes.processes import NodeProcesses
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
-HERE = Path(__file__).parent
 DOMAIN = {
     'ROS_DOMAIN_ID': str(1 + (os.getpid() + 50) % 100),
     'ROS_AUTOMATIC_DISCOVERY_RANGE': 'LOCALHOST',
@@ -91,37 +91,8 @@ print(len(found), 'keyframes, each with the pose at its stamp')
 @pytest.fixture(scope='module')
 def with_tf(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
     """The environment of processes that can speak TF."""
-    environment = {**os.environ, **DOMAIN}
-    if importlib.util.find_spec('tf2_msgs') is None:
-        built = tmp_path_factory.mktemp('tf2_msgs')
-        prefix = built / 'install'
-        root = Path(sys.prefix)
-        commands = [
-            [
-                'cmake',
-                *('-S', HERE / 'tf2_msgs', '-B', built / 'build'),
-                f'-DCMAKE_INSTALL_PREFIX={prefix}',
-                f'-DPython3_EXECUTABLE={sys.executable}',
-                '-DBUILD_TESTING=OFF',
-            ],
-            ['cmake', '--build', built / 'build', '-j2', '--target', 'install'],
-        ]
-        build_environment = {
-            **environment,
-            'AMENT_PREFIX_PATH': f'{root}:{environment.get("AMENT_PREFIX_PATH", "")}',
-            'CMAKE_PREFIX_PATH': f'{root}:{environment.get("CMAKE_PREFIX_PATH", "")}',
-        }
-        for command in commands:
-            result = subprocess.run(command, env=build_environment, capture_output=True, text=True)
-            assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-        packages = next(prefix.rglob('tf2_msgs/__init__.py')).parent.parent
-        for name, folder in (
-            ('PYTHONPATH', packages),
-            ('LD_LIBRARY_PATH', prefix / 'lib'),
-            ('AMENT_PREFIX_PATH', prefix),
-        ):
-            environment[name] = f'{folder}{os.pathsep}{environment.get(name, "")}'
-    return environment
+    folder = tmp_path_factory.mktemp('tf2_msgs')
+    return with_messages('tf2_msgs', folder, {**os.environ, **DOMAIN})
 
 
 def test_camera_poses_come_from_tf(with_tf: Mapping[str, str], tmp_path: Path) -> None:
