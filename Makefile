@@ -29,7 +29,7 @@ format: setup ## put the code into its format
 
 docs: setup ## build the API documentation into docs/api
 	@$(IN_WORKSPACE) python -m pdoc -o docs/api lerf_ros '!lerf_ros.field.encoding.tcnn' \
-		'!lerf_ros.field.encoding.triton_kernels'
+		'!lerf_ros.field.encoding.triton_kernels' '!lerf_ros.nodes.launching'
 
 clean: ## remove what setup, test and demo made
 	rm -rf .venv build install log demo_output docs/api report *.egg-info

@@ -100,21 +100,31 @@ def test_parameter_files_hold_known_options(path: Path) -> None:
     assert list(yaml.safe_load(path.read_text())) == ['/**']
 
 
-@pytest.mark.parametrize('path', sorted(ROOT.glob('launch/*.py')), ids=lambda path: path.name)
-def test_every_launch_argument_is_declared_and_used(path: Path) -> None:
-    text = path.read_text()
-    tree = ast.parse(text)
+def launch_arguments(path: Path) -> list[str]:
+    """Returns the names in a file's table of launch arguments."""
     table = next(
         node.value
-        for node in tree.body
+        for node in ast.parse(path.read_text()).body
         if isinstance(node, ast.Assign) and getattr(node.targets[0], 'id', '') == 'ARGUMENTS'
     )
     assert isinstance(table, ast.Tuple)
-    names = [row.elts[0].value for row in table.elts]  # type: ignore[attr-defined]
+    return [row.elts[0].value for row in table.elts]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize('path', sorted(ROOT.glob('launch/*.py')), ids=lambda path: path.name)
+def test_every_launch_argument_is_declared_and_used(path: Path) -> None:
+    names = launch_arguments(path)
     assert len(set(names)) == len(names)
-    body = text.split('\n)\n', 1)[1]
+    body = path.read_text().split('\n)\n', 1)[1]
     for name in names:
         assert f"'{name}'" in body, f'{name} is declared and never used'
+
+
+def test_what_played_maps_share_is_known_to_the_map_and_to_no_player() -> None:
+    shared = launch_arguments(ROOT / 'lerf_ros' / 'nodes' / 'launching.py')
+    assert set(shared) <= set(launch_arguments(ROOT / 'launch' / 'lerf.launch.py'))
+    for name in ('demo', 'replay'):
+        assert not set(shared) & set(launch_arguments(ROOT / 'launch' / f'{name}.launch.py'))
 
 
 def test_the_makefile_offers_what_the_readme_names() -> None:
