@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import json
 import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from lerf_ros.commands.evaluate import parse_seeds
-from lerf_ros.config import LerfConfig, flat_options
+from lerf_ros.commands.arguments import parse_options, parse_seeds, require_positive
+from lerf_ros.config import LerfConfig
+from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
 from lerf_ros.features.encoder import ExistenceCalibration
@@ -43,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='set an option'
     )
+    parser.add_argument(
+        '--jobs', type=int, help='scenes at a time, each in a process of one thread (one a core)'
+    )
     parser.add_argument('--output', type=Path, required=True, help='where to write the result')
     parser.add_argument('--evidence', type=Path, help='keep the evidence here, as JSON')
     parser.add_argument(
@@ -61,6 +68,9 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.from_evidence:
         fingerprint, samples = read_evidence(arguments.from_evidence)
     else:
+        require_positive('seconds', arguments.seconds)
+        require_positive('keyframe-rate', arguments.keyframe_rate)
+        require_positive('steps-per-second', arguments.steps_per_second)
         fingerprint, samples = gather(arguments, seeds)
     if arguments.evidence:
         write_evidence(arguments.evidence, fingerprint, samples)
@@ -74,27 +84,66 @@ def run(arguments: argparse.Namespace) -> int:
 def gather(
     arguments: argparse.Namespace, seeds: tuple[int, ...]
 ) -> tuple[str, list[tuple[bool, Evidence]]]:
-    """Maps scenes and asks for what is there and what is not; returns the evidence."""
+    """Maps scenes and asks for what is there and what is not; returns the evidence.
+
+    The evidence is in the order of the seeds, and the same whatever the number of processes.
+    """
     config = LerfConfig.from_flat(parse_options(arguments.set))
-    live_map = LiveMap(config)
-    samples: list[tuple[bool, Evidence]] = []
+    walk = Walk(
+        {seed: PATHS[number % len(PATHS)] for number, seed in enumerate(seeds)},
+        arguments.seconds,
+        arguments.keyframe_rate,
+        arguments.steps_per_second,
+    )
     progress = Progress(len(seeds))
-    for number, seed in enumerate(seeds):
+    make_work = functools.partial(scene_work, config, walk)
+    try:
+        found = dict(each_seed(make_work, seeds, require_jobs(arguments.jobs), progress.advance))
+    finally:
+        progress.close()
+    fingerprint, _ = found[seeds[0]]
+    return fingerprint, [sample for seed in seeds for sample in found[seed][1]]
+
+
+@dataclass(frozen=True)
+class Walk:
+    """How the camera goes through the scenes.
+
+    Attributes:
+        paths: Kind of path in each scene, by seed.
+        seconds: Camera time of each scene.
+        keyframe_rate_hz: Frames a second.
+        steps_per_second: Training steps for each second of the camera.
+    """
+
+    paths: Mapping[int, str]
+    seconds: float
+    keyframe_rate_hz: float
+    steps_per_second: float
+
+
+def scene_work(
+    config: LerfConfig, walk: Walk
+) -> Callable[[int, Advance], tuple[str, list[tuple[bool, Evidence]]]]:
+    """Returns what maps a scene, and gives the encoder's fingerprint and the evidence."""
+    live_map = LiveMap(config)
+
+    def work(seed: int, advance: Advance) -> tuple[str, list[tuple[bool, Evidence]]]:
         live_map.reset()
+        samples: list[tuple[bool, Evidence]] = []
         with TabletopScene(seed) as scene:
-            kind = PATHS[number % len(PATHS)]
-            frames = scene.frames(kind, arguments.seconds, arguments.keyframe_rate)
             stream = Stream(
                 live_map,
-                shots_of(frames),
+                shots_of(scene.frames(walk.paths[seed], walk.seconds, walk.keyframe_rate_hz)),
                 config.keyframes,
-                steps_per_second=arguments.steps_per_second,
+                steps_per_second=walk.steps_per_second,
             )
-            for _ in stream.run([arguments.seconds]):
+            for _ in stream.run([walk.seconds]):
                 samples += ask(live_map, scene)
-        progress.advance(1, f'seed {seed}')
-    progress.close()
-    return live_map.encoder.fingerprint, samples
+        advance(1, f'seed {seed}')
+        return live_map.encoder.fingerprint, samples
+
+    return work
 
 
 def ask(live_map: LiveMap, scene: TabletopScene) -> list[tuple[bool, Evidence]]:
@@ -111,26 +160,6 @@ def ask(live_map: LiveMap, scene: TabletopScene) -> list[tuple[bool, Evidence]]:
         if result.evidence is not None:
             samples.append((there, result.evidence))
     return samples
-
-
-def parse_options(settings: list[str]) -> dict[str, object]:
-    """Returns the options of ``group.option=value`` texts.
-
-    Raises:
-        ValueError: A text has another form, or a value is not of the option's type.
-    """
-    known = dict(flat_options())
-    values: dict[str, object] = {}
-    for setting in settings:
-        name, equals, text = setting.partition('=')
-        if not equals or name not in known:
-            raise ValueError(f'set: expected GROUP.OPTION=VALUE, got {setting!r}')
-        kind = type(known[name].default)
-        try:
-            values[name] = text.lower() == 'true' if kind is bool else kind(text)
-        except ValueError as error:
-            raise ValueError(f'set: expected {kind.__name__} for {name}, got {text!r}') from error
-    return values
 
 
 def write_evidence(path: Path, fingerprint: str, samples: list[tuple[bool, Evidence]]) -> None:

@@ -10,11 +10,11 @@ import numpy as np
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.answers import Answer, Question
-from lerf_ros.evaluation.baselines import FusionField, Place, brightest_colour, chance
+from lerf_ros.evaluation.baselines import NOWHERE, FusionField, Place, brightest_colour, chance
 from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import Array
-from lerf_ros.mapping import LiveMap
+from lerf_ros.mapping import LiveMap, NotReadyError
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.surface import SurfacePoints
 from lerf_ros.sources.tabletop import COLOURS, colour_names
@@ -22,16 +22,23 @@ from lerf_ros.sources.tabletop import COLOURS, colour_names
 
 def ask_map(
     live_map: LiveMap, truth: SceneTruth, questions: Sequence[Question], labels: Array
-) -> tuple[list[Answer], float, dict[str, QueryResult]]:
-    """Asks one phrase a request, as a robot would; returns answers, median ms and raw results."""
+) -> tuple[list[Answer], float | None, dict[str, QueryResult]]:
+    """Asks one phrase a request, as a robot would; returns answers, median ms and raw results.
+
+    What a map that is not ready yet says counts: it found nothing.
+    """
     answers, times_ms, results = [], [], {}
     for question in questions:
         started = time.perf_counter()
-        (result,) = live_map.query(QueryRequest(positives=(question.phrase,)))
+        try:
+            (result,) = live_map.query(QueryRequest(positives=(question.phrase,)))
+        except NotReadyError:
+            answers.append(_judge_place(truth, question, NOWHERE, labels))
+            continue
         times_ms.append((time.perf_counter() - started) * 1e3)
         answers.append(_judge(truth, question, result, labels))
         results[question.phrase] = result
-    return answers, float(np.median(times_ms)), results
+    return answers, float(np.median(times_ms)) if times_ms else None, results
 
 
 def _judge(truth: SceneTruth, question: Question, result: QueryResult, labels: Array) -> Answer:
@@ -59,6 +66,9 @@ def ask_baselines(
     engine = QueryEngine(encoder, config.query, config.features)
     fused = []
     for question in questions:
+        if not len(surface) or not len(fusion):
+            fused.append(_judge_place(truth, question, NOWHERE, labels))
+            continue
         (result,) = engine.query(
             QueryRequest(positives=(question.phrase,)),
             field=fusion,

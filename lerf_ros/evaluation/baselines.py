@@ -111,7 +111,9 @@ class FusionField:
         self._scales_m = scales_m.float()
         self._voxel_m = voxel_m
         self._size = embedding_size
-        self._rows: dict[int, int] = {}
+        # Keys in ascending order, and the row of each.
+        self._keys = np.zeros(0, np.int64)
+        self._rows = np.zeros(0, np.int64)
         self._sums = torch.zeros(0, len(scales_m), embedding_size)
         self._positions = np.zeros((0, 3))
         self._tree: cKDTree | None = None
@@ -162,19 +164,24 @@ class FusionField:
         return torch.lerp(kept[index, lower], kept[index, upper], blend[:, None])
 
     def _reserve(self, keys: Int[Array, 'k'], positions: Float[Array, 'k 3']) -> Int[Tensor, 'k']:
-        """Returns the row of each voxel, with new rows for new voxels."""
-        new = [i for i, key in enumerate(keys.tolist()) if key not in self._rows]
-        for i in new:
-            self._rows[int(keys[i])] = len(self._rows)
-        if new:
-            missing = len(self._rows) - len(self._sums)
-            if missing > 0:
-                grown = max(missing, len(self._sums), 4096)
+        """Returns the row of each voxel, with new rows for new voxels; keys ascend."""
+        at = np.searchsorted(self._keys, keys)
+        known = np.zeros(len(keys), dtype=bool)
+        inside = at < len(self._keys)
+        known[inside] = self._keys[at[inside]] == keys[inside]
+        new = ~known
+        if new.any():
+            first = len(self)
+            count = first + int(new.sum())
+            self._keys = np.insert(self._keys, at[new], keys[new])
+            self._rows = np.insert(self._rows, at[new], np.arange(first, count))
+            if count > len(self._sums):
+                grown = max(count - len(self._sums), len(self._sums), 4096)
                 empty = torch.zeros(grown, len(self._scales_m), self._size)
                 self._sums = torch.cat([self._sums, empty])
             self._positions = np.concatenate([self._positions, positions[new]])
             self._tree = None
-        return torch.tensor([self._rows[int(key)] for key in keys])
+        return torch.from_numpy(self._rows[np.searchsorted(self._keys, keys)])
 
 
 def _fill_empty(means: Float[Tensor, 'n s d']) -> Float[Tensor, 'n s d']:

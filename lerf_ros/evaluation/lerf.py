@@ -18,12 +18,14 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.lerf_labels import Label, LabelledFrame
 from lerf_ros.evaluation.lerf_protocol import mask_iou, ovs_mask, peak_in_boxes, smoothed
+from lerf_ros.evaluation.pictures import write
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.mapping import LiveMap
 from lerf_ros.query.engine import QueryRequest
+from lerf_ros.query.pictures import heat_overlay
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
 Array = np.ndarray
@@ -182,13 +184,9 @@ def _existence_row(
 def _panel(
     image: Array, relevancy: Float[Array, 'height width'], labels: Sequence[Label]
 ) -> Array:
-    level = np.round(255 * np.clip(relevancy, 0, 1)).astype(np.uint8)
-    heat = cv2.applyColorMap(level, cv2.COLORMAP_TURBO)[..., ::-1]
-    panel = cv2.addWeighted(np.ascontiguousarray(heat), 0.6, image, 0.4, 0)
+    panel = heat_overlay(image, relevancy)
     for label in labels:
         outline = np.round(label.outline_uv - 0.5).astype(np.int32)
         cv2.polylines(panel, [outline], True, (40, 220, 40), 1)
-    cv2.putText(
-        panel, labels[0].phrase, (6, 16), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1
-    )
+    write(panel, labels[0].phrase)
     return panel

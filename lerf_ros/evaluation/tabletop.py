@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +17,7 @@ from lerf_ros.evaluation.answers import MAP_KEYS, Answer, split_summary, worst
 from lerf_ros.evaluation.asking import ask_baselines, ask_map
 from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.pictures import draw_answer
+from lerf_ros.evaluation.processes import Advance, each_seed
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Stream
 from lerf_ros.evaluation.tabletop_camera import held_out, shots
@@ -24,7 +27,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
 from lerf_ros.mapping import LiveMap
 from lerf_ros.query.relevancy import search_scales
-from lerf_ros.sources.tabletop import TabletopScene
+from lerf_ros.sources.tabletop import SENSORS, TabletopScene
 
 FUSION_SCALES = 8
 BASELINES = ('chance', 'colour', 'fusion')
@@ -41,6 +44,7 @@ class TabletopRun:
         steps_per_second: Training steps for each second of the camera.
         realtime: Whether the real clock runs instead.
         baselines: Whether the baselines are run too.
+        sensor: Name of the camera, one of `SENSORS`.
         worst: Number of worst answers that are drawn.
         held_out_views: Number of pictures that are held out.
     """
@@ -50,6 +54,7 @@ class TabletopRun:
     steps_per_second: float = 15.0
     realtime: bool = False
     baselines: bool = True
+    sensor: str = 'usual'
     worst: int = 5
     held_out_views: int = 4
 
@@ -101,7 +106,7 @@ def run_scene(
             live_map.on_features = lambda keyframe, pyramid: fusion.add(keyframe.frame, pyramid)
         stream = Stream(
             live_map,
-            shots(scene, run.seconds[-1]),
+            shots(scene, run.seconds[-1], SENSORS[run.sensor]),
             config.keyframes,
             steps_per_second=run.steps_per_second,
             realtime=run.realtime,
@@ -129,6 +134,7 @@ def run_scene(
                 report.drawn = [
                     (answer, draw_answer(answer, results[answer.question.phrase], truth, scene))
                     for answer in worst(answers, run.worst)
+                    if answer.question.phrase in results
                 ]
             advance(time_s - before_s, f'seed {seed}')
             before_s = time_s
@@ -138,32 +144,54 @@ def run_scene(
 def evaluate_tabletop(
     run: TabletopRun,
     config: LerfConfig,
-    encoder: LanguageEncoder,
+    make_encoder: Callable[[], LanguageEncoder],
     settings: dict[str, Any],
     advance: Callable[[float, str], None],
     on_scene: Callable[[dict[str, Any]], None] | None = None,
+    jobs: int = 1,
 ) -> tuple[dict[str, Any], list[SceneReport]]:
     """Runs all scenes.
 
     Args:
         run: What is run.
         config: Options of the map.
-        encoder: The language encoder.
+        make_encoder: Loads the language encoder; called in each process, hence pickled.
         settings: Written into the result.
         advance: Told of each camera second that is done.
         on_scene: Given the result so far after each scene, so that a stopped run leaves one.
+        jobs: Number of processes of one thread each. On the real clock all scenes run in this
+            process, with all of its threads.
 
     Returns:
-        What ``--json`` holds, and a report of each scene.
+        What ``--json`` holds, and a report of each scene, both in the order of the seeds.
+
+    Raises:
+        ChildProcessError: A scene failed.
     """
-    reports: list[SceneReport] = []
+    reports: dict[int, SceneReport] = {}
+    ordered: list[SceneReport] = []
     result: dict[str, Any] = {}
-    for seed in run.seeds:
-        reports.append(run_scene(run, seed, config, encoder, advance))
-        result = result_of(run, reports, settings)
-        if on_scene is not None:
-            on_scene(result)
-    return result, reports
+    make_work = functools.partial(_scene_work, run, config, make_encoder)
+    if run.realtime:
+        work = make_work()
+        done = ((seed, work(seed, advance)) for seed in run.seeds)
+    else:
+        done = each_seed(make_work, run.seeds, jobs, advance)
+    with contextlib.closing(done):
+        for seed, report in done:
+            reports[seed] = report
+            ordered = [reports[each] for each in run.seeds if each in reports]
+            result = result_of(run, ordered, settings)
+            if on_scene is not None:
+                on_scene(result)
+    return result, ordered
+
+
+def _scene_work(
+    run: TabletopRun, config: LerfConfig, make_encoder: Callable[[], LanguageEncoder]
+) -> Callable[[int, Advance], SceneReport]:
+    encoder = make_encoder()
+    return lambda seed, advance: run_scene(run, seed, config, encoder, advance)
 
 
 def result_of(

@@ -7,47 +7,47 @@ the noise of the sensor counts against the map.
 
 from __future__ import annotations
 
-import functools
-
 import numpy as np
 
 from lerf_ros.evaluation.stream import Shot
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
 from lerf_ros.sources.tabletop import SensorOptions, TabletopScene
-from lerf_ros.sources.tabletop.sensor import sense_colour, sense_depth
+from lerf_ros.sources.tabletop.sensor import sense, sense_pose
 
 CAMERA_HZ = 10.0
 WALK = (('handheld', 20.0), ('wrist', 40.0))
 
 
-def shots(scene: TabletopScene, seconds: float) -> list[Shot]:
-    """Returns the camera's walk; frames are rendered only when they become keyframes."""
-    sensor = SensorOptions()
-    walk: list[Shot] = []
-    for kind, duration_s in WALK:
-        for pose in scene.path(kind, duration_s, CAMERA_HZ):
-            index = len(walk)
-            stamp_ns = round(index / CAMERA_HZ * 1e9)
-            read = functools.partial(_sense, scene, sensor, pose, index, stamp_ns)
-            walk.append(Shot(stamp_ns, pose, read))
-    return [shot for shot in walk if shot.stamp_ns * 1e-9 < seconds]
+def shots(scene: TabletopScene, seconds: float, sensor: SensorOptions | None = None) -> list[Shot]:
+    """Returns the camera's walk; frames are rendered only when they become keyframes.
+
+    Args:
+        scene: The table.
+        seconds: Shots after this time are left out.
+        sensor: Defects of the camera and its tracker; the usual ones if None.
+    """
+    sensor = sensor or SensorOptions()
+    poses = [pose for kind, duration_s in WALK for pose in scene.path(kind, duration_s, CAMERA_HZ)]
+    return [
+        _shot(scene, sensor, pose, index)
+        for index, pose in enumerate(poses)
+        if index / CAMERA_HZ < seconds
+    ]
 
 
-def _sense(
-    scene: TabletopScene, sensor: SensorOptions, pose: Array, index: int, stamp_ns: int
-) -> PosedFrame:
-    # A generator of its own for each frame: which frames become keyframes changes no noise.
-    generator = np.random.default_rng([scene.seed, index])
-    view = scene.render(pose)
-    return PosedFrame(
-        image=sense_colour(view.image, sensor, generator),
-        depth=sense_depth(view.depth, sensor, generator),
-        camera=scene.camera,
-        camera_to_world=pose,
-        stamp_ns=stamp_ns,
-        frame_id='camera',
-    )
+def _shot(scene: TabletopScene, sensor: SensorOptions, pose: Array, index: int) -> Shot:
+    stamp_ns = round(index / CAMERA_HZ * 1e9)
+
+    # The selector sees the reported pose too, and before anything is rendered.
+    reported = sense_pose(pose, sensor, np.random.default_rng([scene.seed, index, 1]))
+
+    def read() -> PosedFrame:
+        # A generator of its own for each frame: which frames become keyframes changes no noise.
+        rng = np.random.default_rng([scene.seed, index])
+        return sense(scene.render(pose), scene.camera, reported, stamp_ns, sensor, rng)
+
+    return Shot(stamp_ns, reported, read)
 
 
 def held_out(scene: TabletopScene, count: int) -> list[PosedFrame]:

@@ -50,10 +50,19 @@ def test_other_files_are_no_evidence(tmp_path):
         calibrate.read_evidence(tmp_path / 'none.json')
 
 
-def test_options_are_read_in_their_type():
-    values = calibrate.parse_options(['query.scales=8', 'training.device=cpu'])
-    assert values == {'query.scales': 8, 'training.device': 'cpu'}
-    with pytest.raises(ValueError, match=r'GROUP\.OPTION=VALUE'):
-        calibrate.parse_options(['scales=8'])
-    with pytest.raises(ValueError, match='expected int for query'):
-        calibrate.parse_options(['query.scales=many'])
+@pytest.mark.parametrize('wrong', ['--jobs', '--seconds', '--keyframe-rate', '--steps-per-second'])
+def test_numbers_below_their_least_are_refused(tmp_path, wrong):
+    arguments = parsed('--seeds', '9001', wrong, '0', '--output', str(tmp_path / 'x.json'))
+    with pytest.raises(ValueError, match=wrong.strip('-')):
+        calibrate.run(arguments)
+
+
+def test_evidence_does_not_depend_on_the_number_of_processes():
+    pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
+    words = ['--seconds', '1.5', '--keyframe-rate', '3', '--set', 'training.rays_per_step=256']
+    gathered = [
+        calibrate.gather(parsed(*words, '--jobs', str(jobs), '--output', 'x'), (9002, 9001))
+        for jobs in (1, 2)
+    ]
+    assert gathered[0] == gathered[1]
+    assert len(gathered[0][1]) > 20

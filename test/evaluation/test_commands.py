@@ -9,22 +9,7 @@ import numpy as np
 import pytest
 
 from lerf_ros.__main__ import main
-from lerf_ros.commands.evaluate import make_config, parse_seconds, parse_seeds
-
-
-def test_seed_ranges() -> None:
-    assert parse_seeds('9000-9003') == (9000, 9001, 9002, 9003)
-    assert parse_seeds('7, 1-2') == (7, 1, 2)
-    for text in ('9-3', 'a', '', '1,1', '-4', '1-', '0-99999999'):
-        with pytest.raises(ValueError, match='seeds'):
-            parse_seeds(text)
-
-
-def test_times() -> None:
-    assert parse_seconds('10,30.5') == (10.0, 30.5)
-    for text in ('', '0,1', '5,5', '3,1', 'x', 'nan', '1,inf'):
-        with pytest.raises(ValueError, match='seconds'):
-            parse_seconds(text)
+from lerf_ros.commands.evaluate.map_arguments import make_config
 
 
 def test_options_are_typed_and_checked() -> None:
@@ -52,6 +37,10 @@ def rgbd_without_poses(folder: Path) -> None:
         (['tabletop', '--seconds', '30,10'], 'ascending times'),
         (['tabletop', '--steps-per-second', '0'], 'steps-per-second'),
         (['tabletop', '--variant', 'huge'], 'variant'),
+        (['tabletop', '--sensor', 'perfect'], 'sensor: expected one of usual'),
+        (['tabletop', '--jobs', '0'], 'jobs: expected at least 1'),
+        (['tabletop', '--jobs', '2', '--realtime'], 'jobs: expected 1 with --realtime'),
+        (['tabletop', '--seeds', 'none'], 'seeds: expected numbers'),
         (['rgbd', 'EMPTY'], 'expected pictures'),
         (['rgbd', 'NOWHERE'], 'expected a folder'),
         (['rgbd', 'POSELESS'], 'expected frames with poses'),

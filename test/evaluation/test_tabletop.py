@@ -3,18 +3,27 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
+import numpy as np
 import pytest
+import torch
 from colour_encoder import ColourEncoder
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.answers import ANSWER_KEYS, MAP_KEYS
+from lerf_ros.evaluation.asking import ask_baselines, ask_map
+from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.tabletop import (
     BASELINES,
     TabletopRun,
     evaluate_tabletop,
     worst_pictures,
 )
+from lerf_ros.evaluation.tabletop_camera import shots
+from lerf_ros.evaluation.truth import SceneTruth
+from lerf_ros.mapping import LiveMap
+from lerf_ros.sources.tabletop import SENSORS, TabletopScene
 
 # Timings and memory differ from run to run; all else must not.
 MEASURED = ('steps_per_s', 'query_ms', 'peak_rss_mb')
@@ -24,10 +33,15 @@ CONFIG = LerfConfig.from_flat(
 RUN = TabletopRun(seeds=(9001,), seconds=(0.4, 2.0), steps_per_second=30.0, held_out_views=1)
 
 
-def evaluate(run: TabletopRun = RUN):
+def evaluate(run: TabletopRun = RUN, jobs: int = 1):
     done: list[float] = []
     result, reports = evaluate_tabletop(
-        run, CONFIG, ColourEncoder(), {'note': 1}, lambda amount, text: done.append(amount)
+        run,
+        CONFIG,
+        ColourEncoder,
+        {'note': 1},
+        lambda amount, text: done.append(amount),
+        jobs=jobs,
     )
     return result, reports, done
 
@@ -79,6 +93,44 @@ def test_equal_seeds_give_equal_numbers(outcome) -> None:
     assert without_timings(again) == without_timings(outcome[0])
 
 
+def test_the_number_of_processes_changes_no_number() -> None:
+    run = replace(RUN, seeds=(9003, 9001), seconds=(1.0,))
+    alone, _, _ = evaluate(run, jobs=1)
+    together, reports, done = evaluate(run, jobs=2)
+    assert without_timings(together) == without_timings(alone)
+    assert [report.seed for report in reports] == [9003, 9001]
+    assert sum(done) == pytest.approx(2.0)
+
+
+def test_the_real_clock_runs_here() -> None:
+    result, (report,), _ = evaluate(replace(RUN, seconds=(6.0,), realtime=True, baselines=False))
+    (row,) = result['rows']
+    assert row['steps'] > 0
+    assert row['keyframes'] >= 2
+    # Within 6 s of the wall clock there are not more steps than these take.
+    assert row['steps'] <= 6.5 * row['steps_per_s']
+    assert row['baselines'] == {}
+    assert len(report.answers[6.0]['field']) == row['questions']
+
+
+def test_a_map_that_is_not_ready_found_nothing() -> None:
+    encoder = ColourEncoder()
+    live_map = LiveMap(CONFIG, encoder)
+    with TabletopScene(9001) as scene:
+        truth = SceneTruth(scene)
+    questions = truth.questions()
+    surface = live_map.surface()
+    labels = truth.label(surface.positions)
+    answers, query_ms, results = ask_map(live_map, truth, questions, labels)
+    fusion = FusionField(encoder.embedding_size, torch.tensor([0.1, 0.2]), 0.01)
+    fused = ask_baselines(truth, questions, surface, labels, fusion, CONFIG, encoder)['fusion']
+    assert query_ms is None
+    assert results == {}
+    for given in (answers, fused):
+        assert len(given) == len(questions)
+        assert not any(answer.hit or answer.said_present for answer in given)
+
+
 def test_worst_answers_are_drawn_with_a_reason(outcome) -> None:
     _, reports, _ = outcome
     pictures = worst_pictures(RUN, reports)
@@ -87,3 +139,21 @@ def test_worst_answers_are_drawn_with_a_reason(outcome) -> None:
         assert item.caption.startswith(f'{number}. "')
         assert item.caption.endswith('.')
         assert item.png.startswith(b'\x89PNG')
+
+
+def test_sensors_differ_only_in_what_they_do_to_a_picture() -> None:
+    with TabletopScene(9001) as scene:
+        walks = {name: shots(scene, 0.5, SENSORS[name]) for name in SENSORS}
+        frames = {name: walk[3].read() for name, walk in walks.items()}
+        again = shots(scene, 0.5, SENSORS['hard'])[3].read()
+    assert {len(walk) for walk in walks.values()} == {5}
+    usual, hard, colour = frames['usual'], frames['hard'], frames['colour']
+    assert colour.depth is None
+    assert np.array_equal(colour.image, usual.image)
+    assert np.array_equal(colour.camera_to_world, usual.camera_to_world)
+    assert np.isfinite(hard.depth).mean() < 0.75 < np.isfinite(usual.depth).mean()
+    offset_m = np.linalg.norm((hard.camera_to_world - usual.camera_to_world)[:3, 3])
+    assert 0 < offset_m < 0.03
+    assert np.array_equal(hard.camera_to_world, walks['hard'][3].camera_to_world)
+    assert np.array_equal(again.image, hard.image)
+    assert np.array_equal(again.camera_to_world, hard.camera_to_world)

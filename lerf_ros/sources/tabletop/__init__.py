@@ -21,13 +21,14 @@ from lerf_ros.sources.tabletop.catalogue import (
 )
 from lerf_ros.sources.tabletop.layout import allowed_pairs
 from lerf_ros.sources.tabletop.scene import TabletopOptions, TabletopScene
-from lerf_ros.sources.tabletop.sensor import SensorOptions
+from lerf_ros.sources.tabletop.sensor import SENSORS, SensorOptions
 from lerf_ros.sources.tabletop.truth import SceneObject, ScenePart, View
 
 __all__ = [
     'CATEGORIES',
     'COLOURS',
     'HELD_OUT_SEED',
+    'SENSORS',
     'TEXTURES',
     'AbsentPhrase',
     'SceneObject',

@@ -21,7 +21,7 @@ from lerf_ros.sources.tabletop.layout import TABLE_SIZE_M, Item, draw_pairs, pla
 from lerf_ros.sources.tabletop.model import build_model, settle
 from lerf_ros.sources.tabletop.paths import camera_path
 from lerf_ros.sources.tabletop.renderer import Renderer
-from lerf_ros.sources.tabletop.sensor import SensorOptions, sense_colour, sense_depth
+from lerf_ros.sources.tabletop.sensor import SensorOptions, sense, sense_pose
 from lerf_ros.sources.tabletop.truth import SceneObject, View, describe
 
 _LAYOUT_ATTEMPTS = 20
@@ -158,16 +158,10 @@ class TabletopScene:
         """
         sensor = sensor or SensorOptions()
         for i, pose in enumerate(self.path(kind, seconds, rate_hz)):
-            view = self.render(pose)
             rng = self._generator(f'{kind} {i}')
-            yield PosedFrame(
-                image=sense_colour(view.image, sensor, rng),
-                depth=sense_depth(view.depth, sensor, rng),
-                camera=self.camera,
-                camera_to_world=pose,
-                stamp_ns=round(i / rate_hz * 1e9),
-                frame_id='camera',
-            )
+            stamp_ns = round(i / rate_hz * 1e9)
+            reported = sense_pose(pose, sensor, rng)
+            yield sense(self.render(pose), self.camera, reported, stamp_ns, sensor, rng)
 
     def _generator(self, purpose: str) -> np.random.Generator:
         """Returns a generator of its own for each purpose, so that none disturbs another."""

@@ -8,6 +8,10 @@ import cv2
 import numpy as np
 from jaxtyping import Float, UInt8
 
+from lerf_ros.frames import PosedFrame
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.sources.tabletop.truth import View
+
 
 @dataclass(frozen=True)
 class SensorOptions:
@@ -26,6 +30,9 @@ class SensorOptions:
         depth_edge_px: Width of the holes along the edges of things, pixels.
         depth_hole_share: Share of the picture that is lost in scattered patches.
         depth_range_m: Depth nearer or farther than this is unknown, metres.
+        depth: Whether there is a depth camera at all.
+        pose_noise_m: Standard deviation of each coordinate of the reported position, metres.
+        pose_noise_deg: Standard deviation of the turn about each axis of the camera, degrees.
     """
 
     blur_px: float = 0.7
@@ -40,6 +47,64 @@ class SensorOptions:
     depth_edge_px: float = 1.5
     depth_hole_share: float = 0.015
     depth_range_m: tuple[float, float] = (0.15, 4.0)
+    depth: bool = True
+    pose_noise_m: float = 0.0
+    pose_noise_deg: float = 0.0
+
+
+# Cameras by name. The hard one loses a third of its depth and twice the border of everything, and
+# its poses are those of a mediocre tracker.
+SENSORS = {
+    'usual': SensorOptions(),
+    'hard': SensorOptions(
+        motion_blur_px=4.0,
+        exposure_ev=0.3,
+        white_balance=0.06,
+        depth_noise=0.005,
+        depth_step=0.003,
+        depth_edge_px=3.0,
+        depth_hole_share=0.35,
+        pose_noise_m=0.004,
+        pose_noise_deg=0.4,
+    ),
+    'colour': SensorOptions(depth=False),
+}
+
+
+def sense(
+    view: View,
+    camera: PinholeCamera,
+    reported_pose: Float[np.ndarray, '4 4'],
+    stamp_ns: int,
+    options: SensorOptions,
+    rng: np.random.Generator,
+) -> PosedFrame:
+    """Returns what the camera makes of a perfect view.
+
+    Args:
+        view: The perfect picture from the true pose.
+        camera: Intrinsics.
+        reported_pose: What :func:`sense_pose` makes of the true pose.
+        stamp_ns: Time of exposure.
+        options: Defects.
+        rng: Draws them.
+    """
+    image = sense_colour(view.image, options, rng)
+    depth = sense_depth(view.depth, options, rng) if options.depth else None
+    return PosedFrame(image, depth, camera, reported_pose, stamp_ns=stamp_ns, frame_id='camera')
+
+
+def sense_pose(
+    camera_to_world: Float[np.ndarray, '4 4'], options: SensorOptions, rng: np.random.Generator
+) -> Float[np.ndarray, '4 4']:
+    """Returns ``camera_to_world`` as a tracker would report it."""
+    pose = np.array(camera_to_world, dtype=np.float64)
+    if options.pose_noise_deg > 0:
+        turn, _ = cv2.Rodrigues(np.radians(rng.normal(0, options.pose_noise_deg, 3)))
+        pose[:3, :3] = pose[:3, :3] @ turn
+    if options.pose_noise_m > 0:
+        pose[:3, 3] += rng.normal(0, options.pose_noise_m, 3)
+    return pose
 
 
 def sense_colour(

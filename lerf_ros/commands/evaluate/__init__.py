@@ -1,0 +1,26 @@
+"""Subcommand `evaluate`: measure the truth of answers and renderings."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from lerf_ros.commands.evaluate import comparison, lerf, recordings, tabletop
+from lerf_ros.evaluation.report import require_writable
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments."""
+    kinds = parser.add_subparsers(dest='kind', metavar='WHAT', required=True)
+    for module in (tabletop, recordings, lerf, comparison):
+        module.add_kinds(kinds)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Evaluates; returns the exit status."""
+    if getattr(arguments, 'report', None) is not None:
+        require_writable(arguments.report)
+    if getattr(arguments, 'json', None) is not None:
+        require_writable(arguments.json.parent)
+    evaluate: Callable[[argparse.Namespace], int] = arguments.evaluate
+    return evaluate(arguments)
