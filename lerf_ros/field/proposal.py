@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from lerf_ros.config import FieldOptions
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.layout import GridLayout
+from lerf_ros.field.network import OneHiddenLayer
 from lerf_ros.field.radiance import to_density
 from lerf_ros.field.scene_box import SceneBox
 
@@ -40,9 +41,7 @@ class ProposalField(nn.Module):
             options.proposal_table_log2,
         )
         self.grid = HashGrid(layout, options.backend, device, generator)
-        self.net = nn.Sequential(
-            nn.Linear(layout.width, 16), nn.ReLU(inplace=True), nn.Linear(16, 1)
-        )
+        self.net = OneHiddenLayer(layout.width, 16, 1)
 
     def forward(self, positions_world: Float[Tensor, '*n 3']) -> Float[Tensor, '*n']:
         """Returns density per metre."""

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from lerf_ros.config import FieldOptions
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.layout import GridLayout
+from lerf_ros.field.network import OneHiddenLayer
 from lerf_ros.field.scene_box import SceneBox
 
 DIRECTION_WIDTH = 9
@@ -51,10 +52,8 @@ class RadianceField(nn.Module):
             device,
             generator,
         )
-        self.geometry_net = nn.Sequential(
-            nn.Linear(self.grid.layout.width, options.geometry_width),
-            nn.ReLU(inplace=True),
-            nn.Linear(options.geometry_width, 1 + options.geometry_features),
+        self.geometry_net = OneHiddenLayer(
+            self.grid.layout.width, options.geometry_width, 1 + options.geometry_features
         )
         colour_in = options.geometry_features + DIRECTION_WIDTH + options.appearance_size
         self.colour_net = nn.Sequential(
