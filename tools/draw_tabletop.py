@@ -16,7 +16,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from lerf_ros.geometry import Array, inverse_transform, project, transform_points
+from lerf_ros.geometry import Array
 from lerf_ros.sources.tabletop import (
     HELD_OUT_SEED,
     SensorOptions,
@@ -41,17 +41,27 @@ def tint(image: Array, labels: Array) -> Array:
     return mixed.astype(np.uint8)
 
 
-def label(picture: Array, scene: TabletopScene, view: View, camera_to_world: Array) -> None:
-    """Writes the name of each object that is seen next to its centre, in place."""
+def label(picture: Array, scene: TabletopScene, view: View) -> None:
+    """Writes the name of each object onto what is seen of it, in place; no name covers another."""
+    places = {}
     for item in scene.objects:
-        if not (view.objects == item.index).any():
-            continue
-        centre = transform_points(inverse_transform(camera_to_world), item.surface_centre_world)
-        uv, _ = project(scene.camera, centre)
-        (width, _), _ = cv2.getTextSize(item.name, _FONT, _NAME_SIZE, 1)
-        at = (int(np.clip(uv[0] - width / 2, 0, scene.camera.width - width)), int(uv[1]) + 4)
-        cv2.putText(picture, item.name, at, _FONT, _NAME_SIZE, (0, 0, 0), 3, cv2.LINE_AA)
-        cv2.putText(picture, item.name, at, _FONT, _NAME_SIZE, (255, 255, 255), 1, cv2.LINE_AA)
+        v, u = np.nonzero(view.objects == item.index)
+        if len(u):
+            places[item.name] = float(np.median(u)), float(np.median(v))
+    taken: list[tuple[int, int, int]] = []
+    for name, (u_px, v_px) in sorted(places.items(), key=lambda place: place[1][1]):
+        (width, height), _ = cv2.getTextSize(name, _FONT, _NAME_SIZE, 1)
+        line_px = height + 4
+        left = int(np.clip(u_px - width / 2, 0, max(scene.camera.width - width, 0)))
+        base = int(v_px) + height // 2
+        # Names are taken from above to below, so that they give way downwards.
+        for first, last, other in sorted(taken, key=lambda each: each[2]):
+            if left < last and first < left + width and abs(base - other) < line_px:
+                base = other + line_px
+        taken.append((left, left + width, base))
+        at = (left, base)
+        cv2.putText(picture, name, at, _FONT, _NAME_SIZE, (0, 0, 0), 3, cv2.LINE_AA)
+        cv2.putText(picture, name, at, _FONT, _NAME_SIZE, (255, 255, 255), 1, cv2.LINE_AA)
 
 
 def draw_scene(seed: int, options: TabletopOptions, kind: str) -> Array:
@@ -63,7 +73,7 @@ def draw_scene(seed: int, options: TabletopOptions, kind: str) -> Array:
         noisy = sense_colour(view.image, SensorOptions(), rng)
         depth = sense_depth(view.depth, SensorOptions(), rng)
         named = tint(view.image, view.objects)
-        label(named, scene, view, pose)
+        label(named, scene, view)
         part_ids = np.where(view.objects >= 0, 5 * view.objects + view.parts, -1)
         near = np.nan_to_num(255 * (1 - depth / _FAR_M), nan=0.0).clip(0, 255)
         shown_depth = np.repeat(near[..., None], 3, axis=-1).astype(np.uint8)
@@ -76,7 +86,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument('output', type=Path, help='PNG file to write')
-    parser.add_argument('--first-seed', type=int, default=0, help='seed of the first scene')
+    parser.add_argument('--first-seed', type=int, default=9000, help='first scene (9000)')
     parser.add_argument('--scenes', type=int, default=10, help='number of scenes')
     parser.add_argument('--kind', default='orbit', help='path the views are taken from')
     parser.add_argument('--width', type=int, default=400, help='width of each picture, pixels')

@@ -51,12 +51,12 @@ def draw_answer(
     view = scene.render(pose, camera)
     relevancy = relevancy_in_view(view.depth, camera, pose, result.positions, result.relevancy)
     panels = [view.image.copy(), heat_overlay(view.image, relevancy)]
-    for index, panel in enumerate(panels):
+    if result.maxima:
+        panels = [mark_maximum(panel, result.maxima[0], camera, pose) for panel in panels]
+    for panel in panels:
         if thing is not None:
             _draw_box(panel, camera, pose, thing.box_to_world, thing.box_size_m)
-        if result.maxima:
-            panels[index] = mark_maximum(panel, result.maxima[0], camera, pose)
-        write(panels[index], question.phrase)
+        write(panel, question.phrase)
     return np.concatenate(panels, axis=1)
 
 
@@ -123,4 +123,4 @@ def _draw_box(
     # Corners whose numbers differ in one bit share an edge.
     for a in range(8):
         for b in (a | 1, a | 2, a | 4):
-            cv2.line(image, pixels[a], pixels[b], TRUE_COLOUR, 2, cv2.LINE_AA)
+            cv2.line(image, pixels[a], pixels[b], TRUE_COLOUR, 1, cv2.LINE_AA)

@@ -30,6 +30,18 @@ def rgbd_without_poses(folder: Path) -> None:
     cv2.imwrite(str(folder / 'frame-000000.color.png'), np.zeros((24, 32, 3), np.uint8))
 
 
+def labels_of_no_frame(folder: Path) -> None:
+    import cv2
+
+    (folder / 'labels').mkdir()
+    cv2.imwrite(str(folder / 'a.png'), np.zeros((24, 32, 3), np.uint8))
+    frame = {'file_path': 'a.png', 'transform_matrix': np.eye(4).tolist()}
+    size = {'fl_x': 30.0, 'w': 32, 'h': 24}
+    (folder / 'transforms.json').write_text(json.dumps({**size, 'frames': [frame]}))
+    labels = {'shapes': [], 'imagePath': 'b.png'}
+    (folder / 'labels' / 'b.json').write_text(json.dumps(labels))
+
+
 @pytest.mark.parametrize(
     ('arguments', 'words'),
     [
@@ -46,6 +58,7 @@ def rgbd_without_poses(folder: Path) -> None:
         (['rgbd', 'POSELESS'], 'expected frames with poses'),
         (['nerfstudio', 'EMPTY'], 'expected a transforms.json'),
         (['lerf', 'EMPTY'], 'expected a transforms.json'),
+        (['lerf', 'MISLABELLED'], "labels the frame 'b.png', which the folder does not have"),
         (['compare', 'NOWHERE', 'NOWHERE'], 'expected a result'),
         (['tabletop', '--report', 'FILE'], 'can be written'),
         (['tabletop', '--json', 'FILE/a.json'], 'can be written'),
@@ -55,10 +68,12 @@ def test_bad_input_is_one_sentence(
     tmp_path: Path, capsys, arguments: list[str], words: str
 ) -> None:
     (tmp_path / 'empty').mkdir()
-    (tmp_path / 'poseless').mkdir()
+    for name in ('poseless', 'mislabelled'):
+        (tmp_path / name).mkdir()
     (tmp_path / 'file').write_text('')
     rgbd_without_poses(tmp_path / 'poseless')
-    for name in ('EMPTY', 'NOWHERE', 'POSELESS', 'FILE'):
+    labels_of_no_frame(tmp_path / 'mislabelled')
+    for name in ('EMPTY', 'NOWHERE', 'POSELESS', 'MISLABELLED', 'FILE'):
         arguments = [text.replace(name, str(tmp_path / name.lower())) for text in arguments]
     assert main(['evaluate', *arguments]) == 2
     output = capsys.readouterr()

@@ -10,10 +10,12 @@ import pytest
 import torch
 from colour_encoder import ColourEncoder
 
+from lerf_ros.__main__ import main
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.answers import ANSWER_KEYS, MAP_KEYS
 from lerf_ros.evaluation.asking import ask_baselines, ask_map
 from lerf_ros.evaluation.baselines import FusionField
+from lerf_ros.evaluation.report import write_json
 from lerf_ros.evaluation.tabletop import (
     BASELINES,
     TabletopRun,
@@ -93,13 +95,25 @@ def test_equal_seeds_give_equal_numbers(outcome) -> None:
     assert without_timings(again) == without_timings(outcome[0])
 
 
-def test_the_number_of_processes_changes_no_number() -> None:
+def test_the_number_of_processes_changes_no_number(tmp_path, capsys) -> None:
     run = replace(RUN, seeds=(9003, 9001), seconds=(1.0,))
     alone, _, _ = evaluate(run, jobs=1)
     together, reports, done = evaluate(run, jobs=2)
     assert without_timings(together) == without_timings(alone)
     assert [report.seed for report in reports] == [9003, 9001]
     assert sum(done) == pytest.approx(2.0)
+    # The two results, as files, compared by the command: the same, but for timings and memory.
+    for name, result in (('alone', alone), ('together', together)):
+        write_json(tmp_path / f'{name}.json', result)
+    files = [str(tmp_path / f'{name}.json') for name in ('alone', 'together', 'difference')]
+    assert main(['evaluate', 'compare', *files[:2], '--json', files[2]]) == 0
+    assert 'fusion.miou_3d' in capsys.readouterr().out
+    rows = json.loads((tmp_path / 'difference.json').read_text())['rows']
+    assert {row['key'] for row in rows} >= {'localisation', 'psnr', 'baselines.colour.miou_3d'}
+    for row in rows:
+        measured = row['key'].split('.')[-1] in MEASURED
+        assert measured or row['verdict'] == 'same', row
+    assert {row['scenes'] for row in rows if row['key'] == 'psnr'} == {2}
 
 
 def test_the_real_clock_runs_here() -> None:

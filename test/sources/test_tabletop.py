@@ -210,6 +210,26 @@ def test_a_perfect_sensor_changes_nothing():
         np.testing.assert_array_equal(frame.depth, view.depth)
 
 
+def test_a_tracker_may_be_off_and_a_camera_without_depth():
+    poor = SensorOptions(pose_noise_m=0.004, pose_noise_deg=0.4, without_depth=True)
+    with TabletopScene(4, SMALL) as scene:
+        frames = list(scene.frames('orbit', seconds=2, rate_hz=10, sensor=poor))
+        poses = scene.path('orbit', seconds=2, rate_hz=10)
+        assert all(frame.depth is None for frame in frames)
+        off_m = [f.camera_to_world[:3, 3] - p[:3, 3] for f, p in zip(frames, poses, strict=True)]
+        assert 0.002 < np.std(off_m) < 0.006
+        turns = [
+            f.camera_to_world[:3, :3].T @ p[:3, :3] for f, p in zip(frames, poses, strict=True)
+        ]
+        angles = np.degrees([np.arccos(np.clip((np.trace(t) - 1) / 2, -1, 1)) for t in turns])
+        assert 0.3 < np.sqrt(np.mean(angles**2)) < 1.2
+        # The picture is taken from where the camera is, not from where it is said to be.
+        truth = scene.render(poses[3]).image.astype(float)
+        said = scene.render(frames[3].camera_to_world).image.astype(float)
+        seen = frames[3].image.astype(float)
+        assert np.abs(seen - truth).mean() < np.abs(seen - said).mean()
+
+
 def test_paths_stay_in_the_room_and_look_at_the_table():
     with TabletopScene(5, SMALL) as scene:
         for kind in ('orbit', 'handheld', 'wrist'):

@@ -30,7 +30,7 @@ class SensorOptions:
         depth_edge_px: Width of the holes along the edges of things, pixels.
         depth_hole_share: Share of the picture that is lost in scattered patches.
         depth_range_m: Depth nearer or farther than this is unknown, metres.
-        depth: Whether there is a depth camera at all.
+        without_depth: Whether there is no depth camera at all.
         pose_noise_m: Standard deviation of each coordinate of the reported position, metres.
         pose_noise_deg: Standard deviation of the turn about each axis of the camera, degrees.
     """
@@ -47,7 +47,7 @@ class SensorOptions:
     depth_edge_px: float = 1.5
     depth_hole_share: float = 0.015
     depth_range_m: tuple[float, float] = (0.15, 4.0)
-    depth: bool = True
+    without_depth: bool = False
     pose_noise_m: float = 0.0
     pose_noise_deg: float = 0.0
 
@@ -67,7 +67,7 @@ SENSORS = {
         pose_noise_m=0.004,
         pose_noise_deg=0.4,
     ),
-    'colour': SensorOptions(depth=False),
+    'colour': SensorOptions(without_depth=True),
 }
 
 
@@ -90,7 +90,7 @@ def sense(
         rng: Draws them.
     """
     image = sense_colour(view.image, options, rng)
-    depth = sense_depth(view.depth, options, rng) if options.depth else None
+    depth = None if options.without_depth else sense_depth(view.depth, options, rng)
     return PosedFrame(image, depth, camera, reported_pose, stamp_ns=stamp_ns, frame_id='camera')
 
 
