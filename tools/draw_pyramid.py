@@ -3,7 +3,8 @@
     python tools/draw_pyramid.py picture.jpg pyramid.png [--phrases "mug;table"]
 
 The first row shows the embeddings: their first three principal components, over all levels, are
-red, green and blue. Each phrase adds a row with its relevancy.
+red, green and blue. Each phrase adds a row with its relevancy: coloured is what is closer to the
+phrase than to every negative.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder
+from lerf_ros.query.pictures import heat_overlay
 
 _PANEL_PX = 320
 _NEGATIVES = ('object', 'things', 'stuff', 'texture')
@@ -49,7 +51,7 @@ def principal_colours(maps: list[torch.Tensor]) -> list[np.ndarray]:
 
 def labelled(picture: np.ndarray, text: str) -> np.ndarray:
     """Returns the picture with a line of text in its corner."""
-    picture = np.ascontiguousarray(picture)
+    picture = picture.copy()
     picture[:24] = picture[:24] // 3
     cv2.putText(
         picture, text, (6, 17), cv2.FONT_HERSHEY_SIMPLEX, 0.5, (255, 255, 255), 1, cv2.LINE_AA
@@ -93,8 +95,7 @@ def main() -> None:
             for each, size in zip(maps, sizes, strict=True):
                 margin = each @ embedding - (each @ negatives.T).max(dim=-1).values
                 relevancy = torch.sigmoid(encoder.temperature * margin).numpy()
-                heat = cv2.applyColorMap((255 * relevancy).astype(np.uint8), cv2.COLORMAP_TURBO)
-                heat = cv2.addWeighted(heat[..., ::-1], 0.6, small, 0.4, 0)
+                heat = heat_overlay(small, relevancy, 'centred')
                 panels.append(labelled(heat, f'{size}, at most {relevancy.max():.2f}'))
             rows.append(np.concatenate(panels, axis=1))
     cv2.imwrite(str(args.figure), np.concatenate(rows)[..., ::-1])
