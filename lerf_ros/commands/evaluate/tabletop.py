@@ -111,5 +111,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         'A place is right if it lies in the true box grown by 1 cm. As many absent phrases are '
         'asked as present ones; a third of them name a category that is there in another colour, '
         'a third a colour that is there on another category.',
+        'The worst answers are drawn on the scene as it is, and on its relevancy: green is the '
+        'true box, white the box and the place of the answer.',
     ]
     return finish(arguments, result, 'Tabletop benchmark', notes, pictures)
