@@ -17,8 +17,9 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
+from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.encoder import ExistenceCalibration
-from lerf_ros.mapping import LiveMap
+from lerf_ros.mapping import LiveMap, resolve_device
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
@@ -126,10 +127,10 @@ def scene_work(
     config: LerfConfig, walk: Walk
 ) -> Callable[[int, Advance], tuple[str, list[tuple[bool, Evidence]]]]:
     """Returns what maps a scene, and gives the encoder's fingerprint and the evidence."""
-    live_map = LiveMap(config)
+    encoder = load_encoder(config.features, resolve_device(config.training.device))
 
     def work(seed: int, advance: Advance) -> tuple[str, list[tuple[bool, Evidence]]]:
-        live_map.reset()
+        live_map = LiveMap(config, encoder)
         samples: list[tuple[bool, Evidence]] = []
         with TabletopScene(seed) as scene:
             stream = Stream(
@@ -141,7 +142,7 @@ def scene_work(
             for _ in stream.run([walk.seconds]):
                 samples += ask(live_map, scene)
         advance(1, f'seed {seed}')
-        return live_map.encoder.fingerprint, samples
+        return encoder.fingerprint, samples
 
     return work
 
