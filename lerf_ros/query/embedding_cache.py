@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
@@ -149,7 +150,23 @@ class EmbeddingCache:
             result[torch.from_numpy(~cached)] = read(positions)
         return result
 
-    def mean(self) -> Float[Tensor, 'd']:
-        """Returns the mean of all cached embeddings: what the scene looks like as a whole."""
+    def means(self) -> Float[Tensor, 's d']:
+        """Returns the unit mean of all cached embeddings at each scale: what the scene shows."""
         assert self._embeddings is not None
-        return self._embeddings.float().mean(dim=(0, 1))
+        return F.normalize(self._embeddings.float().mean(dim=0), dim=-1)
+
+    def cosines_by_scale(self, read: Reader, each: Float[Tensor, 's d']) -> Float[Tensor, 'n s']:
+        """Returns the cosine of every point at every scale with that scale's own vector."""
+        assert self._surface is not None
+        assert self._embeddings is not None
+        count, scales, _ = self._embeddings.shape
+        device = self._embeddings.device
+        result = torch.empty((len(self._surface), scales), device=device)
+        own = each.to(self._embeddings.dtype)
+        for scale in range(scales):
+            result[:count, scale] = (self._embeddings[:, scale] @ own[scale]).float()
+        for start in range(count, len(self._surface), CHUNK_POINTS):
+            rows = slice(start, start + CHUNK_POINTS)
+            positions = torch.from_numpy(self._surface.positions[rows]).to(device)
+            result[rows] = (read(positions) * each).sum(dim=-1)
+        return result

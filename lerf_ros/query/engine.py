@@ -110,15 +110,20 @@ class QueryEngine:
             embed_phrase(self._embed, text.object, (text.object,), request.negatives)
             for text in texts
         ]
-        phrases += [
-            exemplar_phrase(self._encoder, exemplar, self._cache.mean())
-            for exemplar in request.exemplars
-        ]
+        if request.exemplars:
+            means = self._cache.means()
+            background = self._cache.cosines_by_scale(scene.read, means)[..., None]
+            phrases += [
+                exemplar_phrase(self._encoder, exemplar, means) for exemplar in request.exemplars
+            ]
         matrix, rows = phrase_matrix(phrases)
         cosines = self._cache.cosines(scene.read, matrix)
         results = []
         for index, (phrase, own) in enumerate(zip(phrases, rows, strict=True)):
-            result = self._answer(scene, phrase, cosines[..., own], request)
+            compared = cosines[..., own]
+            if phrase.background is not None:
+                compared = torch.cat([compared, background], dim=-1)
+            result = self._answer(scene, phrase, compared, request)
             if index < len(texts) and texts[index].part:
                 result = self._answer_part(scene, texts[index], result, request)
             results.append(result)

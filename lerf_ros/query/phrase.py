@@ -57,12 +57,14 @@ class Phrase:
         negatives: Unit embeddings.
         distractors: Unit embeddings of what else the best place could be; they do not change
             relevancy, only the confidence that the phrase names something in the scene.
+        background: For a picture, one more negative at each scale searched; None for words.
     """
 
     text: str
     positives: Float[Tensor, 'k d']
     negatives: Float[Tensor, 'm d']
     distractors: Float[Tensor, 'q d']
+    background: Float[Tensor, 's d'] | None = None
 
 
 class TextEmbedder:

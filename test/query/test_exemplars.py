@@ -1,0 +1,99 @@
+"""Pictures as positives: how they are cut, and what they compete with."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from scenery import CAMERA, WordEncoder, orbit, picture, see
+
+from lerf_ros.config import QueryOptions
+from lerf_ros.evaluation.recordings import read_targets
+from lerf_ros.geometry import inverse_transform, project, transform_points
+from lerf_ros.query.embedding_cache import EmbeddingCache
+from lerf_ros.query.exemplars import exemplar_phrase, square_crop
+from lerf_ros.query.request import Exemplar
+from lerf_ros.query.surface import SurfaceMap
+from lerf_ros.sources.rgbd import RgbdFolder
+
+ROOT = Path(__file__).resolve().parents[2]
+KITCHEN = ROOT.parent / 'shared' / 'data' / 'redkitchen'
+
+
+@pytest.mark.parametrize(
+    ('box', 'margin', 'side'),
+    [
+        ((30, 20, 50, 40), 1.0, 20),
+        ((30, 20, 50, 40), 1.5, 30),
+        ((30, 20, 60, 40), 1.0, 30),
+        ((0, 0, 20, 20), 1.5, 30),  # moved inwards at the corner
+        ((10, 10, 70, 20), 1.5, 60),  # no more than the picture has
+    ],
+)
+def test_crops_are_square_and_hold_the_box(box, margin, side) -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[box[1] : box[3], box[0] : box[2]] = 255
+    crop = square_crop(Exemplar(image, box), margin)
+    assert crop.shape == (side, side, 3)
+    assert (crop > 0).all(axis=-1).sum() == (box[2] - box[0]) * (box[3] - box[1])
+
+
+def test_a_picture_competes_with_the_mean_of_the_scene_at_each_scale() -> None:
+    means = F.normalize(torch.randn(4, 64, generator=torch.Generator().manual_seed(1)), dim=1)
+    image = np.full((40, 40, 3), 120, np.uint8)
+    phrase = exemplar_phrase(WordEncoder(), Exemplar(image), means)
+    assert phrase.positives.shape == (1, 64)
+    torch.testing.assert_close(phrase.positives.norm(dim=1), torch.ones(1))
+    assert len(phrase.negatives) == 0
+    assert phrase.background is means
+
+
+@pytest.mark.parametrize('limit_mb', [100.0, 0.02])
+def test_cosines_by_scale_are_those_of_each_scale(limit_mb) -> None:
+    """Also for points beyond the cache's bound, which are read anew."""
+    surface = SurfaceMap(QueryOptions())
+    depth, balls = see(orbit(8)[0])
+    surface.integrate(0, depth, picture(balls), CAMERA, orbit(8)[0])
+    points = surface.points()
+    generator = torch.Generator().manual_seed(2)
+    table = F.normalize(torch.randn(len(points), 3, 16, generator=generator), dim=-1)
+    row_of = {position.tobytes(): row for row, position in enumerate(points.positions)}
+
+    def read(positions: torch.Tensor) -> torch.Tensor:
+        return table[[row_of[position.tobytes()] for position in positions.numpy()]]
+
+    cache = EmbeddingCache(round(limit_mb * 2**20))
+    cache.follow(points, 3, 16, torch.device('cpu'))
+    cached = cache.refresh(read, 1, len(points))
+    assert (cached == len(points)) == (limit_mb == 100.0)
+    means = cache.means()
+    expected = F.normalize(table[:cached].mean(dim=0), dim=-1)
+    torch.testing.assert_close(means, expected)
+    torch.testing.assert_close(
+        cache.cosines_by_scale(read, means), (table * means).sum(dim=-1), atol=1e-5, rtol=0
+    )
+
+
+@pytest.mark.requires_data
+@pytest.mark.skipif(not KITCHEN.is_dir(), reason='the kitchen recording is not on this machine')
+def test_the_mugs_of_the_kitchen_are_where_their_crops_show_them() -> None:
+    folder = RgbdFolder(KITCHEN, colour_focal_px=525.0)
+    targets = read_targets(ROOT / 'benchmarks' / 'redkitchen_mugs.json', exemplars=True)
+    assert [target.name for target in targets] == ['exemplar white mug', 'exemplar patterned mug']
+    for target, number in zip(targets, (250, 850), strict=True):
+        frame = folder[folder.numbers.index(number)]
+        world_to_camera = inverse_transform(frame.camera_to_world)
+        uv, depth_m = project(
+            frame.camera, transform_points(world_to_camera, target.point_m[None])
+        )
+        # The box is given in the picture as it was recorded, at its own focal length.
+        centre = (frame.camera.cx, frame.camera.cy)
+        u, v = (uv[0] - centre) * 525 / frame.camera.fx + centre
+        u0, v0, u1, v1 = target.exemplar.box_px()
+        assert u0 < u < u1
+        assert v0 < v < v1
+        measured = frame.depth[int(uv[0, 1]), int(uv[0, 0])]
+        assert abs(measured - depth_m[0]) < 0.05
