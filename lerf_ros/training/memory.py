@@ -59,10 +59,14 @@ def estimate_memory(
     samples = field.coarse_samples + field.guided_samples
     grid_width = field.levels * field.features_per_level
     language_width = sum(layout.width for layout in grid_layouts(field))
-    # Floats kept for each sample: position, grid features, hidden layer and its sign, geometry.
-    per_sample = 3 + 2 * grid_width + 2 * field.geometry_width + 2 * field.geometry_features + 12
+    kind = 'cuda' if device.startswith('cuda') else 'cpu'
+    # Floats kept for each sample: position, grid features, geometry, and the hidden layers, of
+    # which the CPU's density network keeps none.
+    per_sample = 3 + 2 * grid_width + 2 * field.geometry_features + 12
+    if kind == 'cuda':
+        per_sample += 2 * field.geometry_width
     if field.colour_decode == 'sample':
-        per_sample += 5 * field.colour_width
+        per_sample += 3 * field.colour_width
     per_language_ray = field.language_samples * (3 + 2 * language_width)
     decoded = field.language_samples if field.language_decode == 'sample' else 1
     per_language_ray += decoded * (
@@ -71,7 +75,6 @@ def estimate_memory(
     language_rays = min(training.language_rays_per_step, training.rays_per_step)
     floats = training.rays_per_step * (samples * per_sample + 8 * field.proposal_samples)
     floats += language_rays * per_language_ray
-    kind = 'cuda' if device.startswith('cuda') else 'cpu'
     return MemoryEstimate(
         weights=count * 16 / 2**20,
         # Forward values, and about as much again in gradients while they are made.

@@ -30,7 +30,9 @@ class FieldOptimizer:
         grids = [module for module in field.modules() if isinstance(module, HashGrid)]
         native = [grid for grid in grids if grid.backend == 'native']
         if native:
-            self._native = TableAdam([grid.table for grid in native], _BETAS, _EPSILON)
+            self._native = TableAdam(
+                [(grid.table, grid.layout) for grid in native], _BETAS, _EPSILON
+            )
             for grid, sink in zip(native, self._native.sinks, strict=True):
                 grid.send_gradients_to(sink)
         tables = {id(grid.table) for grid in grids}

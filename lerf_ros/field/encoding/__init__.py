@@ -49,15 +49,17 @@ class HashGrid(nn.Module):
         table = torch.rand(layout.entries, layout.features, generator=generator) * 2e-4 - 1e-4
         self.table = nn.Parameter(table.to(device))
         self._encode = _load(self.backend)
-        self._sink: Tensor | None = None
+        self._sink: list[tuple[Tensor, Tensor]] | None = None
 
     @property
     def moves_positions(self) -> bool:
         """Whether positions get a gradient, which pose refinement needs."""
         return self.backend in ('native', 'torch', 'tinycudann')
 
-    def send_gradients_to(self, sink: Float[Tensor, 'entries features']) -> None:
-        """Adds gradients to ``sink`` from now on, not to ``table.grad``.
+    def send_gradients_to(self, sink: list[tuple[Tensor, Tensor]]) -> None:
+        """Keeps positions and gradients of features in ``sink`` from now on.
+
+        ``table.grad`` stays empty.
 
         Raises:
             ValueError: The backend cannot.

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
+#include <vector>
 
 // One build for every x86-64: the loop over a block is compiled for AVX2 as well, and the loader
 // picks what the machine has.
@@ -138,28 +139,34 @@ void forward(const float *positions, int64_t points, const float *table, const f
   }
 }
 
+// Adds the gradient of one level's entries to `entries`.
+template <int F>
+void scatter(const Level &level, int l, int levels, const float *positions, int64_t points,
+             const float *grad_out, float *entries) {
+  Cells cells;
+  for (int64_t first = 0; first < points; first += kBlock) {
+    const int count = static_cast<int>(std::min<int64_t>(points - first, kBlock));
+    find_cells(level, positions + 3 * first, count, cells);
+    for (int i = 0; i < count; ++i) {
+      const float *source = grad_out + ((first + i) * levels + l) * F;
+      for (int c = 0; c < 8; ++c) {
+        float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
+        const float weight = cells.weight[c][i];
+        for (int f = 0; f < F; ++f) entry[f] += weight * source[f];
+      }
+    }
+  }
+}
+
 template <int F>
 void backward_table(const float *positions, int64_t points, const float *grad_out,
                     const float *scales, const int64_t *resolutions, const int64_t *firsts,
                     int levels, float *grad_table, int threads) {
 #pragma omp parallel for schedule(dynamic, 1) num_threads(threads)
   for (int reversed = 0; reversed < levels; ++reversed) {
-    Cells cells;
     const int l = levels - 1 - reversed;  // the fine, slow levels first: better balance
     const Level level = level_of(scales, resolutions, firsts, l);
-    float *entries = grad_table + firsts[l] * F;
-    for (int64_t first = 0; first < points; first += kBlock) {
-      const int count = static_cast<int>(std::min<int64_t>(points - first, kBlock));
-      find_cells(level, positions + 3 * first, count, cells);
-      for (int i = 0; i < count; ++i) {
-        const float *source = grad_out + ((first + i) * levels + l) * F;
-        for (int c = 0; c < 8; ++c) {
-          float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
-          const float weight = cells.weight[c][i];
-          for (int f = 0; f < F; ++f) entry[f] += weight * source[f];
-        }
-      }
-    }
+    scatter<F>(level, l, levels, positions, points, grad_out, grad_table + firsts[l] * F);
   }
 }
 
@@ -228,6 +235,42 @@ bool all_zero(const float *values, int count) {
   return (any << 1) == 0;  // the sign of a zero does not count
 }
 
+struct Adam {
+  float rate, beta1, beta2, epsilon, correction2;
+};
+
+// Sums the gradient of each level over all batches and moves the level at once, while its gradient
+// is in the cache: a gradient of the whole table never exists.
+template <int F>
+void learn(const float *const *positions, const int64_t *points, const float *const *grad_outs,
+           int batches, const float *scales, const int64_t *resolutions, const int64_t *firsts,
+           int levels, float *table, float *moments1, float *moments2, const Adam &adam,
+           int threads) {
+  int64_t largest = 0;
+  for (int l = 0; l < levels; ++l) largest = std::max(largest, firsts[l + 1] - firsts[l]);
+#pragma omp parallel num_threads(threads)
+  {
+    std::vector<float> grads(static_cast<size_t>(largest) * F, 0.0f);
+#pragma omp for schedule(dynamic, 1)
+    for (int reversed = 0; reversed < levels; ++reversed) {
+      const int l = levels - 1 - reversed;
+      const Level level = level_of(scales, resolutions, firsts, l);
+      for (int b = 0; b < batches; ++b)
+        scatter<F>(level, l, levels, positions[b], points[b], grad_outs[b], grads.data());
+      constexpr int64_t kLine = 32;
+      const int64_t offset = firsts[l] * F, count = static_cast<int64_t>(level.size) * F;
+      for (int64_t first = 0; first < count; first += kLine) {
+        const int size = static_cast<int>(std::min(kLine, count - first));
+        float *grad = grads.data() + first;
+        if (all_zero(grad, size)) continue;
+        const int64_t at = offset + first;
+        adam_block(table + at, grad, moments1 + at, moments2 + at, size, adam.rate, adam.beta1,
+                   adam.beta2, adam.epsilon, adam.correction2);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 #define LERF_FOR_FEATURES(call) \
@@ -242,7 +285,7 @@ bool all_zero(const float *values, int count) {
 extern "C" {
 
 // Changes with the meaning of any function below; the loader refuses another number.
-int lerf_hash_grid_version() { return 2; }
+int lerf_hash_grid_version() { return 3; }
 
 // Each returns 0, or 1 where `features` is none of 1, 2, 4, 8.
 int lerf_hash_grid_forward(const float *positions, int64_t points, const float *table,
@@ -280,21 +323,21 @@ int lerf_hash_grid_backward_positions(const float *positions, int64_t points,
 #undef CALL
 }
 
-// `step` counts from 1.
-void lerf_hash_grid_adam(float *weights, float *grads, float *firsts, float *seconds,
-                         int64_t count, int64_t step, float rate, float beta1, float beta2,
-                         float epsilon, int threads) {
+// One step of Adam; `step` counts from 1. The gradients of outputs come in batches.
+int lerf_hash_grid_learn(const float *const *positions, const int64_t *points,
+                         const float *const *grad_outs, int batches, const float *scales,
+                         const int64_t *resolutions, const int64_t *firsts, int levels,
+                         int features, float *table, float *moments1, float *moments2,
+                         int64_t step, float rate, float beta1, float beta2, float epsilon,
+                         int threads) {
   const float correction1 = 1.0f / (1.0f - static_cast<float>(std::pow(beta1, step)));
   const float correction2 = 1.0f / (1.0f - static_cast<float>(std::pow(beta2, step)));
-  constexpr int64_t kLine = 32;
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t line = 0; line < (count + kLine - 1) / kLine; ++line) {
-    const int64_t first = line * kLine;
-    const int size = static_cast<int>(std::min(kLine, count - first));
-    if (all_zero(grads + first, size)) continue;
-    adam_block(weights + first, grads + first, firsts + first, seconds + first, size,
-               rate * correction1, beta1, beta2, epsilon, correction2);
-  }
+  const Adam adam{rate * correction1, beta1, beta2, epsilon, correction2};
+#define CALL(F)                                                                               \
+  learn<F>(positions, points, grad_outs, batches, scales, resolutions, firsts, levels, table, \
+           moments1, moments2, adam, threads)
+  LERF_FOR_FEATURES(CALL)
+#undef CALL
 }
 
 }  // extern "C"
