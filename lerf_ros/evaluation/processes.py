@@ -1,8 +1,9 @@
-"""Scenes in several processes of one thread each.
+"""Scenes in several processes, one scene and one thread in each.
 
-One thread in every process, also where there is only one: sums over threads differ in their last
-bits, and a scene would otherwise give other numbers on another machine. Processes are spawned,
-since neither OpenGL nor OpenMP survives a fork.
+One thread also where there is one process only: sums over threads differ in their last bits, and a
+scene would otherwise give other numbers on another machine. A process of its own for each scene,
+since even the alignment of memory, which depends on what was done before, can change a last bit.
+Processes are spawned: neither OpenGL nor OpenMP survives a fork.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import os
 import signal
 from collections.abc import Callable, Generator, Iterator, Sequence
 from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from typing import Any, TypeVar
 
 Result = TypeVar('Result')
@@ -59,9 +61,9 @@ def each_seed(
     """Does all scenes; yields seeds with their results as they come, in no fixed order.
 
     Args:
-        make_work: Called once in each process; it, its results and their errors are pickled.
+        make_work: Called in each process; it, its results and their errors are pickled.
         seeds: Scenes.
-        jobs: Number of processes.
+        jobs: Number of processes at a time.
         advance: Told of what is done, in this process.
 
     Raises:
@@ -69,46 +71,42 @@ def each_seed(
             are ended, as they are when the iterator is closed.
     """
     waiting = list(reversed(seeds))
-    context = multiprocessing.get_context('spawn')
-    busy: dict[Connection, int] = {}
-    processes: dict[Connection, Any] = {}
+    busy: dict[Connection, tuple[int, SpawnProcess]] = {}
     try:
-        with _environment(ONE_THREAD):
-            for _ in range(min(jobs, len(seeds))):
-                here, there = context.Pipe()
-                process = context.Process(target=_serve, args=(there, make_work), daemon=True)
-                process.start()
-                there.close()  # so that the end of the process is the end of the pipe
-                processes[here] = process
-        for connection in processes:
-            _give(connection, waiting, busy)
-        while busy:
+        while waiting or busy:
+            while waiting and len(busy) < jobs:
+                seed = waiting.pop()
+                connection, process = _start(make_work, seed)
+                busy[connection] = seed, process
             ready = set(wait(list(busy)))
             for connection in [each for each in busy if each in ready]:
-                seed = busy[connection]
-                kind, content = _hear(connection, processes[connection], seed)
-                if kind == 'done':
-                    yield seed, content
-                    _give(connection, waiting, busy)
-                elif kind == 'advance':
+                seed, process = busy[connection]
+                kind, content = _hear(connection, process)
+                if kind == 'advance':
                     advance(*content)
-                else:
+                    continue
+                del busy[connection]
+                connection.close()
+                process.join(STOP_S)
+                _end([process])
+                if kind == 'failed':
                     raise ChildProcessError(f'seed {seed}: {content}')
+                yield seed, content
     finally:
-        _end(processes)
+        _end([process for _, process in busy.values()])
 
 
-def _give(connection: Connection, waiting: list[int], busy: dict[Connection, int]) -> None:
-    """Hands the next scene to a process, or lets it go."""
-    busy.pop(connection, None)
-    if waiting:
-        busy[connection] = waiting.pop()
-        # A process that is gone is noticed when it is listened to.
-        with contextlib.suppress(OSError):
-            connection.send(busy[connection])
+def _start(make_work: Callable[[], Work[Any]], seed: int) -> tuple[Connection, SpawnProcess]:
+    context = multiprocessing.get_context('spawn')
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=_serve, args=(there, make_work, seed), daemon=True)
+    with _environment(ONE_THREAD):
+        process.start()
+    there.close()  # so that the end of the process is the end of the pipe
+    return here, process
 
 
-def _hear(connection: Connection, process: Any, seed: int) -> tuple[str, Any]:
+def _hear(connection: Connection, process: SpawnProcess) -> tuple[str, Any]:
     try:
         kind, content = connection.recv()
     except (EOFError, OSError):
@@ -120,33 +118,30 @@ def _hear(connection: Connection, process: Any, seed: int) -> tuple[str, Any]:
     return kind, content
 
 
-def _end(processes: dict[Connection, Any]) -> None:
-    for connection, process in processes.items():
+def _end(processes: Sequence[SpawnProcess]) -> None:
+    for process in processes:
         process.terminate()
-        connection.close()
-    for process in processes.values():
+    for process in processes:
         process.join(STOP_S)
         if process.is_alive():
             process.kill()
             process.join()
 
 
-def _serve(connection: Connection, make_work: Callable[[], Work[Any]]) -> None:
-    """Does scenes until there are no more; runs in a process of its own."""
+def _serve(connection: Connection, make_work: Callable[[], Work[Any]], seed: int) -> None:
+    """Does one scene; runs in a process of its own."""
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    with contextlib.suppress(EOFError, OSError):
-        work: Work[Any] | None = None
-        while True:
-            seed = connection.recv()
-            try:
-                work = work or make_work()
-                result = work(
-                    seed, lambda amount, text: connection.send(('advance', (amount, text)))
-                )
-                connection.send(('done', result))
-            except Exception as error:
-                connection.send(('failed', f'{type(error).__name__}: {error}'))
+    # Without a reader, which is gone then, there is nobody to tell.
+    with contextlib.suppress(BrokenPipeError):
+        try:
+            work = make_work()
+            result = work(seed, lambda amount, text: connection.send(('advance', (amount, text))))
+            connection.send(('done', result))
+        except BrokenPipeError:
+            raise
+        except Exception as error:
+            connection.send(('failed', f'{type(error).__name__}: {error}'))
 
 
 @contextlib.contextmanager

@@ -46,6 +46,11 @@ def make_failing(how):
     return work
 
 
+def make_uneven():
+    """Takes no time at seed 1 and a minute at the others."""
+    return lambda seed, advance: time.sleep(0 if seed == 1 else 60)
+
+
 def make_sleeping():
     """Says that it runs, then takes a minute."""
 

@@ -10,7 +10,7 @@ import signal
 import time
 
 import pytest
-from process_work import make_failing, make_sleeping, make_squares, make_thread_counts
+from process_work import make_failing, make_sleeping, make_squares, make_thread_counts, make_uneven
 
 from lerf_ros.evaluation.processes import cores, each_seed, require_jobs
 
@@ -72,9 +72,9 @@ def test_an_interrupt_ends_the_children() -> None:
 
 
 def test_leaving_early_ends_the_children() -> None:
-    with contextlib.closing(each_seed(make_squares, (1, 2, 3), 1, ignore)) as results:
-        next(results)
-        assert children()
+    with contextlib.closing(each_seed(make_uneven, (1, 2), 2, ignore)) as results:
+        assert next(results) == (1, None)
+        assert len(children()) == 1
     assert not children()
 
 
