@@ -16,6 +16,11 @@ from lerf_ros.query.request import Array, Exemplar
 # Sides of the crops over the longer side of the box. Tiles of the pyramid do not fit things as
 # boxes drawn by people do; a mean over crops with less and more around the thing forgives that.
 MARGINS = (1.0, 1.25, 1.5)
+# What a picture shows beside the thing is not the thing: crops on a grid of so many rows and
+# columns, with sides of so many times the box's, that cover no more than this share of it.
+GRID = (4, 5)
+BESIDE_SIDES = (1.0, 2.0)
+BESIDE_COVER = 0.1
 
 
 def exemplar_phrase(
@@ -24,9 +29,9 @@ def exemplar_phrase(
     """Returns the phrase a picture stands for.
 
     Embeddings of images are closer to each other than to those of any text, so words are no match
-    for a picture: what it competes with is the mean embedding of the scene itself. That is one for
-    each scale, for pictures of large pieces of a scene are alike in another way than those of
-    small ones.
+    for a picture: what it competes with is the mean embedding of the scene itself, one for each
+    scale, for pictures of large pieces of a scene are alike in another way than those of small
+    ones; and, where a box is given, what the picture shows beside it.
 
     Args:
         encoder: Embeds the picture.
@@ -34,14 +39,34 @@ def exemplar_phrase(
         scene_means: Mean unit embedding of the surface at each scale.
     """
     crops = [square_crop(exemplar, margin) for margin in MARGINS]
-    side = encoder.input_size
-    pixels = np.stack([_resized(crop, side) for crop in crops])
+    crops += crops_beside(exemplar)
+    pixels = np.stack([_resized(crop, encoder.input_size) for crop in crops])
     images = torch.from_numpy(pixels).permute(0, 3, 1, 2).to(scene_means.device).float() / 255
     embeddings = F.normalize(encoder.encode_images(images), dim=-1)
-    positive = F.normalize(embeddings.mean(dim=0, keepdim=True), dim=-1)
+    positives, negatives = embeddings[: len(MARGINS)], embeddings[len(MARGINS) :]
+    positive = F.normalize(positives.mean(dim=0, keepdim=True), dim=-1)
     return Phrase(
-        exemplar.name, positive, scene_means[:0], distractors=scene_means, background=scene_means
+        exemplar.name, positive, negatives, distractors=scene_means, background=scene_means
     )
+
+
+def crops_beside(exemplar: Exemplar) -> list[UInt8[Array, 'height width 3']]:
+    """Returns square crops of what a picture shows beside its box; none without a box."""
+    if exemplar.box_uv is None:
+        return []
+    height, width = exemplar.image.shape[:2]
+    u0, v0, u1, v1 = exemplar.box_px()
+    crops = []
+    for times in BESIDE_SIDES:
+        side = min(round(times * max(u1 - u0, v1 - v0)), height, width)
+        for top in np.linspace(0, height - side, GRID[0]).astype(int):
+            for left in np.linspace(0, width - side, GRID[1]).astype(int):
+                shared_u = min(left + side, u1) - max(left, u0)
+                shared_v = min(top + side, v1) - max(top, v0)
+                covered = max(shared_u, 0) * max(shared_v, 0)
+                if covered <= BESIDE_COVER * (u1 - u0) * (v1 - v0):
+                    crops.append(exemplar.image[top : top + side, left : left + side])
+    return crops
 
 
 def _resized(crop: UInt8[Array, 'height width 3'], side: int) -> UInt8[Array, 'side side 3']:

@@ -14,7 +14,7 @@ from lerf_ros.config import QueryOptions
 from lerf_ros.evaluation.recordings import read_targets
 from lerf_ros.geometry import inverse_transform, project, transform_points
 from lerf_ros.query.embedding_cache import EmbeddingCache
-from lerf_ros.query.exemplars import exemplar_phrase, square_crop
+from lerf_ros.query.exemplars import crops_beside, exemplar_phrase, square_crop
 from lerf_ros.query.request import Exemplar
 from lerf_ros.query.surface import SurfaceMap
 from lerf_ros.sources.rgbd import RgbdFolder
@@ -49,6 +49,19 @@ def test_a_picture_competes_with_the_mean_of_the_scene_at_each_scale() -> None:
     torch.testing.assert_close(phrase.positives.norm(dim=1), torch.ones(1))
     assert len(phrase.negatives) == 0
     assert phrase.background is means
+
+
+def test_what_a_picture_shows_beside_the_box_is_not_the_thing() -> None:
+    image = np.zeros((60, 80, 3), np.uint8)
+    image[40:60, 60:80] = 255
+    crops = crops_beside(Exemplar(image, (60, 40, 80, 60)))
+    assert {crop.shape for crop in crops} == {(20, 20, 3), (40, 40, 3)}
+    assert all((crop > 0).all(axis=-1).sum() <= 0.1 * 20 * 20 for crop in crops)
+    assert crops_beside(Exemplar(image)) == []
+    assert crops_beside(Exemplar(image, (0, 0, 80, 60))) == []
+    means = torch.zeros(4, 64)
+    phrase = exemplar_phrase(WordEncoder(), Exemplar(image, (60, 40, 80, 60)), means)
+    assert phrase.negatives.shape == (len(crops), 64)
 
 
 @pytest.mark.parametrize('limit_mb', [100.0, 0.02])
