@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -340,6 +341,12 @@ def test_keyframes_come_back_with_the_relevancy_of_the_last_phrase(
     )
     plain = frame(6).image.astype(int)
     assert (np.abs(image_array(heard[-1]) - plain).max(axis=-1) > 20).mean() > 0.9
+    # Without depth the map's own is taken.
+    blind = replace(frame(8), depth=None)
+    learning.keyframes.publish(keyframe_message(blind, 8, 'map', 90))
+    wait_until(
+        lambda: nanoseconds(heard[-1].header.stamp) == 9 * SECOND, 'the picture without depth', 60
+    )
     # At most one in so long, however many keyframes come.
     values = [Parameter('node.relevancy_image_period_s', value=3600.0).to_parameter_msg()]
     learning.call('field_node/set_parameters', SetParameters, parameters=values)
