@@ -82,6 +82,34 @@ def test_training_without_held_out_frames_has_no_figures(recording, tmp_path):
     assert row['depth_mm'] is None
 
 
+@pytest.mark.parametrize('language_rays', [0, 16])
+def test_the_share_of_language_can_be_chosen(recording, monkeypatch, language_rays):
+    reports = []
+    step = LiveMap.step
+
+    def listen(live_map):
+        reports.append(step(live_map))
+        return reports[-1]
+
+    monkeypatch.setattr(LiveMap, 'step', listen)
+    share = f'training.language_rays_per_step={language_rays}'
+    train.run(parse(recording, '--steps', 2, '--reports', 1, '--set', share))
+    assert [('language' in report.losses) for report in reports] == [language_rays > 0] * 2
+
+
+def test_pictures_are_compared_at_the_size_they_are_trained_at(recording, monkeypatch):
+    sizes = []
+    psnr = train.metrics.psnr
+
+    def listen(image, truth):
+        sizes.append((image.shape, truth.shape))
+        return psnr(image, truth)
+
+    monkeypatch.setattr(train.metrics, 'psnr', listen)
+    train.run(parse(recording, '--steps', 1, '--reports', 1, '--hold-out', 3))
+    assert sizes == [((60, 80, 3), (60, 80, 3))] * 2
+
+
 @pytest.mark.parametrize(
     ('words', 'message'),
     [
