@@ -1,18 +1,19 @@
 """The one thread that owns the device.
 
 Everything that touches the field is a job. Before each training step the worker takes, in this
-order: all control jobs, all queries, then intake jobs for about half as long as a step, so that
-neither learning nor a fast camera starves. A query waits for one step or one intake job at most.
+order: all control jobs, queries for up to four times as long as a step, then intake jobs for half
+as long as one. So neither learning nor a fast camera starves, however many ask. A query that comes
+alone waits for one step or one intake job at most.
 """
 
 from __future__ import annotations
 
 import enum
-import itertools
 import logging
-import queue
+import math
 import threading
 import time
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Generic, TypeVar
@@ -21,9 +22,6 @@ T = TypeVar('T')
 Report = TypeVar('Report')
 
 _log = logging.getLogger(__name__)
-
-# Time for intake after each step, as a share of the step.
-INTAKE_SHARE = 0.5
 
 
 class Priority(enum.IntEnum):
@@ -35,6 +33,11 @@ class Priority(enum.IntEnum):
 
 
 CONTROL, QUERY, INGEST = Priority
+
+# Time for jobs after each step, in times of that step; one job of each kind always runs.
+SHARES = {CONTROL: math.inf, QUERY: 4.0, INGEST: 0.5}
+# How often a worker without jobs looks whether there is something to train on.
+IDLE_S = 0.2
 
 
 class WorkerStopped(RuntimeError):
@@ -57,9 +60,10 @@ class Worker(Generic[Report]):
         on_step: Callable[[Report], None] | None = None,
     ) -> None:
         self._step, self._ready, self._on_step = step, ready, on_step
-        self._jobs: queue.PriorityQueue = queue.PriorityQueue()
-        self._order = itertools.count()
-        self._lock = threading.Lock()
+        self._jobs: dict[Priority, deque[tuple[Callable[[], object], Future]]] = {
+            priority: deque() for priority in Priority
+        }
+        self._changed = threading.Condition()
         self._stopping = False
         self._paused = False
         self._trained = False
@@ -79,7 +83,7 @@ class Worker(Generic[Report]):
     @property
     def pending(self) -> int:
         """Number of jobs that wait."""
-        return self._jobs.qsize()
+        return sum(map(len, self._jobs.values()))
 
     def start(self) -> None:
         """Starts the thread."""
@@ -91,9 +95,9 @@ class Worker(Generic[Report]):
         Returns:
             Whether the thread ended in time.
         """
-        with self._lock:
+        with self._changed:
             self._stopping = True
-        self._jobs.put((-1, next(self._order), None, None))
+            self._changed.notify()
         if self._thread.is_alive() and threading.current_thread() is not self._thread:
             self._thread.join(timeout_s)
         if not self._thread.is_alive():
@@ -106,17 +110,19 @@ class Worker(Generic[Report]):
 
     def resume(self) -> None:
         """Goes on training."""
-        self._paused = False
-        self._jobs.put((-1, next(self._order), None, None))
+        with self._changed:
+            self._paused = False
+            self._changed.notify()
 
     def submit(self, job: Callable[[], T], priority: Priority = Priority.QUERY) -> Future[T]:
         """Queues a job and returns its future result; an error of the job is the future's."""
         future: Future[T] = Future()
-        with self._lock:
+        with self._changed:
             if self._stopping or self.error is not None:
                 future.set_exception(WorkerStopped(self._why_stopped()))
             else:
-                self._jobs.put((int(priority), next(self._order), job, future))
+                self._jobs[priority].append((job, future))
+                self._changed.notify()
         return future
 
     def _why_stopped(self) -> str:
@@ -137,42 +143,50 @@ class Worker(Generic[Report]):
                         self._on_step(report)
         except BaseException as error:
             _log.exception('the worker has failed')
-            with self._lock:
+            with self._changed:
                 self.error = error
             self._refuse_all(WorkerStopped(self._why_stopped()))
         else:
             self._refuse_all(WorkerStopped('the worker has stopped'))
 
     def _run_jobs(self) -> None:
-        """Runs what waits, intake for a share of a step; sleeps while there is nothing to do."""
-        intake_s = 0.0
+        """Runs what waits, each kind for its share of a step; rests while nothing is to do."""
+        spent_s = dict.fromkeys(Priority, 0.0)
         while not self._stopping:
             idle = self._paused or not self._ready()
-            try:
-                # The timeout notices a source of data that became ready without a job.
-                item = self._jobs.get(block=idle, timeout=0.2 if idle else None)
-            except queue.Empty:
+            priority = self._next_kind({} if idle else spent_s, IDLE_S if idle else 0.0)
+            if priority is None:
                 return
-            priority, _, job, future = item
-            if job is None:
-                continue
+            job, future = self._jobs[priority].popleft()
             started = time.perf_counter()
             if future.set_running_or_notify_cancel():
                 try:
                     future.set_result(job())
                 except BaseException as error:
                     future.set_exception(error)
-            if priority == Priority.INGEST:
-                intake_s += time.perf_counter() - started
-                if intake_s >= INTAKE_SHARE * self._step_s:
-                    return
+            spent_s[priority] += time.perf_counter() - started
+
+    def _next_kind(self, spent_s: dict[Priority, float], patience_s: float) -> Priority | None:
+        """Returns the first kind of job that waits and has not used up its share, if any."""
+
+        def find() -> Priority | None:
+            for priority, share in SHARES.items():
+                spent = spent_s.get(priority, 0.0)
+                if self._jobs[priority] and (spent == 0 or spent < share * self._step_s):
+                    return priority
+            return None
+
+        with self._changed:
+            if find() is None and not self._stopping:
+                self._changed.wait(patience_s)
+            return find()
 
     def _refuse_all(self, error: Exception) -> None:
         """Answers every job that waits."""
-        while True:
-            try:
-                _, _, job, future = self._jobs.get_nowait()
-            except queue.Empty:
-                return
-            if job is not None and future.set_running_or_notify_cancel():
+        with self._changed:
+            waiting = [future for jobs in self._jobs.values() for _, future in jobs]
+            for jobs in self._jobs.values():
+                jobs.clear()
+        for future in waiting:
+            if future.set_running_or_notify_cancel():
                 future.set_exception(error)

@@ -87,6 +87,25 @@ def test_learning_goes_on_during_slow_intake(worker, steps):
     assert 'step' in steps.log[second:third]
 
 
+def test_learning_and_intake_go_on_while_many_ask(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 5)
+    asking = True
+
+    def ask():
+        time.sleep(0.01)
+        if asking:  # whoever got an answer asks again at once
+            worker.submit(ask, QUERY)
+
+    for _ in range(10):
+        worker.submit(ask, QUERY)
+    before = steps.count
+    worker.submit(lambda: None, INGEST).result(5)
+    wait_until(lambda: steps.count > before + 5)
+    asking = False
+
+
 def test_results_and_errors_are_the_futures(worker, steps):
     steps.gate.set()
     worker.start()
