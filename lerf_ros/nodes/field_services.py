@@ -191,8 +191,8 @@ class FieldServices:
         response.message = 'learning goes on'
 
     def _reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
-        self._host.revive()
         self._run(self._host.map.reset, CONTROL)
+        self._host.revive()
         self._on_replaced()
         response.message = 'the map is empty'
 
@@ -203,8 +203,8 @@ class FieldServices:
 
     def _load(self, message: FilePath.Request, response: FilePath.Response) -> None:
         path = _absolute(message.path)
-        self._host.revive()
         self._run(lambda: self._host.map.load(path), CONTROL)
+        self._host.revive()
         self._on_replaced()
         response.path = str(path)
 

@@ -34,12 +34,10 @@ class MapHost:
         self.map = LiveMap(config)
         self.steps = Rate()
         self.loss = math.nan
-        self._worker = self._start()
-
-    def _start(self) -> Worker[StepReport]:
-        worker = Worker(lambda: self.map.step(), lambda: self.map.ready(), self._on_step)
-        worker.start()
-        return worker
+        self._worker: Worker[StepReport] = Worker(
+            lambda: self.map.step(), lambda: self.map.ready(), self._on_step
+        )
+        self._worker.start()
 
     def _on_step(self, report: StepReport) -> None:
         self.steps.tick()
@@ -51,8 +49,8 @@ class MapHost:
         return self._worker.state
 
     @property
-    def error(self) -> BaseException | None:
-        """What made the worker fail."""
+    def error(self) -> Exception | None:
+        """What made a training step fail."""
         return self._worker.error
 
     @property
@@ -121,9 +119,8 @@ class MapHost:
         self._worker.resume()
 
     def revive(self) -> None:
-        """Starts a new worker in place of one that has failed."""
-        if self._worker.error is not None:
-            self._worker = self._start()
+        """Forgets a failure: the map has been replaced."""
+        self._worker.revive()
 
     def stop(self, timeout_s: float) -> bool:
         """Ends the worker; whoever waits for it gets an error. Tells whether it ended in time."""

@@ -41,7 +41,7 @@ IDLE_S = 0.2
 
 
 class WorkerStopped(RuntimeError):
-    """The worker has ended or failed; the job was not run."""
+    """The worker has ended; the job was not run."""
 
 
 class Worker(Generic[Report]):
@@ -51,6 +51,9 @@ class Worker(Generic[Report]):
         step: Trains one step.
         ready: Tells whether there is something to train on.
         on_step: Called in the worker's thread with the report of each step.
+
+    Attributes:
+        error: What made a step fail, if one has. Jobs are run all the same.
     """
 
     def __init__(
@@ -68,7 +71,7 @@ class Worker(Generic[Report]):
         self._paused = False
         self._trained = False
         self._step_s = 0.0
-        self.error: BaseException | None = None
+        self.error: Exception | None = None
         self._thread = threading.Thread(target=self._run, name='lerf-worker', daemon=True)
 
     @property
@@ -109,51 +112,53 @@ class Worker(Generic[Report]):
         self._paused = True
 
     def resume(self) -> None:
-        """Goes on training."""
+        """Goes on training, also after a failure."""
+        self._paused = False
+        self.revive()
+
+    def revive(self) -> None:
+        """Forgets a failure, as when the map has been replaced."""
         with self._changed:
-            self._paused = False
+            self.error = None
             self._changed.notify()
 
     def submit(self, job: Callable[[], T], priority: Priority = Priority.QUERY) -> Future[T]:
         """Queues a job and returns its future result; an error of the job is the future's."""
         future: Future[T] = Future()
         with self._changed:
-            if self._stopping or self.error is not None:
-                future.set_exception(WorkerStopped(self._why_stopped()))
+            if self._stopping:
+                future.set_exception(WorkerStopped('the worker has stopped'))
             else:
                 self._jobs[priority].append((job, future))
                 self._changed.notify()
         return future
 
-    def _why_stopped(self) -> str:
-        return f'training has failed: {self.error}' if self.error else 'the worker has stopped'
-
     def _run(self) -> None:
-        try:
-            while not self._stopping:
-                self._run_jobs()
-                if self._stopping:
-                    break
-                if not self._paused and self._ready():
-                    started = time.perf_counter()
-                    report = self._step()
-                    self._step_s = time.perf_counter() - started
-                    self._trained = True
-                    if self._on_step is not None:
-                        self._on_step(report)
-        except BaseException as error:
-            _log.exception('the worker has failed')
-            with self._changed:
+        while not self._stopping:
+            self._run_jobs()
+            if self._stopping or self._rests():
+                continue
+            started = time.perf_counter()
+            try:
+                report = self._step()
+            except Exception as error:
+                _log.exception('learning has failed; what was learned still answers')
                 self.error = error
-            self._refuse_all(WorkerStopped(self._why_stopped()))
-        else:
-            self._refuse_all(WorkerStopped('the worker has stopped'))
+                continue
+            self._step_s = time.perf_counter() - started
+            self._trained = True
+            if self._on_step is not None:
+                self._on_step(report)
+        self._refuse_all(WorkerStopped('the worker has stopped'))
+
+    def _rests(self) -> bool:
+        return self._paused or self.error is not None or not self._ready()
 
     def _run_jobs(self) -> None:
         """Runs what waits, each kind for its share of a step; rests while nothing is to do."""
         spent_s = dict.fromkeys(Priority, 0.0)
         while not self._stopping:
-            idle = self._paused or not self._ready()
+            idle = self._rests()
             priority = self._next_kind({} if idle else spent_s, IDLE_S if idle else 0.0)
             if priority is None:
                 return

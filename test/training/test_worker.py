@@ -147,18 +147,18 @@ def test_it_waits_until_there_is_something_to_train_on(worker, steps):
     assert steps.count > 0
 
 
-def test_a_failure_answers_every_job(worker, steps):
+def test_a_failed_step_ends_learning_but_not_answers(worker, steps):
     steps.error = RuntimeError('out of memory')
-    worker.start()
-    time.sleep(0.05)
-    futures = [worker.submit(lambda: 1, INGEST) for _ in range(5)]
     steps.gate.set()
-    for future in futures:
-        with pytest.raises(WorkerStopped, match='out of memory'):
-            future.result(5)
-    assert worker.state == 'FAILED'
-    with pytest.raises(WorkerStopped, match='out of memory'):
-        worker.submit(lambda: 1).result(5)
+    worker.start()
+    wait_until(lambda: worker.state == 'FAILED')
+    assert str(worker.error) == 'out of memory'
+    assert worker.submit(lambda: 7, QUERY).result(5) == 7
+    assert steps.count == 0
+    steps.error = None
+    worker.resume()
+    wait_until(lambda: worker.state == 'TRAINING')
+    assert worker.error is None
 
 
 def test_stopping_refuses_what_waits(worker, steps):
