@@ -6,10 +6,23 @@ Versions are pinned in requirements.txt; here stand only names.
 import re
 from pathlib import Path
 
-from setuptools import find_packages, setup
+from setuptools import Extension, find_packages, setup
 
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'lerf_ros/__init__.py').read_text())[1]
+
+# Plain C++ libraries that ctypes opens; where no compiler is, the package does without.
+NATIVE = [
+    Extension(
+        f'lerf_ros.field.native.{source.stem}',
+        [str(source.relative_to(ROOT))],
+        extra_compile_args=['-O3', '-std=c++17', '-fopenmp', '-fno-math-errno'],
+        extra_link_args=['-fopenmp'],
+        language='c++',
+        optional=True,
+    )
+    for source in sorted((ROOT / 'lerf_ros/field/native').glob('*.cpp'))
+]
 
 setup(
     name='lerf_ros',
@@ -18,6 +31,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['lerf_ros', 'lerf_ros.*']),
+    ext_modules=NATIVE,
     package_data={'lerf_ros': ['**/*.cpp', '**/*.json', '**/*.safetensors', '**/*.txt*']},
     install_requires=[
         'jaxtyping',

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import ast
+import ctypes
 import os
 import re
+import shutil
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -15,6 +17,7 @@ import yaml
 
 import lerf_ros
 from lerf_ros.config import LerfConfig, load_yaml
+from lerf_ros.field import native
 
 ROOT = Path(__file__).resolve().parent.parent
 MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
@@ -44,6 +47,22 @@ def test_the_version_is_the_same_everywhere() -> None:
     command = [sys.executable, 'setup.py', '--version']
     output = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert output.stdout.split()[-1] == lerf_ros.__version__
+
+
+@pytest.mark.skipif(shutil.which('g++') is None, reason='needs g++')
+def test_setuptools_builds_the_native_libraries(tmp_path: Path) -> None:
+    places = ['--build-lib', str(tmp_path), '--build-temp', str(tmp_path / 'objects')]
+    subprocess.run(
+        [sys.executable, 'setup.py', 'build_ext', *places],
+        cwd=ROOT,
+        capture_output=True,
+        check=True,
+    )
+    folder = tmp_path / 'lerf_ros/field/native'
+    for source in (ROOT / 'lerf_ros/field/native').glob('*.cpp'):
+        (built,) = folder.glob(f'{source.stem}*.so')
+        version = getattr(ctypes.CDLL(str(built)), f'lerf_{source.stem}_version')
+        assert version() == native._VERSIONS[source.stem]
 
 
 def test_every_interface_is_built() -> None:
