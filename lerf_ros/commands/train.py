@@ -12,6 +12,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from lerf_ros.commands.arguments import parse_options
 from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
@@ -60,7 +61,7 @@ def run(arguments: argparse.Namespace) -> int:
         OSError: A file cannot be read or written.
     """
     config = load_yaml(arguments.options) if arguments.options else LerfConfig()
-    config = config.replace(dict(_parse_setting(text, config) for text in arguments.set))
+    config = config.replace(parse_options(arguments.set))
     frames = open_recording(arguments.data, arguments.downscale, arguments.colour_focal)
     held_out = set(range(arguments.hold_out // 2, len(frames), arguments.hold_out or len(frames)))
     if not arguments.hold_out or len(held_out) == len(frames):
@@ -98,22 +99,6 @@ def open_recording(
     if folder.suffix == '.json' or (folder / 'transforms.json').exists():
         return NerfstudioFolder(folder, downscale=downscale)
     return RgbdFolder(folder, downscale=downscale, colour_focal_px=colour_focal_px)
-
-
-def _parse_setting(text: str, config: LerfConfig) -> tuple[str, Any]:
-    """Returns the option and value of ``group.option=value``, in the option's type."""
-    name, separator, value = text.partition('=')
-    default = config.flat().get(name)
-    if not separator or default is None:
-        raise ValueError(f'--set {text}: expected GROUP.OPTION=VALUE; see `lerf_ros options`')
-    if isinstance(default, str):
-        return name, value
-    try:
-        return name, type(default)(json.loads(value))
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f'--set {text}: expected {type(default).__name__}, got {value!r}'
-        ) from error
 
 
 def _train(
