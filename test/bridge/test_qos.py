@@ -26,6 +26,10 @@ def test_rviz_listens_as_the_node_sends() -> None:
     assert qos.LATCHED.durability == DurabilityPolicy.TRANSIENT_LOCAL
     displays = yaml.safe_load(RVIZ.read_text())['Visualization Manager']['Displays']
     topics = {d['Topic']['Value']: d['Topic'] for d in displays if 'Topic' in d}
+    # Its sender keeps nothing for those who come late: they would hear of nothing at all.
+    pictures = topics.pop('/lerf/relevancy_image')
+    assert qos.PICTURES.durability == DurabilityPolicy.VOLATILE
+    assert pictures['Durability Policy'] == 'Volatile'
     assert set(topics) == {
         f'/lerf/{name}' for name in ('surface_cloud', 'relevancy_cloud', 'maxima', 'markers')
     }
