@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 from collections.abc import Callable
 
@@ -37,12 +38,11 @@ def spin(make_node: Callable[[], Node], threads: int = 1) -> int:
         if rclpy.ok():
             raise
     finally:
-        try:
-            if node is not None:
-                if hasattr(node, 'close'):
-                    node.close()
-                node.destroy_node()
-            rclpy.try_shutdown()
-        except KeyboardInterrupt:
-            status = 130
+        # The end is near and bounded: a launch file's signal after the terminal's changes nothing.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        if node is not None:
+            if hasattr(node, 'close'):
+                node.close()
+            node.destroy_node()
+        rclpy.try_shutdown()
     return status
