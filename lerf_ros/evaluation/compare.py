@@ -47,10 +47,11 @@ class Difference:
     Attributes:
         seconds: The row.
         key: The figure, with a dot before the names of a split, as in 'seen.localisation'.
-        before: In the first result.
-        after: In the second result.
+        before: In the first result: the mean over the scenes that both measured, or the total
+            where there are fewer than two.
+        after: In the second result, likewise.
         scenes: Number of scenes that both measured.
-        change: Mean difference over those scenes, or of the totals where there are none.
+        change: From before to after.
         noise: Two standard errors of that mean; None with fewer than two scenes.
     """
 
@@ -109,14 +110,13 @@ def compare(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Differe
             if key not in figures_after:
                 continue
             pairs = _pairs(before, after, seconds, key)
-            change, noise = figures_after[key] - value, None
+            old, new, noise = value, figures_after[key], None
             if len(pairs) >= 2:
-                steps = np.array([b - a for a, b in pairs])
-                change = float(steps.mean())
+                # Means over the common scenes: the totals may be of others too.
+                old, new = (float(mean) for mean in np.mean(pairs, axis=0))
+                steps = np.diff(pairs, axis=1)
                 noise = float(2 * steps.std(ddof=1) / math.sqrt(len(steps)))
-            differences.append(
-                Difference(seconds, key, value, figures_after[key], len(pairs), change, noise)
-            )
+            differences.append(Difference(seconds, key, old, new, len(pairs), new - old, noise))
     if not shared:
         raise ValueError('compare: expected results with rows at the same seconds, got none')
     return differences
