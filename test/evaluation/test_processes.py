@@ -63,11 +63,17 @@ def test_a_failing_scene_ends_the_run(how: str, words: str) -> None:
 
 
 def test_an_interrupt_ends_the_children() -> None:
+    # A shell that starts the tests in the background lets them ignore Ctrl-C.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
     def interrupt(amount: float, text: str) -> None:
         os.kill(os.getpid(), signal.SIGINT)
 
-    with pytest.raises(KeyboardInterrupt):
-        list(each_seed(make_sleeping, (1, 2), 2, interrupt))
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            list(each_seed(make_sleeping, (1, 2), 2, interrupt))
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert not children()
 
 
