@@ -3,6 +3,7 @@
 Versions are pinned in requirements.txt; here stand only names.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -11,7 +12,8 @@ from setuptools import Extension, find_packages, setup
 ROOT = Path(__file__).parent
 VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'lerf_ros/__init__.py').read_text())[1]
 
-# Plain C++ libraries that ctypes opens; where no compiler is, the package does without.
+# Plain C++ libraries that ctypes opens; where no compiler is, the package does without. `make
+# setup` asks for none: the ROS workspace builds them.
 NATIVE = [
     Extension(
         f'lerf_ros.field.native.{source.stem}',
@@ -31,7 +33,7 @@ setup(
     license='Apache-2.0',
     python_requires='>=3.10',
     packages=find_packages(include=['lerf_ros', 'lerf_ros.*']),
-    ext_modules=NATIVE,
+    ext_modules=[] if os.environ.get('LERF_ROS_WITHOUT_NATIVE') else NATIVE,
     package_data={'lerf_ros': ['**/*.cpp', '**/*.json', '**/*.safetensors', '**/*.txt*']},
     install_requires=[
         'jaxtyping',

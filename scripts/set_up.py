@@ -201,7 +201,10 @@ def install_console() -> None:
         return
     say('installing the console script .venv/bin/lerf_ros')
     options = ['--no-deps', '--no-build-isolation', '--disable-pip-version-check', '--quiet']
-    run([PYTHON, '-m', 'pip', 'install', *options, '-e', ROOT], 'installing the console script')
+    # The workspace has built the native code; a second copy in the source tree would grow stale.
+    environment = {**os.environ, 'LERF_ROS_WITHOUT_NATIVE': '1'}
+    command = [PYTHON, '-m', 'pip', 'install', *options, '-e', ROOT]
+    run(command, 'installing the console script', environment)
     set_stamp('console', key)
 
 
