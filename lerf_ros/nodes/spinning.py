@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import signal
 import sys
@@ -44,5 +45,7 @@ def spin(make_node: Callable[[], Node], threads: int = 1) -> int:
             if hasattr(node, 'close'):
                 node.close()
             node.destroy_node()
-        rclpy.try_shutdown()
+        # The signal's own handler may be shutting down at this moment; rclpy calls that an error.
+        with contextlib.suppress(RuntimeError):
+            rclpy.try_shutdown()
     return status
