@@ -26,6 +26,7 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.mapping import LiveMap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.pictures import heat_overlay
+from lerf_ros.query.pieces import finish
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
 Array = np.ndarray
@@ -142,22 +143,11 @@ def relevancy_picture(
     The field is read where the rendered depth lies, at the best scale of the surface there.
 
     Raises:
-        ValueError: There is no map to read yet.
+        NotReadyError: There is no map to read yet.
     """
-    field = live_map.trainer.field
-    if field is None:
-        raise ValueError('relevancy: expected a map, got none yet')
-    view = live_map.render(camera, camera_to_world)
-    relevancy = live_map.engine.heat_map(
-        phrase,
-        field=field,
-        surface=live_map.surface(),
-        depth_m=np.where(view.accumulation > 0.5, view.depth_m, np.nan),
-        camera=camera,
-        camera_to_world=camera_to_world,
-        step=live_map.trainer.step_count,
-    )
-    return np.nan_to_num(relevancy, nan=0.0).astype(np.float64)
+    view = finish(live_map.view_pieces(camera, camera_to_world, phrase))
+    assert view.relevancy is not None
+    return np.nan_to_num(view.relevancy, nan=0.0).astype(np.float64)
 
 
 def _existence_row(

@@ -25,7 +25,7 @@ from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
-from lerf_ros.query.pieces import Pieces, finish
+from lerf_ros.query.pieces import Pieces
 from lerf_ros.query.reading import read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
@@ -151,7 +151,8 @@ class QueryEngine:
         _, _, read = self._follow(field, points, step)
         return self._cache.refresh(read, step, budget_points)
 
-    def heat_map(
+    @torch.no_grad()
+    def heat_map_pieces(
         self,
         text: str,
         *,
@@ -161,10 +162,11 @@ class QueryEngine:
         camera: PinholeCamera,
         camera_to_world: Float[np.ndarray, '4 4'],
         step: int,
-    ) -> Float32[np.ndarray, 'height width']:
+    ) -> Pieces[Float32[np.ndarray, 'height width']]:
         """Returns the relevancy of what each pixel of a view shows, NaN where that is unknown.
 
-        Each pixel is read at the best scale of the surface point closest to what it shows.
+        Each pixel is read at the best scale of the surface point closest to what it shows. It is
+        done in short pieces; questions may be answered between them.
 
         Args:
             text: The phrase; of 'object; part' the object counts.
@@ -178,31 +180,6 @@ class QueryEngine:
         Raises:
             ValueError: The phrase holds no word, or there is no surface.
         """
-        return finish(
-            self.heat_map_pieces(
-                text,
-                field=field,
-                surface=surface,
-                depth_m=depth_m,
-                camera=camera,
-                camera_to_world=camera_to_world,
-                step=step,
-            )
-        )
-
-    @torch.no_grad()
-    def heat_map_pieces(
-        self,
-        text: str,
-        *,
-        field: EmbeddingField,
-        surface: SurfaceMap | SurfacePoints,
-        depth_m: Float[np.ndarray, 'height width'],
-        camera: PinholeCamera,
-        camera_to_world: Float[np.ndarray, '4 4'],
-        step: int,
-    ) -> Pieces[Float32[np.ndarray, 'height width']]:
-        """Does :meth:`heat_map` in short pieces; questions may be answered between them."""
         name = parse_phrase(text, 'phrase').object
         phrase = embed_phrase(self._embed, name, (name,))
         while True:

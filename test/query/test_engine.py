@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.query.engine import Box, Exemplar, QueryEngine, QueryRequest
 from lerf_ros.query.heat_map import view_points
+from lerf_ros.query.pieces import finish
 from lerf_ros.query.surface import SurfaceMap
 
 
@@ -165,14 +166,16 @@ def test_heat_map_is_hot_where_the_ball_is_seen(engine, surface):
     pose = orbit(16)[3]
     depth, balls = see(pose)
     depth[:10] = np.nan
-    heat = engine.heat_map(
-        '2',
-        field=BallField(),
-        surface=surface,
-        depth_m=depth,
-        camera=CAMERA,
-        camera_to_world=pose,
-        step=1,
+    heat = finish(
+        engine.heat_map_pieces(
+            '2',
+            field=BallField(),
+            surface=surface,
+            depth_m=depth,
+            camera=CAMERA,
+            camera_to_world=pose,
+            step=1,
+        )
     )
     assert heat.shape == depth.shape
     assert (np.isnan(heat) == np.isnan(depth)).all()
@@ -186,14 +189,16 @@ def test_heat_map_agrees_with_the_cloud(engine, surface):
     (result,) = ask(engine, surface, '0')
     pose = orbit(16)[0]
     depth, _ = see(pose)
-    heat = engine.heat_map(
-        '0',
-        field=BallField(),
-        surface=surface,
-        depth_m=depth,
-        camera=CAMERA,
-        camera_to_world=pose,
-        step=3,
+    heat = finish(
+        engine.heat_map_pieces(
+            '0',
+            field=BallField(),
+            surface=surface,
+            depth_m=depth,
+            camera=CAMERA,
+            camera_to_world=pose,
+            step=3,
+        )
     )
     positions, pixels = view_points(depth, CAMERA, pose)
     distance, nearest = cKDTree(result.positions).query(positions)
