@@ -22,11 +22,11 @@ from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import confidence, gather_evidence
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
-from lerf_ros.query.objects import SceneGraph
+from lerf_ros.query.objects import DenseReader, SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
 from lerf_ros.query.pieces import Pieces
-from lerf_ros.query.reading import read_embeddings
+from lerf_ros.query.reading import dense_reader, read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.scales import ScaleSearch
@@ -49,6 +49,7 @@ class _Scene:
     inside: Bool[np.ndarray, 'n']
     allowed: Bool[np.ndarray, 'n']
     read: Reader
+    dense: DenseReader | None
     step: int
     stamp_ns: int
 
@@ -228,7 +229,8 @@ class QueryEngine:
             inside = inside_box(points.positions, low, high)
         allowed = inside & (points.views >= enough)
         trained = torch.from_numpy(self._search.trained(points, scales_m))
-        return _Scene(self._graph, scales_m, trained, inside, allowed, read, step, stamp_ns)
+        dense = dense_reader(field, points.positions, self._embed(['object']).device)
+        return _Scene(self._graph, scales_m, trained, inside, allowed, read, dense, step, stamp_ns)
 
     def _follow(
         self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
@@ -268,6 +270,7 @@ class QueryEngine:
             scene.allowed,
             max_maxima=request.max_maxima,
             min_relevancy=request.min_relevancy,
+            dense=scene.dense,
         )
         found = None
         if maxima:

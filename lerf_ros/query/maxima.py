@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float
 
-from lerf_ros.query.objects import SceneGraph, grow, oriented_box, robust_centre
+from lerf_ros.query.objects import DenseReader, SceneGraph, grow, oriented_box, robust_centre
 from lerf_ros.query.request import Maximum
 
 Array = np.ndarray
@@ -28,6 +28,7 @@ def find_maxima(
     *,
     max_maxima: int,
     min_relevancy: float,
+    dense: DenseReader | None = None,
 ) -> list[Maximum]:
     """Returns the maxima, best first; those on very few points come last.
 
@@ -38,6 +39,7 @@ def find_maxima(
         allowed: Points that may hold a maximum.
         max_maxima: Most maxima.
         min_relevancy: Least relevancy of a maximum.
+        dense: Reads dense features of points; None where the field has none.
     """
     surface = graph.surface
     best_of_all = graph.smooth(scores.max(axis=1))
@@ -52,7 +54,7 @@ def find_maxima(
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
-        points = grow(graph, peak, best_of_all, base, reach_m)
+        points = grow(graph, peak, best_of_all, base, reach_m, dense)
         points = points[allowed[points]]
         best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
         best[points] = -np.inf

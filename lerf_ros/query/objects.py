@@ -1,11 +1,14 @@
 """From a peak to the object's own points, and the box around them.
 
 The surface graph joins points that touch. A peak's object is what can be reached from it without
-crossing a supporting plane, as far as relevancy and colour stay like those of the peak.
+crossing a supporting plane, as far as relevancy stays like that of the peak. Where the field has
+dense features, relevancy is first evened out among points whose dense features are alike: the
+borders of dense features are sharper than those of language.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +21,8 @@ from lerf_ros.query.planes import Plane, Support, find_support
 from lerf_ros.query.surface import SurfacePoints
 
 Array = np.ndarray
+# Dense unit features of the points with these indices.
+DenseReader = Callable[[Int[Array, 'k']], Float[Array, 'k c']]
 
 # Points closer than this many voxels touch.
 TOUCH_VOXELS = 1.8
@@ -31,6 +36,8 @@ WHOLE_SHARE = 0.5
 WHOLE_SIZE_M = 0.6
 # A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
 BESIDE_SHARE = 0.8
+# How often values pass between neighbours whose dense features are alike.
+ALIKE_ROUNDS = 8
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +78,12 @@ class SceneGraph:
 
 
 def grow(
-    graph: SceneGraph, peak: int, relevancy: Float[Array, 'n'], base: float, reach_m: float
+    graph: SceneGraph,
+    peak: int,
+    relevancy: Float[Array, 'n'],
+    base: float,
+    reach_m: float,
+    dense: DenseReader | None = None,
 ) -> Int[Array, 'k']:
     """Returns the points of the object that holds a peak, sorted.
 
@@ -81,6 +93,7 @@ def grow(
         relevancy: Relevancy of every point at its best scale.
         base: Relevancy of what has nothing to do with the phrase.
         reach_m: How far from the peak its object may begin, as language is blurred.
+        dense: Reads dense features; None where the field has none.
     """
     positions = graph.surface.positions
     top = float(relevancy[peak])
@@ -94,7 +107,10 @@ def grow(
     members = np.flatnonzero(graph.segments == graph.segments[start])
     if graph.segments[start] < 0:
         members = members[np.linalg.norm(positions[members] - positions[start], axis=1) < 1.0]
-    hot = share[members] >= HOT_SHARE
+    member_share = share[members]
+    if dense is not None:
+        member_share = spread_among_alike(positions[members], member_share, dense(members))
+    hot = member_share >= HOT_SHARE
     size_m = float(np.ptp(positions[members], axis=0).max())
     if graph.segments[start] >= 0 and hot.mean() >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
         return members
@@ -102,6 +118,31 @@ def grow(
     members = members[hot]
     pieces = connected_pieces(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
     return members[pieces == pieces[np.searchsorted(members, start)]]
+
+
+def spread_among_alike(
+    positions: Float[Array, 'n 3'], values: Float[Array, 'n'], features: Float[Array, 'n c']
+) -> Float[Array, 'n']:
+    """Returns values evened out between neighbours, the more the likelier they are one thing.
+
+    A bilateral mean over the surface graph, repeated: neighbours weigh ``exp(-u / m)``, where u is
+    one minus the cosine of their features and m its median over all neighbours, so that the kind
+    of features does not matter.
+
+    Args:
+        positions: The points.
+        values: What is known of each.
+        features: Unit dense features of each.
+    """
+    count = min(NEIGHBOURS, len(positions))
+    _, neighbours = cKDTree(positions).query(positions, k=range(1, count + 1))
+    unlikeness = 1 - np.einsum('nc,nkc->nk', features, features[neighbours])
+    usual = float(np.median(unlikeness[:, 1:])) if count > 1 else 1.0
+    weights = np.exp(-np.maximum(unlikeness, 0) / max(usual, 1e-6))
+    weights /= weights.sum(axis=1, keepdims=True)
+    for _ in range(ALIKE_ROUNDS):
+        values = (weights * values[neighbours]).sum(axis=1)
+    return values
 
 
 def connected_pieces(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'n']:

@@ -13,14 +13,16 @@ Two exact shortcuts through the language head, each with its twin in
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.field.language import LanguageHead, encode_scale
+from lerf_ros.query.objects import DenseReader
 from lerf_ros.query.relevancy import EmbeddingField
 
 CHUNK_POINTS = 4096
@@ -30,6 +32,10 @@ class HeadedField(EmbeddingField, Protocol):
     """A field whose language head is known from inside."""
 
     language_head: LanguageHead
+
+    def dense(self, features: Float[Tensor, 'n f']) -> Float[Tensor, 'n c']:
+        """Returns dense features of language features; only where dense_size is not 0."""
+        ...
 
 
 def read_embeddings(
@@ -44,6 +50,22 @@ def read_embeddings(
     # A field of another make has only its public face.
     columns = [field.embed(features, scale_m.expand(len(features))) for scale_m in scales_m]
     return F.normalize(torch.stack(columns, dim=1), dim=-1)
+
+
+def dense_reader(
+    field: EmbeddingField, positions_world: Float[np.ndarray, 'n 3'], device: torch.device
+) -> DenseReader | None:
+    """Returns what reads unit dense features of chosen points; None where the field has none."""
+    if not getattr(field, 'dense_size', 0):
+        return None
+
+    @torch.no_grad()
+    def read(indices: Int[np.ndarray, 'k']) -> Float[np.ndarray, 'k c']:
+        chosen = torch.from_numpy(positions_world[indices]).to(device)
+        features = cast(HeadedField, field).dense(field.language_features(chosen))
+        return F.normalize(features.float(), dim=-1).cpu().numpy()
+
+    return read
 
 
 class FoldedTexts:

@@ -209,6 +209,22 @@ def test_heat_map_agrees_with_the_cloud(engine, surface):
     assert np.quantile(difference, 0.95) < 0.15
 
 
+def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface):
+    class DenseField(BallField):
+        dense_size = 3
+        asked = 0
+
+        def dense(self, features):
+            self.asked += 1
+            return features + 1.0
+
+    field = DenseField()
+    request = QueryRequest(positives=('0',))
+    (result,) = engine.query(request, field=field, surface=surface, step=3, stamp_ns=0)
+    assert field.asked
+    assert np.linalg.norm(result.maxima[0].position_m - CENTRES[0]) < 0.01
+
+
 def test_a_map_without_surface_says_so(engine):
     with pytest.raises(ValueError, match='no surface yet'):
         ask(engine, SurfaceMap(QueryOptions()), '0')

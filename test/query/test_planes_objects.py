@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from scenery import CENTRES, RADII, mapped
 
-from lerf_ros.query.objects import SceneGraph, connected_pieces, grow, oriented_box, robust_centre
+from lerf_ros.query.objects import (
+    SceneGraph,
+    connected_pieces,
+    grow,
+    oriented_box,
+    robust_centre,
+    spread_among_alike,
+)
 from lerf_ros.query.planes import Plane
 
 
@@ -69,6 +76,36 @@ def test_touching_things_are_parted_by_relevancy(graph):
     relevancy = np.where(upper, 0.9, 0.1)
     members = grow(graph, int(np.flatnonzero(upper)[0]), relevancy, 0.1, reach_m=0.05)
     assert set(members) == set(np.flatnonzero(upper))
+
+
+def test_dense_features_give_a_touching_thing_its_border(graph):
+    # The cap of a ball is another thing than the rest. Language fades across the border and alone
+    # would cut beyond it; dense features know where one ends and the other begins.
+    ball = on_ball(graph, 0)
+    height_m = graph.surface.positions[:, 2]
+    cap = height_m > 0.07
+    truth = np.flatnonzero(ball & cap)
+    relevancy = np.where(ball, np.clip((height_m - 0.04) / 0.06, 0, 1), 0.0)
+    peak = int(np.flatnonzero(ball)[height_m[ball].argmax()])
+    noise = np.random.default_rng(0).normal(0, 0.2, (len(cap), 2))
+    features = np.where(cap[:, None], [[1.0, 0.0]], [[0.0, 1.0]]) + noise
+    features /= np.linalg.norm(features, axis=1, keepdims=True)
+
+    def iou(members):
+        return len(np.intersect1d(members, truth)) / len(np.union1d(members, truth))
+
+    assert iou(grow(graph, peak, relevancy, 0.0, reach_m=0.05)) < 0.85
+    assert iou(grow(graph, peak, relevancy, 0.0, 0.05, features.__getitem__)) > 0.95
+
+
+def test_values_pass_among_alike_neighbours_only():
+    positions = np.stack([np.arange(20) * 0.01, np.zeros(20), np.zeros(20)], axis=1)
+    features = np.where(np.arange(20)[:, None] < 10, [[1.0, 0.0]], [[0.0, 1.0]])
+    values = np.where(np.arange(20) == 9, 1.0, 0.0)
+    spread = spread_among_alike(positions, values, features)
+    assert spread[10:] == pytest.approx(np.zeros(10), abs=1e-3)
+    assert spread[5] > 0.01
+    assert spread_among_alike(positions[:1], values[9:10], features[:1]) == pytest.approx([1.0])
 
 
 def test_pieces_are_what_hangs_together():
