@@ -16,21 +16,26 @@ import tabletop_captions as captions_
 import torch
 from tabletop_captions import Captions, never_caption, object_caption, part_caption
 from tabletop_crops import Crops
-from tabletop_loss import truth_matrix
+from tabletop_loss import own_matrix, truth_matrix
 from tabletop_views import Views
 from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
-from torch import Tensor
 
 
 def draw_captions(
-    truth: Truth, rng: np.random.Generator, own: int, never: int, any_parts: int
+    truth: Truth,
+    own_parts: np.ndarray,
+    rng: np.random.Generator,
+    captioned: int,
+    never: int,
+    any_parts: int,
 ) -> Captions:
     """Returns captions for a batch: true ones of its windows, near misses, and never true ones.
 
     Args:
         truth: What its windows show.
+        own_parts: (n, 3) category, colour and part each was cut around, or -1.
         rng: Draws.
-        own: Windows that are captioned.
+        captioned: Windows that are captioned.
         never: Captions of things that do not exist.
         any_parts: Parts of anything: what tells a handle from another handle is learned best
             when all of them compete.
@@ -41,9 +46,11 @@ def draw_captions(
         text = f'{captions_.CATEGORY_LIST[category]} {captions_.PART_LIST[part]}'
         result.add(text, (captions_.PART, category, -1, -1, part))
     count = len(truth.object_scores)
-    for window in rng.permutation(count)[:own]:
-        if truth.part_scores[window, 0] > 0.5 and rng.random() < 0.5:
-            category, colour, part = (int(value) for value in truth.parts[window, 0])
+    for window in rng.permutation(count)[:captioned]:
+        is_own = own_parts[window, 2] >= 0
+        if (is_own or truth.part_scores[window, 0] > 0.5) and rng.random() < 0.5:
+            named = own_parts[window] if is_own else truth.parts[window, 0]
+            category, colour, part = (int(value) for value in named)
             result.add(*part_caption(rng, category, colour, part))
             if rng.random() < 0.35:  # a near miss: the same part of something else
                 category = int(rng.integers(len(captions_.CATEGORY_LIST)))
@@ -81,18 +88,24 @@ def class_targets(truth: Truth) -> np.ndarray:
 
 
 def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
-    """Puts batches of scene crops and lone crops into a queue, without end."""
+    """Puts batches of scene crops and lone crops into a queue, without end.
+
+    Scene crops take long to draw: half of those of a batch are of the batch before, with other
+    captions.
+    """
     cv2.setNumThreads(1)
     views, crops = Views(args.work / 'train'), Crops(args.work / 'crops')
-    sampler = WindowSampler(views, seed, args.scene_crops, args.windows, 0)
+    sampler = WindowSampler(views, seed, args.scene_crops // 2, args.windows, 0)
     rng = np.random.default_rng([seed, 7])
+    scenes, boxes, _, of_windows = sampler.batch()
     while True:
+        before = scenes, boxes, of_windows
         scenes, boxes, _, of_windows = sampler.batch()
-        lone, of_crops = crops.batch(args.lone_crops, LONE_PX, rng)
-        pictures, truth = (scenes, boxes, lone), joined(of_windows, of_crops)
-        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
-        matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
-        batches.put((*pictures, captions.texts, matrix, class_targets(truth)))
+        lone, of_crops, own_parts = crops.batch(args.lone_crops, LONE_PX, rng)
+        pictures = np.concatenate([before[0], scenes]), np.concatenate([before[1], boxes]), lone
+        truth = joined(joined(before[2], of_windows), of_crops)
+        none = np.full((len(truth.objects) - len(own_parts), 3), -1)
+        batches.put((*pictures, *_captioned(truth, np.concatenate([none, own_parts]), args, rng)))
 
 
 def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
@@ -101,10 +114,22 @@ def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
     rng = np.random.default_rng([seed, 8])
     nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
     while True:
-        pictures, truth = crops.batch(args.crop_batch, args.crop_px, rng)
-        captions = draw_captions(truth, rng, args.captions, args.never, args.any_parts)
-        matrix = truth_matrix(truth, np.array(captions.rows)).numpy()
-        batches.put((*nothing, pictures, captions.texts, matrix, class_targets(truth)))
+        pictures, truth, own_parts = crops.batch(args.crop_batch, args.crop_px, rng)
+        batches.put((*nothing, pictures, *_captioned(truth, own_parts, args, rng)))
+
+
+def _captioned(
+    truth: Truth, own_parts: np.ndarray, args: argparse.Namespace, rng: np.random.Generator
+) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
+    """Returns captions, how true they are, which describe a picture best, and class targets."""
+    captions = draw_captions(truth, own_parts, rng, args.captions, args.never, args.any_parts)
+    rows = np.array(captions.rows)
+    matrix = truth_matrix(truth, rows)
+    own = own_matrix(matrix, own_parts, rows)
+    matrix = torch.maximum(matrix, own / 2)  # a part that covers little of its box is there
+    targets = class_targets(truth)
+    targets[:, 3] = np.where(own_parts[:, 2] >= 0, own_parts[:, 2], targets[:, 3])
+    return captions.texts, matrix.numpy(), own.numpy(), targets
 
 
 class Batches:
@@ -118,20 +143,22 @@ class Batches:
         )
         self._process.start()
 
-    def next(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[str], Tensor, Tensor]:
-        """Returns scene crops, boxes, lone crops, texts, the truth matrix and class targets.
+    def next(self) -> tuple:
+        """Returns scene crops, boxes and lone crops (arrays), texts, and as tensors the truth
+        matrix, the matrix of own captions and the class targets.
 
         Raises:
             RuntimeError: The process has failed.
         """
         while True:
             try:
-                *pictures, texts, matrix, targets = self._queue.get(timeout=5)
+                *pictures, texts, matrix, own, targets = self._queue.get(timeout=5)
             except queue.Empty:
                 if not self._process.is_alive():
                     raise RuntimeError('batches: the process failed; see above') from None
                 continue
-            return *pictures, texts, torch.from_numpy(matrix), torch.from_numpy(targets)
+            tensors = (torch.from_numpy(each) for each in (matrix, own, targets))
+            return *pictures, texts, *tensors
 
     def close(self) -> None:
         """Ends the process."""

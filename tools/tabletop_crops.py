@@ -16,12 +16,14 @@ _MIN_PIXELS = {True: 40, False: 60}  # of parts, of objects
 _LOGGER = logging.getLogger(__name__)
 
 
-def _crops_of(view: tuple, rng: np.random.Generator) -> tuple[list[np.ndarray], list[Seen]]:
+def _crops_of(
+    view: tuple, rng: np.random.Generator
+) -> tuple[list[np.ndarray], list[Seen], list[tuple]]:
     image, labels, objects = view
     height, width = labels.shape
     visible, names = np.bincount(labels.ravel(), minlength=256), label_names(objects)
     things = [t for t in visible_things(labels) if t.pixels >= _MIN_PIXELS[t.part >= 0]]
-    pictures, seen = [], []
+    pictures, seen, own = [], [], []
     for thing in things:
         if thing.part >= 0 and (len(objects[thing.object]['parts']) == 1 or rng.random() < 0.2):
             continue
@@ -37,25 +39,29 @@ def _crops_of(view: tuple, rng: np.random.Generator) -> tuple[list[np.ndarray], 
         inner = np.array([[0.08, 0.08, 0.92, 0.92]], np.float32) * side
         corner = np.array([left, top, left, top], np.float32)
         seen.append(look(labels, visible, names, inner + corner))
-    return pictures, seen
+        category, colour, _, part = names[16 * thing.object + thing.part]
+        own.append((category, colour, part) if thing.part >= 0 else (-1, -1, -1))
+    return pictures, seen, own
 
 
 def _cut_share(views: Path, folder: Path, worker: int, workers: int) -> None:
     cv2.setNumThreads(1)
     all_views = Views(views)
     rng = np.random.default_rng([len(all_views), worker])
-    pictures, truths = [], []
+    pictures, truths, owned = [], [], []
     for index in range(worker, len(all_views), workers):
-        images, seen = _crops_of(all_views[index], rng)
+        images, seen, own = _crops_of(all_views[index], rng)
         if images:
             pictures.append(np.stack(images))
             truths.append(window_truth(seen))
+            owned += own
     np.save(folder / f'pictures{worker}.npy', np.concatenate(pictures))
     columns = {
         name: np.concatenate([getattr(truth, name) for truth in truths])
         for name in Truth.__dataclass_fields__
     }
-    np.savez(folder / f'truth{worker}.npz', **columns)
+    own_parts = np.array(owned, np.int16)
+    np.savez(folder / f'truth{worker}.npz', own_parts=own_parts, **columns)
     _LOGGER.info('%d crops', len(columns['surroundings']))
 
 
@@ -85,13 +91,20 @@ class Crops:
             name: np.concatenate([part[name] for part in parts])
             for name in Truth.__dataclass_fields__
         }
+        self._own_parts = np.concatenate([part['own_parts'] for part in parts])
         self._starts = np.cumsum([0, *(len(pictures) for pictures in self._pictures)])
 
     def __len__(self) -> int:
         return int(self._starts[-1])
 
-    def batch(self, size: int, side: int, rng: np.random.Generator) -> tuple[np.ndarray, Truth]:
-        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth."""
+    def batch(
+        self, size: int, side: int, rng: np.random.Generator
+    ) -> tuple[np.ndarray, Truth, np.ndarray]:
+        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth.
+
+        The last is (size, 3) category, colour and part of the part that a crop was cut around, or
+        -1 where it was cut around an object.
+        """
         chosen = rng.integers(len(self), size=size)
         out = np.empty((size, side, side, 3), np.float32)
         for row, index in enumerate(chosen):
@@ -108,4 +121,4 @@ class Crops:
         noise = noise.repeat(2, axis=1).repeat(2, axis=2)
         out += noise * rng.uniform(0, 5, (size, 1, 1, 1)).astype(np.float32)
         truth = Truth(**{name: column[chosen] for name, column in self._truth.items()})
-        return np.clip(out, 0, 255).astype(np.uint8), truth
+        return np.clip(out, 0, 255).astype(np.uint8), truth, self._own_parts[chosen]

@@ -39,6 +39,25 @@ def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(result)
 
 
+def own_matrix(truth: Tensor, own_parts: np.ndarray, rows: np.ndarray) -> Tensor:
+    """Returns the truth (n, m) as it decides which caption describes a picture best.
+
+    The box around a shoe's laces holds much of the upper, and both captions are true of it. But a
+    crop that was cut around the laces is a picture of the laces: other parts of the same thing
+    are not what it is of.
+
+    Args:
+        truth: (n, m) how true each caption is of each picture.
+        own_parts: (n, 3) category, colour and part a picture was cut around, or -1.
+        rows: (m, 5) kind, category, colour, texture and part of the captions; -1 is left open.
+    """
+    wanted = rows[:, [1, 2, 4]]
+    agrees = (wanted[None] < 0) | (wanted[None] == own_parts[:, None])
+    about_parts = (rows[:, 0] == PART)[None] & (own_parts[:, 2] >= 0)[:, None]
+    own = torch.from_numpy(agrees.all(axis=2).astype(np.float32))
+    return torch.where(torch.from_numpy(about_parts), own, truth)
+
+
 def relevancy_loss(
     cosines: Tensor, canonical: Tensor, truth: Tensor, temperature: float
 ) -> Tensor:

@@ -20,6 +20,7 @@ from tabletop_batches import Batches, fill_with_crops, fill_with_windows
 from tabletop_loss import contrast_loss, relevancy_loss
 from tabletop_optimizer import OrthogonalDescent
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
 from lerf_ros.features.tabletop.trunk import STRIDE
@@ -90,9 +91,14 @@ def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
     # Attention is causal: what follows the end of a text does not change it.
     mask = model.text.attn_mask
     model.text.attn_mask = mask[:longest, :longest]
-    embeddings = model.encode_text(tokens[:, :longest])
+    # In half precision the plain product is several times faster than fused attention on a CPU.
+    with (
+        torch.autocast('cpu', torch.bfloat16, enabled=torch.is_grad_enabled()),
+        sdpa_kernel(SDPBackend.MATH),
+    ):
+        embeddings = model.encode_text(tokens[:, :longest])
     model.text.attn_mask = mask
-    return F.normalize(embeddings, dim=-1)
+    return F.normalize(embeddings.float(), dim=-1)
 
 
 def average_gradients(parameters: list[Tensor], processes: int) -> None:
@@ -210,7 +216,7 @@ def train(
             group['lr'] = args.rate * share
         for group in descent.param_groups:
             group['lr'] = args.filter_rate * share
-        scenes, boxes, lone, texts, truth, targets = batches.next()
+        scenes, boxes, lone, texts, truth, own, targets = batches.next()
         pooled = pool_pictures(model, scenes, boxes, lone)
         images = project(model, pooled)
         classes = torch.stack(
@@ -226,7 +232,7 @@ def train(
         cosines = images @ phrases.T
         logits = scale.exp().clamp(max=60) * cosines
         relevancy = relevancy_loss(cosines, images @ canonical.T, truth, TEMPERATURE)
-        contrast = contrast_loss(logits, truth) + 0.5 * contrast_loss(logits.T, truth.T)
+        contrast = contrast_loss(logits, own) + 0.5 * contrast_loss(logits.T, own.T)
         loss = relevancy + contrast + args.classes * classes.sum()
         optimizer.zero_grad(set_to_none=True)
         descent.zero_grad(set_to_none=True)
