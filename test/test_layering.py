@@ -10,12 +10,13 @@ import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / 'lerf_ros'
 
-BASE = {'config', 'geometry'}
+BASE = {'options', 'config', 'geometry'}
 CORE = BASE | {'frames', 'features', 'field'}
 
 # Module or subpackage -> what it may import of this package, besides itself.
 MAY_IMPORT = {
-    'config': set(),
+    'options': set(),
+    'config': {'options'},
     'geometry': set(),
     'workspace': set(),
     'frames': BASE,

@@ -14,7 +14,8 @@ from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValu
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 
-from lerf_ros.config import LerfConfig, OptionInfo, flat_options
+from lerf_ros.config import LerfConfig, flat_options
+from lerf_ros.options import OptionInfo
 
 # Parameter ranges need both ends; these stand for "no bound" on one side.
 HUGE = 1e12

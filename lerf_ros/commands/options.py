@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 
-from lerf_ros.config import OptionInfo, flat_options
+from lerf_ros.config import flat_options
+from lerf_ros.options import OptionInfo
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
