@@ -14,11 +14,12 @@ import numpy as np
 
 from lerf_ros.commands.arguments import parse_options, parse_seeds, require_positive
 from lerf_ros.config import LerfConfig
+from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
 from lerf_ros.features.clip import load_encoder
-from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.mapping import LiveMap, resolve_device
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
@@ -29,6 +30,10 @@ from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene, absent_phras
 PATHS = ('orbit', 'handheld', 'wrist')
 # Absent phrases for each object of a scene: there are more things that are not there.
 ABSENT_FOR_EACH = 2
+
+# Evidence, and whether what was asked for is there, of phrases and of pictures.
+Samples = dict[str, list[tuple[bool, Evidence]]]
+KINDS = ('phrases', 'pictures')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,16 +80,17 @@ def run(arguments: argparse.Namespace) -> int:
         fingerprint, samples = gather(arguments, seeds)
     if arguments.evidence:
         write_evidence(arguments.evidence, fingerprint, samples)
-    present = [there for there, _ in samples]
-    calibration = fit([found for _, found in samples], present, fingerprint)
-    calibration.save(arguments.output)
-    sys.stdout.write('\n'.join(summary(calibration, samples)) + '\n')
+    models = {
+        kind: fit([found for _, found in samples[kind]], [there for there, _ in samples[kind]])
+        for kind in KINDS
+    }
+    ExistenceCalibration(fingerprint, **models).save(arguments.output)
+    for kind in KINDS:
+        sys.stdout.write('\n'.join(summary(kind, models[kind], samples[kind])) + '\n')
     return 0
 
 
-def gather(
-    arguments: argparse.Namespace, seeds: tuple[int, ...]
-) -> tuple[str, list[tuple[bool, Evidence]]]:
+def gather(arguments: argparse.Namespace, seeds: tuple[int, ...]) -> tuple[str, Samples]:
     """Maps scenes and asks for what is there and what is not; returns the evidence.
 
     The evidence is in the order of the seeds, and the same whatever the number of processes.
@@ -103,7 +109,9 @@ def gather(
     finally:
         progress.close()
     fingerprint, _ = found[seeds[0]]
-    return fingerprint, [sample for seed in seeds for sample in found[seed][1]]
+    return fingerprint, {
+        kind: [sample for seed in seeds for sample in found[seed][1][kind]] for kind in KINDS
+    }
 
 
 @dataclass(frozen=True)
@@ -123,15 +131,13 @@ class Walk:
     steps_per_second: float
 
 
-def scene_work(
-    config: LerfConfig, walk: Walk
-) -> Callable[[int, Advance], tuple[str, list[tuple[bool, Evidence]]]]:
+def scene_work(config: LerfConfig, walk: Walk) -> Callable[[int, Advance], tuple[str, Samples]]:
     """Returns what maps a scene, and gives the encoder's fingerprint and the evidence."""
     encoder = load_encoder(config.features, resolve_device(config.training.device))
 
-    def work(seed: int, advance: Advance) -> tuple[str, list[tuple[bool, Evidence]]]:
+    def work(seed: int, advance: Advance) -> tuple[str, Samples]:
         live_map = LiveMap(config, encoder)
-        samples: list[tuple[bool, Evidence]] = []
+        samples: Samples = {}
         with TabletopScene(seed) as scene:
             stream = Stream(
                 live_map,
@@ -140,37 +146,55 @@ def scene_work(
                 steps_per_second=walk.steps_per_second,
             )
             for _ in stream.run([walk.seconds]):
-                samples += ask(live_map, scene)
+                samples = ask(live_map, scene)
         advance(1, f'seed {seed}')
         return encoder.fingerprint, samples
 
     return work
 
 
-def ask(live_map: LiveMap, scene: TabletopScene) -> list[tuple[bool, Evidence]]:
-    """Returns the evidence of phrases that are true of a scene, and of phrases that are not."""
+def ask(live_map: LiveMap, scene: TabletopScene) -> Samples:
+    """Returns the evidence of what is true of a scene, and of what is not."""
     pairs = [(thing.colour, thing.category) for thing in scene.objects]
     absent = absent_phrases(
         pairs, ABSENT_FOR_EACH * len(pairs), np.random.default_rng([scene.seed, 2])
     )
     phrases = [(True, thing.name) for thing in scene.objects]
     phrases += [(False, phrase.text) for phrase in absent]
-    samples = []
-    for there, text in phrases:
-        (result,) = live_map.query(QueryRequest((text,), with_points=False))
-        if result.evidence is not None:
-            samples.append((there, result.evidence))
+    pictures = [(True, exemplar) for _, exemplar in exemplars_of(scene)]
+    pictures += [
+        (False, exemplar) for exemplar in absent_exemplars(scene, ABSENT_FOR_EACH * len(pictures))
+    ]
+    requests = {
+        'phrases': [(there, QueryRequest((text,), with_points=False)) for there, text in phrases],
+        'pictures': [
+            (there, QueryRequest(exemplars=(exemplar,), with_points=False))
+            for there, exemplar in pictures
+        ],
+    }
+    samples: Samples = {kind: [] for kind in KINDS}
+    for kind, asked in requests.items():
+        for there, request in asked:
+            (result,) = live_map.query(request)
+            if result.evidence is not None:
+                samples[kind].append((there, result.evidence))
     return samples
 
 
-def write_evidence(path: Path, fingerprint: str, samples: list[tuple[bool, Evidence]]) -> None:
+def write_evidence(path: Path, fingerprint: str, samples: Samples) -> None:
     """Writes evidence as JSON, to fit it again without mapping."""
-    rows = [[there, *found.values(EVIDENCE)] for there, found in samples]
-    content = {'encoder_fingerprint': fingerprint, 'names': EVIDENCE, 'rows': rows}
+    content = {
+        'encoder_fingerprint': fingerprint,
+        'names': EVIDENCE,
+        'rows': {
+            kind: [[there, *found.values(EVIDENCE)] for there, found in samples[kind]]
+            for kind in KINDS
+        },
+    }
     path.write_text(json.dumps(content) + '\n', encoding='utf-8')
 
 
-def read_evidence(path: Path) -> tuple[str, list[tuple[bool, Evidence]]]:
+def read_evidence(path: Path) -> tuple[str, Samples]:
     """Reads what :func:`write_evidence` wrote.
 
     Raises:
@@ -178,26 +202,31 @@ def read_evidence(path: Path) -> tuple[str, list[tuple[bool, Evidence]]]:
     """
     try:
         content = json.loads(path.read_text(encoding='utf-8'))
-        samples = [
-            (bool(row[0]), Evidence(**dict(zip(content['names'], row[1:], strict=True))))
-            for row in content['rows']
-        ]
+        samples = {
+            kind: [
+                (bool(row[0]), Evidence(**dict(zip(content['names'], row[1:], strict=True))))
+                for row in content['rows'][kind]
+            ]
+            for kind in KINDS
+        }
         return str(content['encoder_fingerprint']), samples
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path}: expected evidence of an earlier run, got {error}') from error
 
 
-def summary(calibration: ExistenceCalibration, samples: list[tuple[bool, Evidence]]) -> list[str]:
+def summary(kind: str, model: ExistenceModel, samples: list[tuple[bool, Evidence]]) -> list[str]:
     """Returns lines for people: the weights, and how well they tell apart what they were fitted
     on."""
     truth = np.array([there for there, _ in samples])
-    sure = np.array([confidence(found, calibration) for _, found in samples])
-    pairs = zip(calibration.features, calibration.weights, strict=True)
-    lines = [f'{name:<12}{weight:>9.3f}' for name, weight in pairs]
+    sure = np.array([confidence(found, model) for _, found in samples])
+    lines = [
+        f'{name:<12}{weight:>9.3f}'
+        for name, weight in zip(model.features, model.weights, strict=True)
+    ]
     return [
         *lines,
-        f'{"bias":<12}{calibration.bias:>9.3f}',
-        f'{int(truth.sum())} phrases that are there, {int((~truth).sum())} that are not',
+        f'{"bias":<12}{model.bias:>9.3f}',
+        f'{int(truth.sum())} {kind} that are there, {int((~truth).sum())} that are not',
         f'refused of those that are there: {np.mean(sure[truth] < 0.5):.1%}',
         f'refused of those that are not: {np.mean(sure[~truth] < 0.5):.1%}',
     ]

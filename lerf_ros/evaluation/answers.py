@@ -11,9 +11,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from lerf_ros.evaluation.metrics import existence, mean, percentile
+from lerf_ros.evaluation.metrics import Existence, existence, mean, percentile
 
-KINDS = ('object', 'part', 'absent')
+ABSENT_KINDS = ('absent', 'absent picture')
+KINDS = ('object', 'part', 'picture', *ABSENT_KINDS)
 # The figures of answers; the rest of a row describes the map as a whole.
 ANSWER_KEYS = (
     'localisation',
@@ -25,6 +26,10 @@ ANSWER_KEYS = (
     'absent_refused',
     'present_refused',
     'parts',
+    'pictures',
+    'pictures_median_error_m',
+    'pictures_absent_refused',
+    'pictures_present_refused',
 )
 MAP_KEYS = ('psnr', 'depth_median_m', 'steps_per_s', 'query_ms', 'peak_rss_mb')
 
@@ -34,8 +39,9 @@ class Question:
     """A phrase whose answer is known.
 
     Attributes:
-        phrase: What is asked.
-        kind: 'object' and 'part' are in the scene, 'absent' is not.
+        phrase: What is asked; of a picture, what it shows.
+        kind: 'object' and 'part' are phrases of what is in the scene, 'absent' of what is not;
+            'picture' and 'absent picture' are pictures.
         excluded: Whether the phrase's colour and category never occurred together in training.
         colour: The colour word in the phrase, empty without one.
         object_index: The object that is meant; -1 if absent.
@@ -55,6 +61,11 @@ class Question:
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
             raise ValueError(f'kind: expected one of {KINDS}, got {self.kind!r}')
+
+    @property
+    def absent(self) -> bool:
+        """Whether it is not in the scene."""
+        return self.kind in ABSENT_KINDS
 
 
 @dataclass(frozen=True)
@@ -88,7 +99,7 @@ class Answer:
     @property
     def badness(self) -> float:
         """How wrong the answer is: 0 if right, most for what is said with confidence."""
-        if self.question.kind == 'absent':
+        if self.question.absent:
             return self.confidence if self.said_present else 0.0
         if not self.said_present:
             return 1 - self.confidence
@@ -108,14 +119,12 @@ def summarise(answers: Iterable[Answer]) -> dict[str, float | None]:
     Localisation, errors and IoU are over all objects in the scenes, also those that were said to
     be absent: existence is judged on its own.
     """
-    asked = list(answers)
-    objects = [answer for answer in asked if answer.question.kind == 'object']
-    parts = [answer for answer in asked if answer.question.kind == 'part']
-    whole = [answer for answer in asked if answer.question.kind != 'part']
-    said = existence(
-        [answer.question.kind == 'object' for answer in whole],
-        [answer.said_present for answer in whole],
-    )
+    of_kind: dict[str, list[Answer]] = {kind: [] for kind in KINDS}
+    for answer in answers:
+        of_kind[answer.question.kind].append(answer)
+    objects, pictures = of_kind['object'], of_kind['picture']
+    said = _existence([*objects, *of_kind['absent']])
+    said_of_pictures = _existence([*pictures, *of_kind['absent picture']])
     errors = [answer.error_m for answer in objects]
     return {
         'localisation': mean([answer.hit for answer in objects]),
@@ -126,8 +135,19 @@ def summarise(answers: Iterable[Answer]) -> dict[str, float | None]:
         'existence_recall': said.recall,
         'absent_refused': said.absent_refused,
         'present_refused': said.present_refused,
-        'parts': mean([answer.hit for answer in parts]),
+        'parts': mean([answer.hit for answer in of_kind['part']]),
+        'pictures': mean([answer.hit for answer in pictures]),
+        'pictures_median_error_m': percentile([answer.error_m for answer in pictures], 50),
+        'pictures_absent_refused': said_of_pictures.absent_refused,
+        'pictures_present_refused': said_of_pictures.present_refused,
     }
+
+
+def _existence(answers: Sequence[Answer]) -> Existence:
+    return existence(
+        [not answer.question.absent for answer in answers],
+        [answer.said_present for answer in answers],
+    )
 
 
 def split_summary(answers: Sequence[Answer]) -> dict[str, Any]:

@@ -15,9 +15,9 @@ from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import Array
 from lerf_ros.mapping import LiveMap, NotReadyError
-from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
+from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.surface import SurfacePoints
-from lerf_ros.sources.tabletop import COLOURS, colour_names
+from lerf_ros.sources.tabletop import COLOURS, SceneObject, colour_names
 
 
 def ask_map(
@@ -39,6 +39,30 @@ def ask_map(
         answers.append(_judge(truth, question, result, labels))
         results[question.phrase] = result
     return answers, float(np.median(times_ms)) if times_ms else None, results
+
+
+def ask_pictures(
+    live_map: LiveMap,
+    truth: SceneTruth,
+    present: Sequence[tuple[SceneObject, Exemplar]],
+    absent: Sequence[Exemplar],
+    labels: Array,
+) -> list[Answer]:
+    """Asks where the things in pictures are, one a request."""
+    asked = [
+        (Question(picture.name, 'picture', object_index=thing.index), picture)
+        for thing, picture in present
+    ]
+    asked += [(Question(picture.name, 'absent picture'), picture) for picture in absent]
+    answers = []
+    for question, picture in asked:
+        try:
+            (result,) = live_map.query(QueryRequest(exemplars=(picture,), with_points=False))
+        except NotReadyError:
+            answers.append(_judge_place(truth, question, NOWHERE, labels))
+            continue
+        answers.append(_judge(truth, question, result, labels))
+    return answers
 
 
 def _judge(truth: SceneTruth, question: Question, result: QueryResult, labels: Array) -> Answer:

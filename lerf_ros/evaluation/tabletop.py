@@ -14,8 +14,9 @@ import numpy as np
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.answers import MAP_KEYS, Answer, split_summary, worst
-from lerf_ros.evaluation.asking import ask_baselines, ask_map
+from lerf_ros.evaluation.asking import ask_baselines, ask_map, ask_pictures
 from lerf_ros.evaluation.baselines import FusionField
+from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.pictures import draw_answer
 from lerf_ros.evaluation.processes import Advance, each_seed
 from lerf_ros.evaluation.report import Picture, picture
@@ -96,6 +97,8 @@ def run_scene(
         truth = SceneTruth(scene)
         questions = truth.questions()
         hidden = held_out(scene, run.held_out_views)
+        pictured = exemplars_of(scene)
+        strange = absent_exemplars(scene, len(pictured))
         live_map = LiveMap(config, encoder)
         fusion = None
         if run.baselines:
@@ -117,7 +120,8 @@ def run_scene(
             surface = live_map.surface()
             labels = truth.label(surface.positions)
             answers, query_ms, results = ask_map(live_map, truth, questions, labels)
-            report.answers[time_s] = {'field': answers}
+            asked = ask_pictures(live_map, truth, pictured, strange, labels)
+            report.answers[time_s] = {'field': [*answers, *asked]}
             if fusion is not None:
                 others = ask_baselines(truth, questions, surface, labels, fusion, config, encoder)
                 report.answers[time_s].update(others)

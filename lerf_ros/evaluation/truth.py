@@ -135,7 +135,7 @@ class SceneTruth:
         """
         landed = None if position_m is None else self._thing_at(position_m)
         hit, error_m, iou = False, math.inf, 0.0
-        if question.kind != 'absent':
+        if not question.absent:
             thing = self.objects[question.object_index]
             part = thing.parts[question.part_index] if question.part_index >= 0 else None
             if position_m is not None:
@@ -193,7 +193,7 @@ class SceneTruth:
             if landed
             else ('the best place is on the background')
         )
-        if question.kind == 'absent':
+        if question.absent:
             kinship = {
                 'colour': ', and the phrase names its category in another colour',
                 'category': ', and the phrase names its colour with another category',

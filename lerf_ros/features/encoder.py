@@ -18,19 +18,17 @@ from torch import Tensor
 
 
 @dataclass(frozen=True)
-class ExistenceCalibration:
-    """A logistic model of "the phrase is in the scene", fitted for one encoder.
+class ExistenceModel:
+    """A logistic model of "it is in the scene".
 
     The names and their meaning belong to :mod:`lerf_ros.query.existence`; here they are numbers.
 
     Attributes:
-        encoder_fingerprint: Fingerprint of the encoder for which it was fitted.
         features: Names of the evidence.
         weights: One weight for each name.
         bias: Added to the weighted evidence; the confidence is the logistic of the sum.
     """
 
-    encoder_fingerprint: str
     features: tuple[str, ...]
     weights: tuple[float, ...]
     bias: float
@@ -43,6 +41,23 @@ class ExistenceCalibration:
             )
         if not all(math.isfinite(number) for number in (*self.weights, self.bias)):
             raise ValueError('existence calibration: expected finite weights and bias')
+
+
+@dataclass(frozen=True)
+class ExistenceCalibration:
+    """How sure to be that what was asked for is in the scene, fitted for one encoder.
+
+    Pictures are closer to places than words are, hence a model of their own.
+
+    Attributes:
+        encoder_fingerprint: Fingerprint of the encoder for which it was fitted.
+        phrases: The model for words.
+        pictures: The model for exemplars.
+    """
+
+    encoder_fingerprint: str
+    phrases: ExistenceModel
+    pictures: ExistenceModel
 
     def save(self, path: Path | str) -> None:
         """Writes the calibration as JSON."""
@@ -57,12 +72,15 @@ class ExistenceCalibration:
         """
         try:
             content = json.loads(Path(path).read_text(encoding='utf-8'))
-            return cls(
-                encoder_fingerprint=str(content['encoder_fingerprint']),
-                features=tuple(str(name) for name in content['features']),
-                weights=tuple(float(weight) for weight in content['weights']),
-                bias=float(content['bias']),
-            )
+            models = {
+                kind: ExistenceModel(
+                    features=tuple(str(name) for name in content[kind]['features']),
+                    weights=tuple(float(weight) for weight in content[kind]['weights']),
+                    bias=float(content[kind]['bias']),
+                )
+                for kind in ('phrases', 'pictures')
+            }
+            return cls(encoder_fingerprint=str(content['encoder_fingerprint']), **models)
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{path}: expected an existence calibration, got {error}') from error
 

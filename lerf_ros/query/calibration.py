@@ -1,4 +1,4 @@
-"""Fitting the confidence that a phrase names something in the scene."""
+"""Fitting the confidence that a phrase names, or a picture shows, something in the scene."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Bool, Float
 
-from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.features.encoder import ExistenceModel
 from lerf_ros.query.request import Evidence
 
 Array = np.ndarray
@@ -21,16 +21,14 @@ ITERATIONS = 50
 def fit(
     evidence: Sequence[Evidence],
     present: Sequence[bool],
-    fingerprint: str,
     names: tuple[str, ...] = EVIDENCE,
     present_share: float = 0.5,
-) -> ExistenceCalibration:
+) -> ExistenceModel:
     """Returns the logistic model that explains what is present.
 
     Args:
         evidence: What was gathered for each phrase.
         present: Whether the phrase names something in its scene.
-        fingerprint: Fingerprint of the encoder.
         names: Which evidence to use.
         present_share: Weight of the present phrases in all; 0.5 makes a confidence of 0.5 the
             point where both kinds of error are equally likely.
@@ -49,8 +47,7 @@ def fit(
     importance = np.where(truth, present_share / truth.sum(), (1 - present_share) / (~truth).sum())
     solution = _logistic(rows, truth, importance)
     weights = solution[:-1] / spread
-    return ExistenceCalibration(
-        encoder_fingerprint=fingerprint,
+    return ExistenceModel(
         features=names,
         weights=tuple(float(weight) for weight in weights),
         bias=float(solution[-1] - weights @ mean),

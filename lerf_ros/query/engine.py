@@ -15,7 +15,7 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
-from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.encoder import ExistenceModel, LanguageEncoder
 from lerf_ros.geometry import PinholeCamera, inside_box
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
@@ -281,7 +281,7 @@ class QueryEngine:
                 phrase.distractors,
                 self._encoder.temperature,
             )
-        probability = confidence(found, self._encoder.existence) if found else 0.0
+        probability = confidence(found, self._existence_of(phrase)) if found else 0.0
         points = scene.graph.surface
         shown = np.arange(len(points) if request.with_points else 0)
         best = scores[shown].max(axis=1, initial=0)
@@ -298,6 +298,12 @@ class QueryEngine:
             stamp_ns=scene.stamp_ns,
             evidence=found,
         )
+
+    def _existence_of(self, phrase: Phrase) -> ExistenceModel | None:
+        calibration = self._encoder.existence
+        if calibration is None:
+            return None
+        return calibration.phrases if phrase.background is None else calibration.pictures
 
     def _answer_part(
         self, scene: _Scene, text: PhraseText, whole: QueryResult, request: QueryRequest

@@ -1,4 +1,4 @@
-"""Whether the phrase is in the scene at all: a confidence from evidence.
+"""Whether what was asked for is in the scene at all: a confidence from evidence.
 
 A map always has a most relevant point. What tells a thing that is there from one that is not is
 how relevant the best place is, whether any other phrase fits that place better, and how much of
@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.features.encoder import ExistenceModel
 from lerf_ros.query.request import Evidence, Maximum
 
 # An encoder without a calibration of its own is taken at LERF's word: present from a relevancy of
@@ -54,12 +54,12 @@ def gather_evidence(
     )
 
 
-def confidence(evidence: Evidence, calibration: ExistenceCalibration | None) -> float:
+def confidence(evidence: Evidence, model: ExistenceModel | None) -> float:
     """Returns the probability that the phrase names something in the scene."""
-    if calibration is None:
+    if model is None:
         names, weights, bias = DEFAULT_FEATURES, DEFAULT_WEIGHTS, DEFAULT_BIAS
     else:
-        names, weights, bias = calibration.features, calibration.weights, calibration.bias
+        names, weights, bias = model.features, model.weights, model.bias
     total = bias + float(np.dot(weights, evidence.values(names)))
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, total))))
 

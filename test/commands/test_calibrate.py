@@ -16,12 +16,13 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def made_samples() -> list[tuple[bool, Evidence]]:
+def made_samples() -> calibrate.Samples:
     generator = np.random.default_rng(0)
-    return [
+    samples = [
         (there, Evidence(*generator.normal(1.0 if there else -1.0, 0.5, 5)))
         for there in [True, False] * 50
     ]
+    return {'phrases': samples, 'pictures': samples[:40]}
 
 
 def test_kept_evidence_is_fitted_again(tmp_path, capsys):
@@ -32,6 +33,7 @@ def test_kept_evidence_is_fitted_again(tmp_path, capsys):
     assert calibration.encoder_fingerprint == 'abc'
     lines = capsys.readouterr().out
     assert '50 phrases that are there, 50 that are not' in lines
+    assert '20 pictures that are there, 20 that are not' in lines
     assert 'refused of those that are not: 100.0%' in lines
 
 
@@ -65,4 +67,5 @@ def test_evidence_does_not_depend_on_the_number_of_processes():
         for jobs in (1, 2)
     ]
     assert gathered[0] == gathered[1]
-    assert len(gathered[0][1]) > 20
+    assert len(gathered[0][1]['phrases']) > 20
+    assert len(gathered[0][1]['pictures']) > 10

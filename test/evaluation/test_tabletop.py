@@ -87,7 +87,13 @@ def test_the_map_gets_better_and_the_truth_is_the_scenes(outcome) -> None:
     assert first['keyframes'] < last['keyframes']
     answers = outcome[0]['answers']
     assert len(answers) == last['questions']
-    assert {answer['question']['kind'] for answer in answers} == {'object', 'part', 'absent'}
+    assert {answer['question']['kind'] for answer in answers} == {
+        'object',
+        'part',
+        'absent',
+        'picture',
+        'absent picture',
+    }
 
 
 def test_equal_seeds_give_equal_numbers(outcome) -> None:

@@ -9,7 +9,7 @@ from safetensors.torch import load_file, save_file
 
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.clip import load_encoder
-from lerf_ros.features.encoder import ExistenceCalibration, LanguageEncoder
+from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel, LanguageEncoder
 from lerf_ros.features.tabletop.encoder import WEIGHTS
 from lerf_ros.features.weights import find_weights
 
@@ -144,10 +144,11 @@ def test_weights_of_another_model_are_refused(tmp_path):
 def test_a_calibration_of_other_weights_is_not_used(tmp_path, encoder, caplog):
     path = tmp_path / 'own.safetensors'
     path.write_bytes(WEIGHTS.read_bytes())
-    own = ExistenceCalibration(encoder.fingerprint, ('a',), (1.0,), 0.0)
+    model = ExistenceModel(('a',), (1.0,), 0.0)
+    own = ExistenceCalibration(encoder.fingerprint, model, model)
     own.save(tmp_path / 'own.existence.json')
     assert load_encoder(FeatureOptions(pretrained=str(path))).existence == own
-    ExistenceCalibration('other', ('a',), (1.0,), 0.0).save(tmp_path / 'own.existence.json')
+    ExistenceCalibration('other', model, model).save(tmp_path / 'own.existence.json')
     assert load_encoder(FeatureOptions(pretrained=str(path))).existence is None
     assert 'not used' in caplog.text
 

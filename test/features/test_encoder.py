@@ -7,11 +7,17 @@ import json
 import pytest
 import torch
 
-from lerf_ros.features.encoder import ExistenceCalibration, require_images, require_texts
+from lerf_ros.features.encoder import (
+    ExistenceCalibration,
+    ExistenceModel,
+    require_images,
+    require_texts,
+)
 
 
 def calibration() -> ExistenceCalibration:
-    return ExistenceCalibration('abc', ('relevancy', 'views'), (2.0, -0.5), 0.25)
+    phrases = ExistenceModel(('relevancy', 'views'), (2.0, -0.5), 0.25)
+    return ExistenceCalibration('abc', phrases, ExistenceModel(('margin',), (1.0,), 0.0))
 
 
 def test_calibration_survives_a_file(tmp_path):
@@ -21,8 +27,8 @@ def test_calibration_survives_a_file(tmp_path):
 
 @pytest.mark.parametrize(
     'content',
-    ['', '[]', '{"features": []}', json.dumps({'encoder_fingerprint': 'a', 'features': ['x'],
-     'weights': [], 'bias': 0})],
+    ['', '[]', '{"features": []}', json.dumps({'encoder_fingerprint': 'a',
+     'phrases': {'features': ['x'], 'weights': [], 'bias': 0}})],
 )  # fmt: skip
 def test_a_damaged_calibration_is_refused_by_name(tmp_path, content):
     path = tmp_path / 'existence.json'
@@ -33,9 +39,9 @@ def test_a_damaged_calibration_is_refused_by_name(tmp_path, content):
 
 def test_weights_must_match_names_and_be_finite():
     with pytest.raises(ValueError, match='one weight for each'):
-        ExistenceCalibration('abc', ('relevancy',), (), 0.0)
+        ExistenceModel(('relevancy',), (), 0.0)
     with pytest.raises(ValueError, match='finite'):
-        ExistenceCalibration('abc', ('relevancy',), (float('nan'),), 0.0)
+        ExistenceModel(('relevancy',), (float('nan'),), 0.0)
 
 
 @pytest.mark.parametrize('texts', [[], [''], ['mug', '  '], 'mug', [None], [3]])

@@ -17,6 +17,7 @@ from scenery import (
 from scipy.spatial import cKDTree
 
 from lerf_ros.config import FeatureOptions, QueryOptions
+from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.query.engine import Box, Exemplar, QueryEngine, QueryRequest
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.query.pieces import finish
@@ -160,6 +161,18 @@ def test_an_exemplar_finds_what_it_shows(engine, surface):
     results = ask(engine, surface, '1', exemplars=(boxed,))
     assert [result.phrase for result in results] == ['1', 'this one']
     assert np.linalg.norm(results[1].maxima[0].position_m - CENTRES[3]) < 0.01
+
+
+def test_pictures_and_phrases_have_models_of_their_own(surface):
+    encoder = WordEncoder()
+    sure, unsure = (ExistenceModel(('views',), (0.0,), bias) for bias in (3.0, -3.0))
+    encoder.existence = ExistenceCalibration('words', phrases=unsure, pictures=sure)
+    engine = QueryEngine(encoder, QueryOptions(), FeatureOptions())
+    image = np.full((40, 40, 3), COLOURS[1], np.uint8)
+    phrase, picture_ = ask(engine, surface, '0', exemplars=(Exemplar(image),))
+    assert not phrase.exists
+    assert picture_.exists
+    assert picture_.confidence == pytest.approx(1 / (1 + np.exp(-3.0)))
 
 
 def test_heat_map_is_hot_where_the_ball_is_seen(engine, surface):

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.features.encoder import ExistenceModel
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.existence import confidence, log_odds
 from lerf_ros.query.request import Evidence
@@ -25,21 +25,20 @@ def made_evidence(present: np.ndarray, seed: int) -> list[Evidence]:
 
 def test_a_fit_tells_apart_what_it_has_not_seen():
     present = np.arange(300) % 3 == 0
-    calibration = fit(made_evidence(present, 0), present, 'abc')
+    model = fit(made_evidence(present, 0), present)
     fresh = np.arange(600) % 2 == 0
-    sure = np.array([confidence(e, calibration) for e in made_evidence(fresh, 1)])
+    sure = np.array([confidence(e, model) for e in made_evidence(fresh, 1)])
     assert (sure[fresh] >= 0.5).mean() > 0.9
     assert (sure[~fresh] < 0.5).mean() > 0.9
     # What says nothing gets little weight.
-    weights = dict(zip(calibration.features, calibration.weights, strict=True))
+    weights = dict(zip(model.features, model.weights, strict=True))
     assert abs(weights['contrast']) < 0.3 * weights['relevancy']
-    assert calibration.encoder_fingerprint == 'abc'
 
 
 def test_confidence_is_a_probability():
     present = np.arange(2000) % 2 == 0
-    calibration = fit(made_evidence(present, 2), present, 'abc')
-    sure = np.array([confidence(e, calibration) for e in made_evidence(present, 3)])
+    model = fit(made_evidence(present, 2), present)
+    sure = np.array([confidence(e, model) for e in made_evidence(present, 3)])
     for low in (0.1, 0.3, 0.5, 0.7, 0.9):
         bin_ = (sure > low - 0.1) & (sure <= low + 0.1)
         if bin_.sum() > 40:
@@ -49,23 +48,23 @@ def test_confidence_is_a_probability():
 def test_separable_evidence_does_not_diverge():
     present = np.array([True, False] * 10)
     evidence = [Evidence(5.0 if there else -5.0, 0.0, 0.0, 0.0, 0.0) for there in present]
-    calibration = fit(evidence, present, 'abc')
-    assert np.isfinite(calibration.weights).all()
-    assert confidence(evidence[0], calibration) > 0.9
+    model = fit(evidence, present)
+    assert np.isfinite(model.weights).all()
+    assert confidence(evidence[0], model) > 0.9
 
 
 def test_nothing_to_tell_apart_is_refused():
     evidence = made_evidence(np.ones(5, bool), 0)
     with pytest.raises(ValueError, match='phrases that are not'):
-        fit(evidence, [True] * 5, 'abc')
+        fit(evidence, [True] * 5)
     with pytest.raises(ValueError, match='expected 5 values'):
-        fit(evidence, [True] * 4, 'abc')
+        fit(evidence, [True] * 4)
 
 
 def test_unknown_evidence_is_refused():
-    calibration = ExistenceCalibration('x', ('smell',), (1.0,), 0.0)
+    model = ExistenceModel(('smell',), (1.0,), 0.0)
     with pytest.raises(ValueError, match='no evidence is called smell'):
-        confidence(made_evidence(np.ones(1, bool), 0)[0], calibration)
+        confidence(made_evidence(np.ones(1, bool), 0)[0], model)
 
 
 def test_without_calibration_half_relevancy_is_half_sure():

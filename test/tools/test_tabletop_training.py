@@ -15,7 +15,7 @@ sys.path.insert(0, str(TOOLS))
 import tabletop_captions as captions  # noqa: E402
 import tabletop_views  # noqa: E402
 from tabletop_batches import draw_captions  # noqa: E402
-from tabletop_loss import contrast_loss, relevancy_loss, truth_matrix  # noqa: E402
+from tabletop_loss import contrast_loss, own_matrix, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
@@ -55,7 +55,8 @@ def test_scenes_of_the_evaluation_are_refused():
 def test_no_drawn_caption_names_an_excluded_pair():
     rng = np.random.default_rng(0)
     truth = truth_of([[8, 18, 38, 42], [58, 18, 82, 42]] * 40)
-    drawn = draw_captions(truth, rng, 80, 40, 30)
+    nothing_own = np.full((80, 3), -1)
+    drawn = draw_captions(truth, nothing_own, rng, 80, 40, 30)
     excluded = {
         (captions.COLOUR_LIST.index(colour), captions.CATEGORY_LIST.index(category))
         for colour, category in excluded_pairs()
@@ -100,6 +101,36 @@ def test_captions_are_true_where_all_they_name_agrees():
     assert matrix[1][4] == 1
     assert matrix[2] == [0, 0, 1, 0, 0, 0, 0]
     assert matrix[3] == [0, 0, 0, 0, 0, 1, 0]
+
+
+def test_a_crop_around_a_part_is_a_picture_of_that_part():
+    # The box around the handle's neighbourhood shows the body as well, and both captions are true
+    # of it. What it was cut around is the handle.
+    body, handle = (captions.PART_LIST.index(name) for name in ('body', 'handle'))
+    rows = np.array(
+        [
+            (captions.PART, MUG, -1, -1, body),
+            (captions.PART, MUG, RED, -1, handle),
+            (captions.PART, -1, -1, -1, handle),
+            (captions.PART, MUG, BLUE, -1, handle),
+            (captions.OBJECT, MUG, RED, -1, -1),
+        ]
+    )
+    truth = torch.tensor([[1.0, 0.4, 0.4, 0.0, 0.8]] * 2)
+    around_handle, around_object = (MUG, RED, handle), (-1, -1, -1)
+    own = own_matrix(truth, np.array([around_handle, around_object]), rows)
+    assert own[0].tolist() == pytest.approx([0.0, 1.0, 1.0, 0.0, 0.8])
+    assert torch.equal(own[1], truth[1])
+
+
+def test_captions_name_what_a_crop_was_cut_around():
+    truth = truth_of([[8, 18, 38, 42]] * 40)
+    handle = captions.PART_LIST.index('handle')
+    own_parts = np.tile([MUG, RED, handle], (40, 1))
+    drawn = draw_captions(truth, own_parts, np.random.default_rng(0), 40, 0, 0)
+    named = [row[4] for row in drawn.rows if row[0] == captions.PART]
+    assert len(named) > 10
+    assert set(named) == {handle}
 
 
 def test_boxes_of_things_hold_their_pixels():
