@@ -255,6 +255,18 @@ def test_a_larger_picture_than_the_scene_was_made_for():
         np.testing.assert_array_equal(again.objects, small.objects)
 
 
+def test_two_scenes_may_take_turns():
+    with TabletopScene(3) as one:
+        pose = one.path('orbit', 1.0, 1.0)[0]
+        alone = one.render(pose).image
+        with TabletopScene(4) as other:
+            others = other.render(pose).image
+            assert np.array_equal(one.render(pose).image, alone)
+            assert np.array_equal(other.render(pose).image, others)
+            assert not np.array_equal(others, alone)
+        assert np.array_equal(one.render(pose).image, alone)
+
+
 def test_a_closed_scene_says_so():
     scene = TabletopScene(6, SMALL)
     scene.close()

@@ -71,6 +71,20 @@ def _context() -> Any:
         raise OSError(f'MUJOCO_GL={backend}: {_HINT}') from error
 
 
+_turn: Any = None
+
+
+def turn() -> Any:
+    """Returns whoever set the state of the context last; None at first and after it has gone."""
+    return _turn
+
+
+def set_turn(owner: Any) -> None:
+    """Notes who has set the state of the context."""
+    global _turn
+    _turn = owner
+
+
 def make_current() -> None:
     """Makes the process's one OpenGL context current in this thread.
 

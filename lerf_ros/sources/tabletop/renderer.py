@@ -18,6 +18,9 @@ from lerf_ros.sources.tabletop import gl
 class Renderer:
     """Draws one model. Close it to give its graphics memory back.
 
+    All renderers of a process share one OpenGL context, whose state MuJoCo sets for one model at a
+    time: taking turns is right, but costs a moment at every turn.
+
     Args:
         model: A compiled MuJoCo model whose ``stat.extent`` is 1.
         data: Its state.
@@ -27,17 +30,34 @@ class Renderer:
     def __init__(self, model: Any, data: Any, camera: PinholeCamera) -> None:
         self._mujoco = gl.mujoco_module()
         self._model, self._data = model, data
-        gl.make_current()
         self._size = (camera.width, camera.height)
-        model.vis.global_.offwidth, model.vis.global_.offheight = self._size
-        self._context: Any = self._mujoco.MjrContext(
-            model, self._mujoco.mjtFontScale.mjFONTSCALE_50
-        )
-        self._mujoco.mjr_setBuffer(self._mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
-        self._context.readDepthMap = self._mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        self._closed = False
+        self._context: Any = None
+        self._take_turn()
         self._scene = self._mujoco.MjvScene(model, maxgeom=model.ngeom + 16)
         self._options = self._mujoco.MjvOption()
         self.refresh()
+
+    def _take_turn(self) -> None:
+        """Makes the OpenGL state that of this model, if another was drawn meanwhile."""
+        gl.make_current()
+        if gl.turn() is self:
+            return
+        former = gl.turn()
+        if former is not None:
+            former._free()
+        mujoco, model = self._mujoco, self._model
+        model.vis.global_.offwidth, model.vis.global_.offheight = self._size
+        self._context = mujoco.MjrContext(model, mujoco.mjtFontScale.mjFONTSCALE_50)
+        mujoco.mjr_setBuffer(mujoco.mjtFramebuffer.mjFB_OFFSCREEN, self._context)
+        self._context.readDepthMap = mujoco.mjtDepthMap.mjDEPTH_ZEROFAR
+        gl.set_turn(self)
+
+    def _free(self) -> None:
+        gl.make_current()
+        if self._context is not None:
+            self._context.free()
+            self._context = None
 
     def refresh(self) -> None:
         """Takes over the poses of all geoms from the state."""
@@ -68,10 +88,10 @@ class Renderer:
         Raises:
             RuntimeError: The renderer is closed.
         """
-        if self._context is None:
+        if self._closed:
             raise RuntimeError('renderer: it is closed')
         mujoco, scene = self._mujoco, self._scene
-        gl.make_current()
+        self._take_turn()
         if camera.width > self._size[0] or camera.height > self._size[1]:
             self._size = (
                 max(camera.width, self._size[0]),
@@ -106,10 +126,10 @@ class Renderer:
 
     def close(self) -> None:
         """Frees the graphics memory."""
-        if self._context is not None:
-            gl.make_current()
-            self._context.free()
-            self._context = None
+        self._closed = True
+        self._free()
+        if gl.turn() is self:
+            gl.set_turn(None)
 
     def _aim(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
