@@ -43,6 +43,7 @@ class Target:
         exemplar: A picture of it; None to ask by phrase.
         point_m: Where it is; None if it is given by a box or absent.
         box_m: Its lowest and highest corner.
+        within_m: How close to the point counts as found; None if that is not judged.
         absent: Whether it is not there.
     """
 
@@ -50,6 +51,7 @@ class Target:
     exemplar: Exemplar | None = None
     point_m: Array | None = None
     box_m: tuple[Array, Array] | None = None
+    within_m: float | None = None
     absent: bool = False
 
     def request(self) -> QueryRequest:
@@ -62,9 +64,9 @@ class Target:
 def read_targets(path: Path | str, *, exemplars: bool) -> list[Target]:
     """Reads a JSON list of things to find.
 
-    Each entry has ``point_m`` or ``box_m`` (two corners), or ``"absent": true``. A phrase has
-    ``phrase``; an exemplar has ``name``, ``image`` (relative to the file) and, for a part of it,
-    ``box`` (u0, v0, u1, v1).
+    Each entry has ``point_m``, which may have ``within_m``, or ``box_m`` (two corners), or
+    ``"absent": true``. A phrase has ``phrase``; an exemplar has ``name``, ``image`` (relative to
+    the file) and, for a part of it, ``box`` (u0, v0, u1, v1).
 
     Raises:
         ValueError: The file is no such list.
@@ -272,6 +274,8 @@ def _found(target: Target, result: QueryResult) -> dict[str, Any]:
     if target.box_m is not None:
         low, high = target.box_m
         hit = position is not None and bool(inside_box(position[None], low, high)[0])
+    elif target.within_m is not None:
+        hit = error_m is not None and error_m <= target.within_m
     return {
         'name': target.name,
         'absent': target.absent,
@@ -299,14 +303,19 @@ def _target(entry: Mapping[str, Any], folder: Path, exemplars: bool) -> Target:
         name = str(entry['phrase'])
     absent = bool(entry.get('absent', False))
     point = box_m = None
+    within_m = None
     if 'point_m' in entry:
         point = _vector(entry['point_m'], 'point_m')
+        if 'within_m' in entry:
+            within_m = float(entry['within_m'])
+            if not within_m > 0:
+                raise ValueError(f'within_m: expected metres above 0, got {within_m}')
     elif 'box_m' in entry:
         low, high = entry['box_m']
         box_m = _vector(low, 'box_m'), _vector(high, 'box_m')
     elif not absent:
         raise ValueError('expected point_m, box_m or "absent": true, got none of them')
-    return Target(name, exemplar, point, box_m, absent)
+    return Target(name, exemplar, point, box_m, within_m, absent)
 
 
 def _vector(values: Any, name: str) -> Array:

@@ -53,7 +53,11 @@ def rgbd(scene, tmp_path_factory) -> Path:
 def test_rgbd_folder_with_phrases(scene, rgbd: Path, tmp_path: Path) -> None:
     ball = scene.objects[0]
     entries = [
-        {'phrase': 'red ball', 'point_m': ball.surface_centre_world.tolist()},
+        {
+            'phrase': 'red ball',
+            'point_m': ball.surface_centre_world.tolist(),
+            'within_m': 0.02,
+        },
         {
             'phrase': 'blue box',
             'box_m': [b.tolist() for b in (scene.objects[1].box_min_world - 0.02,
@@ -85,6 +89,7 @@ def test_rgbd_folder_with_phrases(scene, rgbd: Path, tmp_path: Path) -> None:
     found = last['targets']['red ball']
     distance = np.linalg.norm(np.array(found['position_m']) - ball.surface_centre_world)
     assert found['error_m'] == pytest.approx(distance)
+    assert found['hit'] == (distance <= 0.02)
     boxed = last['targets']['blue box']
     assert boxed['hit'] == (boxed['error_m'] == 0)
     assert last['targets']['orange shoe']['hit'] is None
@@ -108,6 +113,7 @@ def test_exemplars_are_cut_from_pictures(rgbd: Path, tmp_path: Path) -> None:
         ('[]', 'got none'),
         ('[3]', 'entry 0'),
         ('[{"point_m": [0, 0, 0]}]', 'phrase'),
+        ('[{"phrase": "a", "point_m": [0, 0, 0], "within_m": 0}]', 'within_m'),
         ('[{"phrase": "mug"}]', 'point_m, box_m'),
         ('[{"phrase": "mug", "point_m": [0, 0]}]', 'three finite metres'),
         ('[{"phrase": "mug", "point_m": [0, 0, NaN]}]', 'three finite metres'),
