@@ -93,7 +93,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--work', type=Path, required=True, help='folder of rendered views')
     parser.add_argument('--output', type=Path, default=SHIPPED, help='folder of the results')
-    parser.add_argument('--scenes', type=int, default=1300)
+    parser.add_argument('--scenes', type=int, default=1700)
     parser.add_argument('--views', type=int, default=6, help='views of a scene')
     parser.add_argument(
         '--workers', type=int, default=2, help='processes that render, and that train'
@@ -101,7 +101,7 @@ def main() -> None:
     parser.add_argument('--crop-steps', type=int, default=1200, help='steps on lone crops')
     parser.add_argument('--crop-batch', type=int, default=256)
     parser.add_argument('--crop-px', type=int, default=48, help='side of these crops')
-    parser.add_argument('--steps', type=int, default=3300, help='steps on windows, thereafter')
+    parser.add_argument('--steps', type=int, default=9000, help='steps on windows, thereafter')
     parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate of the rest')
     parser.add_argument('--filter-rate', type=float, default=0.05, help='of the convolutions')
     parser.add_argument('--seed', type=int, default=0)
