@@ -16,7 +16,7 @@ import tabletop_captions as captions_
 import torch
 from tabletop_captions import Captions, never_caption, object_caption, part_caption
 from tabletop_crops import Crops
-from tabletop_loss import own_matrix, truth_matrix
+from tabletop_loss import own_matrices, truth_matrix
 from tabletop_views import Views
 from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
 
@@ -124,9 +124,7 @@ def _captioned(
     """Returns captions, how true they are, which describe a picture best, and class targets."""
     captions = draw_captions(truth, own_parts, rng, args.captions, args.never, args.any_parts)
     rows = np.array(captions.rows)
-    matrix = truth_matrix(truth, rows)
-    own = own_matrix(matrix, own_parts, rows)
-    matrix = torch.maximum(matrix, own / 2)  # a part that covers little of its box is there
+    matrix, own = own_matrices(truth_matrix(truth, rows), own_parts, rows)
     targets = class_targets(truth)
     targets[:, 3] = np.where(own_parts[:, 2] >= 0, own_parts[:, 2], targets[:, 3])
     return captions.texts, matrix.numpy(), own.numpy(), targets

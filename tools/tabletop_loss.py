@@ -9,6 +9,9 @@ from tabletop_captions import ELSEWHERE, OBJECT, PART, TABLE
 from tabletop_windows import Truth
 from torch import Tensor
 
+OPEN = -1.0
+"""Neither true nor false: such pairs teach nothing."""
+
 
 def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
     """Returns (n, m): how true each caption is of each window, in [0, 1].
@@ -39,12 +42,12 @@ def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
     return torch.from_numpy(result)
 
 
-def own_matrix(truth: Tensor, own_parts: np.ndarray, rows: np.ndarray) -> Tensor:
-    """Returns the truth (n, m) as it decides which caption describes a picture best.
+def own_matrices(truth: Tensor, own_parts: np.ndarray, rows: np.ndarray) -> tuple[Tensor, Tensor]:
+    """Returns how relevant captions are (n, m), and which of them describe a picture best (n, m).
 
     The box around a shoe's laces holds much of the upper, and both captions are true of it. But a
-    crop that was cut around the laces is a picture of the laces: other parts of the same thing
-    are not what it is of.
+    crop that was cut around the laces is a picture of the laces: of the names of parts only that
+    one describes it, and what else of the shoe is seen is left open, `OPEN`, in the relevancy.
 
     Args:
         truth: (n, m) how true each caption is of each picture.
@@ -55,7 +58,9 @@ def own_matrix(truth: Tensor, own_parts: np.ndarray, rows: np.ndarray) -> Tensor
     agrees = (wanted[None] < 0) | (wanted[None] == own_parts[:, None])
     about_parts = (rows[:, 0] == PART)[None] & (own_parts[:, 2] >= 0)[:, None]
     own = torch.from_numpy(agrees.all(axis=2).astype(np.float32))
-    return torch.where(torch.from_numpy(about_parts), own, truth)
+    judged = torch.from_numpy(about_parts)
+    relevant = torch.where((own == 0) & (truth > 0), OPEN, own)
+    return torch.where(judged, relevant, truth), torch.where(judged, own, truth)
 
 
 def relevancy_loss(
@@ -69,13 +74,15 @@ def relevancy_loss(
     Args:
         cosines: (n, m) of windows and captions.
         canonical: (n, k) of windows and canonical phrases.
-        truth: (n, m) in [0, 1].
+        truth: (n, m) in [0, 1], or `OPEN`.
         temperature: Factor of the cosines.
     """
     logits = temperature * (cosines - canonical.max(dim=1, keepdim=True).values)
+    judged = (truth != OPEN).float()
+    truth = truth * judged
     positive = (F.softplus(-logits) * truth).sum() / truth.sum().clamp(min=1)
     # False alarms are rare and scattered: those that sound count more.
-    loud = (1 - truth) * (0.1 + torch.sigmoid(logits).detach())
+    loud = judged * (1 - truth) * (0.1 + torch.sigmoid(logits).detach())
     negative = (F.softplus(logits) * loud).sum() / loud.sum().clamp(min=1)
     return positive + negative
 

@@ -15,7 +15,7 @@ sys.path.insert(0, str(TOOLS))
 import tabletop_captions as captions  # noqa: E402
 import tabletop_views  # noqa: E402
 from tabletop_batches import draw_captions  # noqa: E402
-from tabletop_loss import contrast_loss, own_matrix, relevancy_loss, truth_matrix  # noqa: E402
+from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
@@ -118,9 +118,11 @@ def test_a_crop_around_a_part_is_a_picture_of_that_part():
     )
     truth = torch.tensor([[1.0, 0.4, 0.4, 0.0, 0.8]] * 2)
     around_handle, around_object = (MUG, RED, handle), (-1, -1, -1)
-    own = own_matrix(truth, np.array([around_handle, around_object]), rows)
-    assert own[0].tolist() == pytest.approx([0.0, 1.0, 1.0, 0.0, 0.8])
-    assert torch.equal(own[1], truth[1])
+    relevant, best = own_matrices(truth, np.array([around_handle, around_object]), rows)
+    assert best[0].tolist() == pytest.approx([0.0, 1.0, 1.0, 0.0, 0.8])
+    assert relevant[0].tolist() == pytest.approx([OPEN, 1.0, 1.0, 0.0, 0.8])
+    assert torch.equal(best[1], truth[1])
+    assert torch.equal(relevant[1], truth[1])
 
 
 def test_captions_name_what_a_crop_was_cut_around():
@@ -155,6 +157,14 @@ def test_losses_fall_as_answers_get_right():
     assert contrast_loss(10 * right, truth) < 1e-3 < contrast_loss(10 * wrong, truth)
     assert relevancy_loss(right, threshold, truth, 10.0) < 1e-3
     assert relevancy_loss(wrong, threshold, truth, 10.0) > 5
+
+
+def test_what_is_left_open_teaches_nothing():
+    cosines = torch.zeros(1, 3, requires_grad=True)
+    truth = torch.tensor([[1.0, OPEN, 0.0]])
+    relevancy_loss(cosines, torch.zeros(1, 2), truth, 10.0).backward()
+    assert cosines.grad[0, 1] == 0
+    assert cosines.grad[0, 0] < 0 < cosines.grad[0, 2]
 
 
 def test_two_true_captions_do_not_compete():
