@@ -95,9 +95,11 @@ def test_cosines_by_scale_are_those_of_each_scale(limit_mb) -> None:
 def test_the_mugs_of_the_kitchen_are_where_their_crops_show_them() -> None:
     folder = RgbdFolder(KITCHEN, colour_focal_px=525.0)
     targets = read_targets(ROOT / 'benchmarks' / 'redkitchen_mugs.json', exemplars=True)
-    assert [target.name for target in targets] == ['exemplar white mug', 'exemplar patterned mug']
-    for target, number in zip(targets, (250, 850), strict=True):
-        frame = folder[folder.numbers.index(number)]
+    kinds = [target.name.split()[1] for target in targets]
+    assert kinds.count('white') == kinds.count('patterned') == 11
+    off_m = []
+    for target in targets:
+        frame = folder[folder.numbers.index(int(target.name.split()[-1]))]
         world_to_camera = inverse_transform(frame.camera_to_world)
         uv, depth_m = project(
             frame.camera, transform_points(world_to_camera, target.point_m[None])
@@ -109,4 +111,7 @@ def test_the_mugs_of_the_kitchen_are_where_their_crops_show_them() -> None:
         assert u0 < u < u1
         assert v0 < v < v1
         measured = frame.depth[int(uv[0, 1]), int(uv[0, 0])]
-        assert abs(measured - depth_m[0]) < 0.05
+        off_m.append(abs(measured - depth_m[0]))
+    # The recording's poses drift by as much as 8 cm.
+    assert np.median(off_m) < 0.03
+    assert max(off_m) < 0.1
