@@ -112,6 +112,6 @@ def test_the_mugs_of_the_kitchen_are_where_their_crops_show_them() -> None:
         assert v0 < v < v1
         measured = frame.depth[int(uv[0, 1]), int(uv[0, 0])]
         off_m.append(abs(measured - depth_m[0]))
-    # The recording's poses drift by as much as 8 cm: a ray may pass the mug and meet what is behind.
+    # Poses drift by as much as 8 cm there: a ray may pass the mug and meet what is behind it.
     assert np.median(off_m) < 0.02
     assert max(off_m) < 0.12
