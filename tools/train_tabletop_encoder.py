@@ -105,13 +105,13 @@ def main() -> None:
     parser.add_argument('--rate', type=float, default=1.5e-3, help='learning rate of the rest')
     parser.add_argument('--filter-rate', type=float, default=0.05, help='of the convolutions')
     parser.add_argument('--seed', type=int, default=0)
-    parser.add_argument('--scene-crops', type=int, default=28)
+    parser.add_argument('--scene-crops', type=int, default=24)
     parser.add_argument('--windows', type=int, default=9, help='windows of a scene crop')
-    parser.add_argument('--lone-crops', type=int, default=176)
+    parser.add_argument('--lone-crops', type=int, default=208)
     parser.add_argument('--captions', type=int, default=200, help='windows that are captioned')
     parser.add_argument('--classes', type=float, default=0.5, help='weight of the classifiers')
     parser.add_argument('--never', type=int, default=36, help='captions true of nothing')
-    parser.add_argument('--any-parts', type=int, default=80, help='captions of any parts')
+    parser.add_argument('--any-parts', type=int, default=150, help='captions of any parts')
     parser.add_argument(
         '--minutes', type=float, help='end each phase after so long; rates fall by the clock'
     )
