@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from lerf_ros.geometry import Array
-from lerf_ros.query.request import Exemplar
+from lerf_ros.query.request import MIN_EXEMPLAR_PX, Exemplar
 from lerf_ros.sources.tabletop import HELD_OUT_SEED, SceneObject, SensorOptions, TabletopScene
 from lerf_ros.sources.tabletop.sensor import sense_colour
 
@@ -28,7 +28,7 @@ def exemplars_of(scene: TabletopScene) -> list[tuple[SceneObject, Exemplar]]:
     found = []
     for thing in scene.objects:
         for index in rng.permutation(len(views)):
-            box = _whole_box(views[index].objects == thing.index)
+            box = whole_box(views[index].objects == thing.index)
             if box is not None:
                 found.append((thing, Exemplar(images[index], box, f'picture of the {thing.name}')))
                 break
@@ -56,11 +56,14 @@ def absent_exemplars(scene: TabletopScene, count: int) -> list[Exemplar]:
     return found[:count]
 
 
-def _whole_box(mask: Array) -> tuple[float, float, float, float] | None:
+def whole_box(mask: Array) -> tuple[float, float, float, float] | None:
     """Returns the box around a thing, or None where too little or not all of it is in view."""
     if mask.sum() < MIN_PIXELS:
         return None
     rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    # A pencil seen from its end is too thin to be asked for.
+    if min(rows[-1] - rows[0], cols[-1] - cols[0]) + 1 < MIN_EXEMPLAR_PX:
+        return None
     height, width = mask.shape
     if rows[0] == 0 or cols[0] == 0 or rows[-1] == height - 1 or cols[-1] == width - 1:
         return None

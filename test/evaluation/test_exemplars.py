@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
 
-from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of
+from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of, whole_box
 from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene
 
 
@@ -25,6 +26,18 @@ def test_each_object_seen_whole_has_a_picture(scene):
         u0, v0, u1, v1 = exemplar.box_uv
         assert 0 < u0 < u1 < exemplar.image.shape[1]
         assert 0 < v0 < v1 < exemplar.image.shape[0]
+
+
+def test_what_is_too_thin_or_cut_off_is_not_asked_for():
+    def box_of(rows, cols):
+        mask = np.zeros((60, 90), bool)
+        mask[rows, cols] = True
+        return whole_box(mask)
+
+    assert box_of(slice(20, 40), slice(30, 50)) == (30, 20, 50, 40)
+    assert box_of(slice(20, 25), slice(10, 80)) is None
+    assert box_of(slice(0, 20), slice(30, 50)) is None
+    assert box_of(slice(20, 30), slice(30, 40)) is None
 
 
 def test_pictures_are_the_same_each_time(scene):
