@@ -26,6 +26,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions
+from lerf_ros.evaluation.exemplars import box_of
 from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
@@ -57,12 +58,6 @@ def crop(image: np.ndarray, box: tuple[int, int, int, int], size: int) -> Tensor
     return torch.nn.functional.interpolate(
         patch, (size, size), mode='bicubic', antialias=True
     ).clamp(0, 1)[0]
-
-
-def box_of(mask: np.ndarray) -> tuple[int, int, int, int]:
-    """Returns (left, top, right, bottom) of a mask."""
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    return int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1
 
 
 class Crops:

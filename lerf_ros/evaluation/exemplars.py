@@ -19,8 +19,8 @@ _NEAR_FIRST = 20
 def exemplars_of(scene: TabletopScene) -> list[tuple[SceneObject, Exemplar]]:
     """Returns a box in a noisy picture for each object that some view shows whole.
 
-    The views are drawn apart from those that a map learns from, and the first of them, in an order
-    drawn for each object, that shows enough of it and does not cut it off is taken.
+    The views lie on an orbit, which the benchmark's map never sees, with noise of their own. The
+    first of them, in an order drawn for each object, that shows enough of it whole is taken.
     """
     rng = np.random.default_rng([scene.seed, 3])
     views = [scene.render(pose) for pose in scene.path('orbit', VIEWS, 1.0)]
@@ -56,15 +56,21 @@ def absent_exemplars(scene: TabletopScene, count: int) -> list[Exemplar]:
     return found[:count]
 
 
-def whole_box(mask: Array) -> tuple[float, float, float, float] | None:
+def box_of(mask: Array) -> tuple[int, int, int, int]:
+    """Returns (left, top, right, bottom) of a mask that holds something, ends excluded."""
+    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
+    return int(cols[0]), int(rows[0]), int(cols[-1]) + 1, int(rows[-1]) + 1
+
+
+def whole_box(mask: Array) -> tuple[int, int, int, int] | None:
     """Returns the box around a thing, or None where too little or not all of it is in view."""
     if mask.sum() < MIN_PIXELS:
         return None
-    rows, cols = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    # A pencil seen from its end is too thin to be asked for.
-    if min(rows[-1] - rows[0], cols[-1] - cols[0]) + 1 < MIN_EXEMPLAR_PX:
+    left, top, right, bottom = box_of(mask)
+    # A pencil that lies across the view is too thin to be asked for.
+    if min(right - left, bottom - top) < MIN_EXEMPLAR_PX:
         return None
     height, width = mask.shape
-    if rows[0] == 0 or cols[0] == 0 or rows[-1] == height - 1 or cols[-1] == width - 1:
+    if left == 0 or top == 0 or right == width or bottom == height:
         return None
-    return float(cols[0]), float(rows[0]), float(cols[-1] + 1), float(rows[-1] + 1)
+    return left, top, right, bottom

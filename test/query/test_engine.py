@@ -39,6 +39,19 @@ def ask(engine, surface, *positives, step=3, **options):
     return engine.query(request, field=BallField(), surface=surface, step=step, stamp_ns=42)
 
 
+def heat_of(engine, surface, phrase, depth, pose):
+    pieces = engine.heat_map_pieces(
+        phrase,
+        field=BallField(),
+        surface=surface,
+        depth_m=depth,
+        camera=CAMERA,
+        camera_to_world=pose,
+        step=3,
+    )
+    return finish(pieces)
+
+
 def on_ball(surface, number):
     positions = surface.points().positions
     near = np.linalg.norm(positions - CENTRES[number], axis=1) < RADII[number] + 0.006
@@ -179,17 +192,7 @@ def test_heat_map_is_hot_where_the_ball_is_seen(engine, surface):
     pose = orbit(16)[3]
     depth, balls = see(pose)
     depth[:10] = np.nan
-    heat = finish(
-        engine.heat_map_pieces(
-            '2',
-            field=BallField(),
-            surface=surface,
-            depth_m=depth,
-            camera=CAMERA,
-            camera_to_world=pose,
-            step=1,
-        )
-    )
+    heat = heat_of(engine, surface, '2', depth, pose)
     assert heat.shape == depth.shape
     assert (np.isnan(heat) == np.isnan(depth)).all()
     inside = heat[(balls == 2) & np.isfinite(depth)]
@@ -202,17 +205,7 @@ def test_heat_map_agrees_with_the_cloud(engine, surface):
     (result,) = ask(engine, surface, '0')
     pose = orbit(16)[0]
     depth, _ = see(pose)
-    heat = finish(
-        engine.heat_map_pieces(
-            '0',
-            field=BallField(),
-            surface=surface,
-            depth_m=depth,
-            camera=CAMERA,
-            camera_to_world=pose,
-            step=3,
-        )
-    )
+    heat = heat_of(engine, surface, '0', depth, pose)
     positions, pixels = view_points(depth, CAMERA, pose)
     distance, nearest = cKDTree(result.positions).query(positions)
     close = distance < 0.003
