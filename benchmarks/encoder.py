@@ -26,11 +26,11 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.evaluation.exemplars import box_of
-from lerf_ros.features.clip import load_encoder
+from lerf_ros.evaluation.picture_questions import box_of
 from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
-from lerf_ros.sources.tabletop import (
+from lerf_ros.simulation import (
     CATEGORIES,
     COLOURS,
     HELD_OUT_SEED,
@@ -38,7 +38,7 @@ from lerf_ros.sources.tabletop import (
     TabletopScene,
     excluded_pairs,
 )
-from lerf_ros.sources.tabletop.sensor import sense_colour
+from lerf_ros.simulation.sensor import sense_colour
 
 KINDS = ('orbit', 'handheld', 'wrist')
 

@@ -44,8 +44,8 @@ from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLev
 from lerf_ros.field.sampling import RayBundle
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.geometry import Array, backproject, transform_points
-from lerf_ros.mapping import LiveMap
-from lerf_ros.sources.tabletop import TabletopScene
+from lerf_ros.maps.submap import LiveMap
+from lerf_ros.simulation import TabletopScene
 from lerf_ros.training.trainer import Trainer
 
 KITCHEN = Path(__file__).parents[2] / 'shared' / 'data' / 'redkitchen'

@@ -25,21 +25,21 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions, FieldOptions, LerfConfig, QueryOptions
-from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.load import load_encoder
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.frames import Keyframe
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
 from lerf_ros.query.embedding_cache import EmbeddingCache
 from lerf_ros.query.engine import QueryEngine, QueryRequest
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES, Phrase
-from lerf_ros.query.pieces import finish
 from lerf_ros.query.reading import folded_cosines, read_embeddings
 from lerf_ros.query.relevancy import naive_scale_relevancy, relevancy, search_scales
-from lerf_ros.query.surface import SurfacePoints
-from lerf_ros.sources.tabletop import TabletopScene
-from lerf_ros.training.worker import QUERY, Worker
+from lerf_ros.scheduling.pieces import finish
+from lerf_ros.scheduling.worker import QUERY, Worker
+from lerf_ros.simulation import TabletopScene
+from lerf_ros.surface.cloud import SurfacePoints
 
 VOXEL_M = 0.01
 SPACING_M = 0.25

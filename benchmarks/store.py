@@ -28,7 +28,7 @@ from lerf_ros.config import FeatureOptions, TrainingOptions
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel, tile_grids
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.training.keyframe_store import KeyframeStore
+from lerf_ros.keyframes.store import KeyframeStore
 
 WIDTH, HEIGHT, SIZE = 640, 480, 64
 

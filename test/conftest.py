@@ -1,4 +1,4 @@
-"""Leaves the tests that need ROS messages out where the workspace is not sourced, and says so."""
+"""Fixtures of all tests; those that need ROS are left out where the workspace is not sourced."""
 
 from __future__ import annotations
 
@@ -7,9 +7,26 @@ from pathlib import Path
 import pytest
 
 from lerf_ros import workspace
+from lerf_ros.config import LerfConfig
 
 HERE = Path(__file__).parent
 NEED_ROS = ('bridge', 'nodes', 'system')
+# A field that learns within seconds.
+SMALL = {
+    'field.levels': 8,
+    'field.max_resolution': 256,
+    'field.table_log2': 14,
+    'field.language_levels': 4,
+    'field.language_table_log2': 12,
+    'training.rays_per_step': 512,
+    'training.language_rays_per_step': 128,
+}
+
+
+@pytest.fixture
+def config() -> LerfConfig:
+    """Options of a field that learns within seconds."""
+    return LerfConfig.from_flat(SMALL)
 
 
 def pytest_report_header() -> str | None:

@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / 'lerf_ros'
 
 BASE = {'options', 'config', 'geometry'}
-CORE = BASE | {'frames', 'features', 'field'}
+# What a map is made of, below what drives it.
+PARTS = BASE | {'frames', 'scheduling', 'features', 'field', 'keyframes', 'surface', 'query'}
+CORE = PARTS | {'training', 'maps', 'runtime', 'sources', 'simulation', 'drawing'}
 
 # Module or subpackage -> what it may import of this package, besides itself.
 MAY_IMPORT = {
@@ -20,16 +22,22 @@ MAY_IMPORT = {
     'geometry': set(),
     'workspace': set(),
     'frames': BASE,
+    'scheduling': set(),
     'features': BASE | {'frames'},
     'field': BASE,
-    'training': CORE,
-    'query': CORE,
+    'keyframes': BASE | {'frames', 'features', 'field'},
+    'surface': BASE,
+    'training': BASE | {'frames', 'features', 'field', 'keyframes'},
+    'query': BASE | {'scheduling', 'features', 'field', 'surface'},
+    'maps': PARTS | {'training'},
+    'runtime': PARTS | {'training', 'maps'},
     'sources': BASE | {'frames'},
-    'mapping': CORE | {'training', 'query'},
-    'evaluation': CORE | {'training', 'query', 'sources', 'mapping'},
-    'commands': CORE | {'training', 'query', 'sources', 'mapping', 'evaluation'},
-    'bridge': CORE | {'query', 'msg', 'srv'},
-    'nodes': CORE | {'training', 'query', 'sources', 'mapping', 'bridge', 'msg', 'srv'},
+    'simulation': BASE | {'frames'},
+    'drawing': BASE | {'query'},
+    'evaluation': CORE,
+    'commands': CORE | {'evaluation'},
+    'bridge': PARTS | {'msg', 'srv'},
+    'nodes': CORE | {'bridge', 'msg', 'srv'},
     '__main__': {'workspace', 'commands', 'nodes'},
     '__init__': set(),
 }

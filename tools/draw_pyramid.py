@@ -20,7 +20,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.clip import load_encoder
+from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder
 from lerf_ros.query.pictures import heat_overlay
 

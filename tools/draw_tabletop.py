@@ -17,14 +17,14 @@ import cv2
 import numpy as np
 
 from lerf_ros.geometry import Array
-from lerf_ros.sources.tabletop import (
+from lerf_ros.simulation import (
     HELD_OUT_SEED,
     SensorOptions,
     TabletopOptions,
     TabletopScene,
     View,
 )
-from lerf_ros.sources.tabletop.sensor import sense_colour, sense_depth
+from lerf_ros.simulation.sensor import sense_colour, sense_depth
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _NAME_SIZE = 0.4

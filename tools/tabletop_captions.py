@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lerf_ros.sources.tabletop import (
+from lerf_ros.simulation import (
     CATEGORIES,
     COLOURS,
     TEXTURES,

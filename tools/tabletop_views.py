@@ -15,7 +15,7 @@ import numpy as np
 from tabletop_processes import run_all
 
 from lerf_ros.geometry import camera_directions, pixel_centres
-from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene
+from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene
 
 TABLE, ELSEWHERE = 240, 241
 WIDTH, HEIGHT = 320, 240

@@ -7,7 +7,7 @@ import itertools
 from collections import Counter
 from pathlib import Path
 
-from lerf_ros.features.open_clip_module import open_clip
+from lerf_ros.features.open_clip.module import open_clip
 
 
 def learn_merges(words: list[str], count: int) -> list[tuple[str, str]]:

@@ -14,18 +14,18 @@ import numpy as np
 
 from lerf_ros.commands.arguments import parse_options, parse_seeds, require_positive
 from lerf_ros.config import LerfConfig
-from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of
+from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
-from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
-from lerf_ros.mapping import LiveMap, resolve_device
+from lerf_ros.features.load import load_encoder
+from lerf_ros.maps.submap import LiveMap, resolve_device
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
 from lerf_ros.query.request import Evidence
-from lerf_ros.sources.tabletop import HELD_OUT_SEED, TabletopScene, absent_phrases
+from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene, absent_phrases
 
 PATHS = ('orbit', 'handheld', 'wrist')
 # Absent phrases for each object of a scene: there are more things that are not there.

@@ -17,7 +17,7 @@ from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.frames import Keyframe, PosedFrame
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
 

@@ -9,15 +9,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.evaluation.answers import Answer, Question
 from lerf_ros.evaluation.baselines import NOWHERE, FusionField, Place, brightest_colour, chance
 from lerf_ros.evaluation.truth import SceneTruth
+from lerf_ros.evaluation.verdicts import Answer, Question
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import Array
-from lerf_ros.mapping import LiveMap, NotReadyError
+from lerf_ros.maps.submap import LiveMap, NotReadyError
 from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, QueryResult
-from lerf_ros.query.surface import SurfacePoints
-from lerf_ros.sources.tabletop import COLOURS, SceneObject, colour_names
+from lerf_ros.simulation import COLOURS, SceneObject, colour_names
+from lerf_ros.surface.cloud import SurfacePoints
 
 
 def ask_map(

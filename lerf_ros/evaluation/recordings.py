@@ -18,16 +18,16 @@ import numpy as np
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
-from lerf_ros.evaluation.answers import ANSWER_KEYS
 from lerf_ros.evaluation.perceptual import load_lpips
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Shot, Stream
+from lerf_ros.evaluation.verdicts import ANSWER_KEYS
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import inside_box
-from lerf_ros.mapping import LiveMap, NotReadyError
+from lerf_ros.maps.submap import LiveMap, NotReadyError
 from lerf_ros.query.engine import Exemplar, QueryRequest, QueryResult
-from lerf_ros.sources.images import read_rgb
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
 

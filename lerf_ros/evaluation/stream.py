@@ -19,7 +19,7 @@ from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
 
 if TYPE_CHECKING:
-    from lerf_ros.mapping import LiveMap
+    from lerf_ros.maps.submap import LiveMap
 
 
 @dataclass(frozen=True, eq=False)

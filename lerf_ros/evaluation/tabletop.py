@@ -13,22 +13,22 @@ import numpy as np
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
-from lerf_ros.evaluation.answers import MAP_KEYS, Answer, split_summary, worst
+from lerf_ros.evaluation.answer_panels import draw_answer
 from lerf_ros.evaluation.asking import ask_baselines, ask_map, ask_pictures
 from lerf_ros.evaluation.baselines import FusionField
-from lerf_ros.evaluation.exemplars import absent_exemplars, exemplars_of
-from lerf_ros.evaluation.pictures import draw_answer
+from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.processes import Advance, each_seed
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Stream
 from lerf_ros.evaluation.tabletop_camera import held_out, shots
 from lerf_ros.evaluation.truth import SceneTruth
+from lerf_ros.evaluation.verdicts import MAP_KEYS, Answer, split_summary, worst
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
 from lerf_ros.query.relevancy import search_scales
-from lerf_ros.sources.tabletop import SENSORS, TabletopScene
+from lerf_ros.simulation import SENSORS, TabletopScene
 
 FUSION_SCALES = 8
 BASELINES = ('chance', 'colour', 'fusion')

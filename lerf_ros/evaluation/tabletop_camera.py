@@ -12,8 +12,8 @@ import numpy as np
 from lerf_ros.evaluation.stream import Shot
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
-from lerf_ros.sources.tabletop import SensorOptions, TabletopScene
-from lerf_ros.sources.tabletop.sensor import sense, sense_pose
+from lerf_ros.simulation import SensorOptions, TabletopScene
+from lerf_ros.simulation.sensor import sense, sense_pose
 
 CAMERA_HZ = 10.0
 WALK = (('handheld', 20.0), ('wrist', 40.0))

@@ -12,15 +12,15 @@ import numpy as np
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 
-from lerf_ros.evaluation.answers import Answer, Question
 from lerf_ros.evaluation.metrics import (
     BOX_MARGIN_M,
     inside_oriented_box,
     intersection_over_union,
     label_points,
 )
+from lerf_ros.evaluation.verdicts import Answer, Question
 from lerf_ros.geometry import backproject, inside_box, look_at, pixel_centres, transform_points
-from lerf_ros.sources.tabletop import (
+from lerf_ros.simulation import (
     HELD_OUT_SEED,
     SceneObject,
     TabletopScene,

@@ -20,9 +20,9 @@ from jaxtyping import Float, UInt8
 from torch import Tensor, nn
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.clip import ClipEncoder
 from lerf_ros.features.encoder import LanguageEncoder, WindowEncoder
-from lerf_ros.features.open_clip_module import timm
+from lerf_ros.features.open_clip.encoder import ClipEncoder
+from lerf_ros.features.open_clip.module import timm
 
 _LOGGER = logging.getLogger(__name__)
 # LERF shrinks images to this short side for DINO.

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from lerf_ros.nodes.demo_pictures import draw_pictures
+from lerf_ros.nodes.demo_panels import draw_pictures
 from lerf_ros.nodes.demo_world import Question, RecordedWorld, TableWorld, Verdict, World
 from lerf_ros.nodes.map_client import MapClient
 from lerf_ros.nodes.processes import NodeProcesses

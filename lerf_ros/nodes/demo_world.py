@@ -12,8 +12,8 @@ from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import look_at
+from lerf_ros.simulation import TabletopOptions, TabletopScene, absent_phrases
 from lerf_ros.sources.rgbd import RgbdFolder
-from lerf_ros.sources.tabletop import TabletopOptions, TabletopScene, absent_phrases
 
 # Phrases for a recording, about which the demo knows nothing.
 RECORDING_PHRASES = ('mug', 'white mug', 'red box', 'chair')

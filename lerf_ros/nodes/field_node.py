@@ -24,7 +24,7 @@ from sensor_msgs.msg import PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from lerf_ros.bridge import answers, qos
+from lerf_ros.bridge import qos, reply
 from lerf_ros.bridge.clouds import cloud_message
 from lerf_ros.bridge.detections import Detection3DArray, detections_message
 from lerf_ros.bridge.keyframes import keyframe_of
@@ -35,13 +35,14 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.frames import Keyframe as MapKeyframe
 from lerf_ros.msg import FieldStatus, Keyframe
 from lerf_ros.nodes.field_services import EXPECTED, FieldServices
-from lerf_ros.nodes.health import Health, Rate
-from lerf_ros.nodes.intake import Intake
-from lerf_ros.nodes.map_host import MapHost
+from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.relevancy_stream import RelevancyStream
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.query.engine import QueryResult
-from lerf_ros.training.worker import INGEST, QUERY
+from lerf_ros.runtime.host import MapHost
+from lerf_ros.runtime.intake import Intake
+from lerf_ros.scheduling.rate import Rate
+from lerf_ros.scheduling.worker import INGEST, QUERY
 
 THREADS = 6
 STOP_S = 4.0
@@ -148,8 +149,8 @@ class FieldNode(Node):
         # A question by pictures only leaves the phrase before it.
         self._stream.phrase = phrase or self._stream.phrase
         header = self._header(results[0].stamp_ns)
-        self._maxima.publish(answers.maxima_message(results, header))
-        self._markers.publish(answers.markers_message(results, header))
+        self._maxima.publish(reply.maxima_message(results, header))
+        self._markers.publish(reply.markers_message(results, header))
         if self._detections is not None:
             self._detections.publish(detections_message(results, header))
         self._unseen = results

@@ -17,19 +17,19 @@ from rclpy.node import Node
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
-from lerf_ros.bridge import answers
+from lerf_ros.bridge import reply
 from lerf_ros.bridge.cameras import Rectifier
 from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import pose_matrix_of, stamp_message
 from lerf_ros.bridge.transforms import TransformError, TransformSource
 from lerf_ros.config import LerfConfig
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
-from lerf_ros.mapping import NotReadyError
+from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.nodes.health import Health
-from lerf_ros.nodes.map_host import MapHost
 from lerf_ros.query.engine import QueryResult
+from lerf_ros.runtime.host import MapHost
+from lerf_ros.scheduling.worker import CONTROL, QUERY, Priority, WorkerStopped
 from lerf_ros.srv import FilePath, QueryLanguage, RenderView
-from lerf_ros.training.worker import CONTROL, QUERY, Priority, WorkerStopped
 
 T = TypeVar('T')
 
@@ -89,7 +89,7 @@ class FieldServices:
             node.create_service(kind, name, self._answering(callback), callback_group=group)
 
     def _answering(self, callback: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
-        """Returns a service callback that always answers."""
+        """Returns a service callback that always reply."""
 
         def answer(request: Any, response: Any) -> Any:
             try:
@@ -133,7 +133,7 @@ class FieldServices:
 
     def _query(self, message: QueryLanguage.Request, response: QueryLanguage.Response) -> None:
         world_from_frame = self._world_from(message.frame_id)
-        request, region = answers.request_of(message, world_from_frame, DEFAULT_MAXIMA)
+        request, region = reply.request_of(message, world_from_frame, DEFAULT_MAXIMA)
         live_map = self._host.map
 
         def ask() -> tuple[list[QueryResult], int]:
@@ -144,17 +144,17 @@ class FieldServices:
         results, response.step = self._run(ask)
         self.query_s = (clock.now() - started).nanoseconds * 1e-9
         count = message.max_maxima or DEFAULT_MAXIMA
-        results = answers.within(results, region, count)
+        results = reply.within(results, region, count)
         stamp = stamp_message(results[0].stamp_ns)
         response.header = Header(stamp=stamp, frame_id=message.frame_id or self._world_frame)
         frame_from_world = inverse_transform(world_from_frame)
         response.results = [
-            answers.phrase_result_message(
+            reply.phrase_result_message(
                 result, frame_from_world, response.header, message.with_cloud
             )
             for result in results
         ]
-        response.viewpoints = answers.viewpoint_messages(results, frame_from_world)
+        response.viewpoints = reply.viewpoint_messages(results, frame_from_world)
         self._on_results(results, next(iter(message.positives), ''))
 
     def _render_view(self, message: RenderView.Request, response: RenderView.Response) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Callable
 
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
@@ -13,31 +13,6 @@ from rclpy.node import Node
 DIAGNOSTICS_PERIOD_S = 1.0
 SAME_COMPLAINT_S = 10.0
 RECENT_S = 5.0
-
-
-class Rate:
-    """How often something happens, over the last seconds."""
-
-    def __init__(self) -> None:
-        self._times: deque[float] = deque(maxlen=1000)
-
-    def tick(self) -> None:
-        """Counts one event."""
-        self._times.append(time.monotonic())
-
-    @property
-    def age_s(self) -> float:
-        """Seconds since the last event; infinity if there was none."""
-        return time.monotonic() - self._times[-1] if self._times else float('inf')
-
-    @property
-    def hz(self) -> float:
-        """Events a second."""
-        now = time.monotonic()
-        recent = [moment for moment in list(self._times) if now - moment < RECENT_S]
-        if len(recent) < 2:
-            return 0.0
-        return (len(recent) - 1) / max(recent[-1] - recent[0], 1e-9)
 
 
 class Health:

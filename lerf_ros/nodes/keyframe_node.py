@@ -37,8 +37,9 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeSelector, PosedFrame
 from lerf_ros.geometry import require_rigid
 from lerf_ros.msg import Keyframe
-from lerf_ros.nodes.health import Health, Rate
+from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.spinning import spin
+from lerf_ros.scheduling.rate import Rate
 
 TICK_S = 0.01
 # Frames that may wait for their pose; older ones are dropped.

@@ -122,7 +122,7 @@ def open_source(
         ValueError: The source is unknown or unusable.
     """
     if source == 'tabletop':
-        from lerf_ros.sources.tabletop import TabletopScene
+        from lerf_ros.simulation import TabletopScene
 
         scene = TabletopScene(seed=seed)
         return lambda: scene.frames(path, seconds, rate_hz)

@@ -20,11 +20,12 @@ from std_msgs.msg import Header
 
 from lerf_ros.bridge.clouds import cloud_array, cloud_colours
 from lerf_ros.bridge.images import image_message
+from lerf_ros.drawing.heat_maps import heated
+from lerf_ros.drawing.marks import mark_place
+from lerf_ros.drawing.panels import labelled, save
+from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import PinholeCamera, look_at
-from lerf_ros.nodes.demo_pictures import heated, labelled, save
 from lerf_ros.nodes.map_client import MapClient
-from lerf_ros.query.pictures import mark_place
-from lerf_ros.sources.images import read_rgb
 
 # Nothing looks like it, or the map does not have it.
 NOT_FOUND = 1

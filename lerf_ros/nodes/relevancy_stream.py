@@ -20,11 +20,11 @@ from lerf_ros.bridge import qos
 from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.config import LerfConfig
+from lerf_ros.drawing.heat_maps import heat_overlay
 from lerf_ros.frames import Keyframe
-from lerf_ros.nodes.map_host import MapHost
-from lerf_ros.query.pictures import heat_overlay
-from lerf_ros.query.pieces import Pieces
-from lerf_ros.training.worker import INGEST, WorkerStopped
+from lerf_ros.runtime.host import MapHost
+from lerf_ros.scheduling.pieces import Pieces
+from lerf_ros.scheduling.worker import INGEST, WorkerStopped
 
 Picture = UInt8[np.ndarray, 'height width 3']
 

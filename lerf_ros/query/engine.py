@@ -25,12 +25,12 @@ from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import DenseReader, SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
-from lerf_ros.query.pieces import Pieces
 from lerf_ros.query.reading import dense_reader, read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.scales import ScaleSearch
-from lerf_ros.query.surface import SurfaceMap, SurfacePoints
+from lerf_ros.scheduling.pieces import Pieces
+from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 
 __all__ = ['Box', 'Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult']
 

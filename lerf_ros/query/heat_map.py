@@ -10,8 +10,8 @@ from scipy.spatial import cKDTree
 
 from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
 from lerf_ros.query.phrase import Phrase
-from lerf_ros.query.pieces import Pieces
 from lerf_ros.query.relevancy import EmbeddingField, relevancy
+from lerf_ros.scheduling.pieces import Pieces
 
 Array = np.ndarray
 

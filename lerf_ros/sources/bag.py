@@ -22,8 +22,8 @@ from rosbags.rosbag2 import ReaderError
 from rosbags.typesys import Stores, get_typestore
 
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.pose_track import PoseTrack, TransformTracks
 from lerf_ros.geometry import PinholeCamera, pose_matrix
-from lerf_ros.sources.pose_track import PoseTrack, TransformTracks
 
 logger = logging.getLogger(__name__)
 

@@ -17,9 +17,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.image_files import read_rgb, shrink
+from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, inverse_transform, pose_matrix
-from lerf_ros.sources.images import read_rgb, shrink
-from lerf_ros.sources.lens import Lens
 from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.image_files import read_depth, read_rgb, shrink
+from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, require_rigid
-from lerf_ros.sources.images import read_depth, read_rgb, shrink
-from lerf_ros.sources.lens import Lens
 from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.image_files import read_depth, read_rgb, shrink
 from lerf_ros.geometry import PinholeCamera, require_rigid
-from lerf_ros.sources.images import read_depth, read_rgb, shrink
 from lerf_ros.sources.sequence import FrameSequence
 
 logger = logging.getLogger(__name__)

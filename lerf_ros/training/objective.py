@@ -8,8 +8,8 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.rendering import Rendering
 from lerf_ros.field.sampling import known
+from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.training import losses
-from lerf_ros.training.rays import RayBatch
 
 # Language is taught where a ray stops; elsewhere its scale would be a guess.
 _LANGUAGE_ACCUMULATION = 0.5

@@ -19,14 +19,14 @@ from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.field.threads import only_native_threads
+from lerf_ros.field.view import RenderedView, render_view
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.training.keyframe_codes import KeyframeCodes
-from lerf_ros.training.keyframe_store import KeyframeStore
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
-from lerf_ros.training.view import RenderedView, render_view
 
 if TYPE_CHECKING:
     from lerf_ros.features.dense import FeatureMap

@@ -13,7 +13,7 @@ import pytest
 from lerf_ros.commands import train
 from lerf_ros.config import LerfConfig
 from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
 
 SMALL = [
     'field.levels=4',

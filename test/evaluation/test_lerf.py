@@ -10,13 +10,13 @@ import pytest
 from colour_encoder import ColourEncoder
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.evaluation.lerf import evaluate_lerf, relevancy_picture
-from lerf_ros.evaluation.lerf_labels import LabelledFrame, read_labels
-from lerf_ros.evaluation.lerf_set import write_tabletop_set
+from lerf_ros.evaluation.lerf.label_set import write_tabletop_set
+from lerf_ros.evaluation.lerf.labels import LabelledFrame, read_labels
+from lerf_ros.evaluation.lerf.run import evaluate_lerf, relevancy_picture
 from lerf_ros.evaluation.recordings import learn_from
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
+from lerf_ros.simulation import TabletopOptions
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
-from lerf_ros.sources.tabletop import TabletopOptions
 
 CONFIG = LerfConfig.from_flat({'features.pyramid_levels': 3, 'training.rays_per_step': 256})
 OPTIONS = TabletopOptions(

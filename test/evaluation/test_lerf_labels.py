@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lerf_ros.evaluation.lerf_labels import Label, read_labels, write_labelme
-from lerf_ros.evaluation.lerf_protocol import mask_iou
-from lerf_ros.evaluation.lerf_set import TEST_VIEWS, TRAIN_VIEWS, write_tabletop_set
+from lerf_ros.evaluation.lerf.label_set import TEST_VIEWS, TRAIN_VIEWS, write_tabletop_set
+from lerf_ros.evaluation.lerf.labels import Label, read_labels, write_labelme
+from lerf_ros.evaluation.lerf.protocol import mask_iou
+from lerf_ros.simulation import TabletopScene
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
-from lerf_ros.sources.tabletop import TabletopScene
 
 SEED = 9003
 

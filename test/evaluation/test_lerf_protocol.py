@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerf_ros.evaluation.lerf_protocol import mask_iou, ovs_mask, peak_in_boxes, smoothed
+from lerf_ros.evaluation.lerf.protocol import mask_iou, ovs_mask, peak_in_boxes, smoothed
 
 
 def test_peak_in_any_box() -> None:

@@ -16,9 +16,9 @@ from lerf_ros.evaluation.recordings import (
     evaluate_rgbd,
     read_targets,
 )
+from lerf_ros.simulation import TabletopOptions, TabletopScene
 from lerf_ros.sources.nerfstudio import OPTICAL_FROM_OPENGL, NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
-from lerf_ros.sources.tabletop import TabletopOptions, TabletopScene
 
 CONFIG = LerfConfig.from_flat(
     {'features.pyramid_levels': 2, 'features.tile_share_min': 0.2, 'training.rays_per_step': 256}

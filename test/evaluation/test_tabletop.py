@@ -12,7 +12,6 @@ from colour_encoder import ColourEncoder
 
 from lerf_ros.__main__ import main
 from lerf_ros.config import LerfConfig
-from lerf_ros.evaluation.answers import ANSWER_KEYS, MAP_KEYS
 from lerf_ros.evaluation.asking import ask_baselines, ask_map
 from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.report import write_json
@@ -24,8 +23,9 @@ from lerf_ros.evaluation.tabletop import (
 )
 from lerf_ros.evaluation.tabletop_camera import shots
 from lerf_ros.evaluation.truth import SceneTruth
-from lerf_ros.mapping import LiveMap
-from lerf_ros.sources.tabletop import SENSORS, TabletopScene
+from lerf_ros.evaluation.verdicts import ANSWER_KEYS, MAP_KEYS
+from lerf_ros.maps.submap import LiveMap
+from lerf_ros.simulation import SENSORS, TabletopScene
 
 # Timings and memory differ from run to run; all else must not.
 MEASURED = ('steps_per_s', 'query_ms', 'peak_rss_mb')

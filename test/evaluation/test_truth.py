@@ -7,10 +7,10 @@ import math
 import numpy as np
 import pytest
 
-from lerf_ros.evaluation.answers import summarise, worst
 from lerf_ros.evaluation.truth import BACKGROUND, SceneTruth
+from lerf_ros.evaluation.verdicts import summarise, worst
 from lerf_ros.geometry import backproject, pixel_centres, transform_points
-from lerf_ros.sources.tabletop import TabletopScene, excluded_pairs
+from lerf_ros.simulation import TabletopScene, excluded_pairs
 
 
 @pytest.fixture(scope='module')

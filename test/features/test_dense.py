@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.dense import FeatureMap, load_dense_extractor
+from lerf_ros.features.load import load_encoder
 
 
 def test_lookup_is_bilinear_among_patch_centres():

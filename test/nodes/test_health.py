@@ -9,13 +9,14 @@ import pytest
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
 from rclpy.node import Node
 
-from lerf_ros.nodes import health as module
-from lerf_ros.nodes.health import Health, Rate
+from lerf_ros.nodes.health import Health
+from lerf_ros.scheduling import rate as rate_module
+from lerf_ros.scheduling.rate import Rate
 
 
 def test_rates_are_of_the_last_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
-    monkeypatch.setattr(module.time, 'monotonic', lambda: now)
+    monkeypatch.setattr(rate_module.time, 'monotonic', lambda: now)
     rate = Rate()
     assert rate.hz == 0
     assert rate.age_s == float('inf')

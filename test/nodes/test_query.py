@@ -13,8 +13,8 @@ import pytest
 from geometry_msgs.msg import Point, Vector3
 from std_msgs.msg import Header
 
-from lerf_ros.bridge.answers import exemplars_of
 from lerf_ros.bridge.clouds import cloud_array, cloud_message
+from lerf_ros.bridge.reply import exemplars_of
 from lerf_ros.msg import PhraseResult, RelevancyMaximum
 from lerf_ros.nodes.map_client import MapClient
 from lerf_ros.nodes.query import (

@@ -20,8 +20,8 @@ from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.query.engine import Box, Exemplar, QueryEngine, QueryRequest
 from lerf_ros.query.heat_map import view_points
-from lerf_ros.query.pieces import finish
-from lerf_ros.query.surface import SurfaceMap
+from lerf_ros.scheduling.pieces import finish
+from lerf_ros.surface.cloud import SurfaceMap
 
 
 @pytest.fixture(scope='module')

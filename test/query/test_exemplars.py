@@ -16,8 +16,8 @@ from lerf_ros.geometry import inverse_transform, project, transform_points
 from lerf_ros.query.embedding_cache import EmbeddingCache
 from lerf_ros.query.exemplars import crops_beside, exemplar_phrase, square_crop
 from lerf_ros.query.request import Exemplar
-from lerf_ros.query.surface import SurfaceMap
 from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.surface.cloud import SurfaceMap
 
 ROOT = Path(__file__).resolve().parents[2]
 KITCHEN = ROOT.parent / 'shared' / 'data' / 'redkitchen'

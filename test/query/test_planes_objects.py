@@ -12,7 +12,7 @@ from lerf_ros.query.objects import (
     robust_centre,
     spread_among_alike,
 )
-from lerf_ros.query.planes import Plane
+from lerf_ros.surface.planes import Plane
 
 
 @pytest.fixture(scope='module')

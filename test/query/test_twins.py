@@ -12,15 +12,15 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.features.clip import load_encoder
+from lerf_ros.features.load import load_encoder
+from lerf_ros.field.view import view_rays
 from lerf_ros.frames import Keyframe, PosedFrame
-from lerf_ros.mapping import LiveMap
+from lerf_ros.maps.submap import LiveMap
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.query.phrase import TextEmbedder, embed_phrase
 from lerf_ros.query.reading import folded_cosines, read_embeddings
 from lerf_ros.query.relevancy import naive_relevancy, naive_scale_relevancy, relevancy
-from lerf_ros.sources.tabletop import TabletopOptions, TabletopScene
-from lerf_ros.training.view import view_rays
+from lerf_ros.simulation import TabletopOptions, TabletopScene
 
 CONFIG = LerfConfig.from_flat(
     {

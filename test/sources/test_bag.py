@@ -11,9 +11,9 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
+from lerf_ros.frames.pose_track import PoseTrack, TransformTracks, interpolate
 from lerf_ros.geometry import look_at, quaternion_from_rotation
 from lerf_ros.sources.bag import Bag
-from lerf_ros.sources.pose_track import PoseTrack, TransformTracks, interpolate
 
 KEYFRAME = Path(__file__).parents[2] / 'msg' / 'Keyframe.msg'
 STORE = get_typestore(Stores.ROS2_JAZZY)

@@ -21,7 +21,7 @@ pytest.importorskip('mujoco', reason='the simulated tabletop needs mujoco')
 
 from lerf_ros.nodes.map_client import MapClient
 from lerf_ros.nodes.processes import STOP_S, NodeProcesses
-from lerf_ros.sources.tabletop import CATEGORIES, SceneObject, TabletopScene
+from lerf_ros.simulation import CATEGORIES, SceneObject, TabletopScene
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 

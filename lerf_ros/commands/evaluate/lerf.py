@@ -36,9 +36,9 @@ def add_kinds(kinds: Any) -> None:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Evaluates; returns the exit status."""
     seconds, config = parse_seconds(arguments.seconds), config_of(arguments)
-    from lerf_ros.evaluation.lerf import evaluate_lerf
-    from lerf_ros.evaluation.lerf_labels import read_labels
-    from lerf_ros.evaluation.lerf_set import write_tabletop_set
+    from lerf_ros.evaluation.lerf.label_set import write_tabletop_set
+    from lerf_ros.evaluation.lerf.labels import read_labels
+    from lerf_ros.evaluation.lerf.run import evaluate_lerf
     from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
     if arguments.make is not None:

@@ -8,8 +8,8 @@ import sys
 from collections.abc import Mapping
 from typing import Any
 
-from lerf_ros.evaluation.answers import ANSWER_KEYS
 from lerf_ros.evaluation.report import Picture, plot, text_table, write_json, write_report
+from lerf_ros.evaluation.verdicts import ANSWER_KEYS
 
 
 def finish(

@@ -65,7 +65,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     jobs = require_jobs(arguments.jobs)
     # The simulator and torch are loaded only now: --help and bad arguments answer at once.
     from lerf_ros.evaluation.tabletop import TabletopRun, evaluate_tabletop, worst_pictures
-    from lerf_ros.sources.tabletop import SENSORS
+    from lerf_ros.simulation import SENSORS
 
     if arguments.sensor not in SENSORS:
         raise ValueError(f'sensor: expected one of {", ".join(SENSORS)}, got {arguments.sensor!r}')

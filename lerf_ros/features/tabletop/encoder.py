@@ -18,8 +18,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.clip import TABLETOP, ClipEncoder, load_existence
-from lerf_ros.features.open_clip_module import hub_access, open_clip, unspoken_weights
+from lerf_ros.features.open_clip.encoder import ClipEncoder, load_existence
+from lerf_ros.features.open_clip.module import hub_access, open_clip, unspoken_weights
+from lerf_ros.features.open_clip.weights import RANDOM, load_weights
 from lerf_ros.features.tabletop.trunk import (
     CONTEXT_PX,
     STRIDE,
@@ -27,8 +28,8 @@ from lerf_ros.features.tabletop.trunk import (
     pool_windows,
     register_trunk,
 )
-from lerf_ros.features.weights import RANDOM, load_weights
 
+TABLETOP = 'tabletop'
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / 'tabletop.safetensors'
 VOCABULARY = FOLDER / 'bpe.txt.gz'

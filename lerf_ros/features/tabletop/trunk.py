@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from lerf_ros.features.open_clip_module import timm
+from lerf_ros.features.open_clip.module import timm
 
 STRIDE = 8
 CONTEXT_PX = 96

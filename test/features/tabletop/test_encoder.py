@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.clip import load_encoder
 from lerf_ros.features.encoder import WindowEncoder
+from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tabletop import TabletopEncoder
 from lerf_ros.features.tabletop.encoder import octave_of

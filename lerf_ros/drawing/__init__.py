@@ -1,0 +1,1 @@
+"""The only pictures: heat maps, marks, views from above."""

@@ -1,0 +1,75 @@
+"""Relevancy and depth as colours.
+
+Pictures are uint8 RGB. Relevancy is in [0, 1], NaN where unknown.
+"""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+from jaxtyping import Float, UInt8
+
+Array = np.ndarray
+Picture = UInt8[Array, 'height width 3']
+
+MAPPINGS = ('raw', 'centred', 'normalised')
+HEAT_SHARE = 0.6
+
+
+def levels(
+    relevancy: Float[Array, '*n'], mapping: str = 'centred', top: float | None = None
+) -> Float[Array, '*n']:
+    """Returns relevancy as brightness of a colour map, in [0, 1]; NaN becomes 0.
+
+    Args:
+        relevancy: Relevancy.
+        mapping: 'raw' as it is; 'centred' shows only what is closer to the phrase than to every
+            negative, ``clip(2 (r - 0.5), 0, 1)``; 'normalised' is centred, then divided by its
+            maximum, so that the best place is always bright (LERF's viewer).
+        top: Relevancy that counts as the maximum for 'normalised'; that of the picture if None.
+
+    Raises:
+        ValueError: The mapping is unknown.
+    """
+    if mapping not in MAPPINGS:
+        raise ValueError(f'mapping: expected one of {", ".join(MAPPINGS)}, got {mapping!r}')
+    values = np.nan_to_num(np.asarray(relevancy, np.float64))
+    if mapping == 'raw':
+        return np.clip(values, 0, 1)
+    centred = np.clip((values - 0.5) * 2, 0, 1)
+    if mapping == 'centred':
+        return centred
+    high = float(centred.max(initial=0)) if top is None else float(np.clip((top - 0.5) * 2, 0, 1))
+    return np.clip(centred / max(high, 1e-6), 0, 1)
+
+
+def turbo(level: Float[Array, 'height width']) -> Picture:
+    """Returns the colours of levels in [0, 1]: dark blue, green, red."""
+    grey = np.round(255 * level).astype(np.uint8)
+    return np.ascontiguousarray(cv2.applyColorMap(grey, cv2.COLORMAP_TURBO)[..., ::-1])
+
+
+def heat_overlay(
+    image: Picture, relevancy: Float[Array, 'height width'], mapping: str = 'normalised'
+) -> Picture:
+    """Lays relevancy over the picture it belongs to; what is not relevant stays as it is."""
+    level = levels(relevancy, mapping)
+    share = (HEAT_SHARE * np.sqrt(level))[..., None]
+    blend = (1 - share) * image + share * turbo(level)
+    return np.round(blend).astype(np.uint8)
+
+
+def heated(image: Picture, relevancy: Float[Array, 'height width'] | None) -> Picture:
+    """Lays relevancy over a picture in grey; what is closer to a negative is not coloured."""
+    grey = (image.mean(axis=-1, keepdims=True).repeat(3, axis=-1) * 0.7).astype(np.uint8)
+    return image if relevancy is None else heat_overlay(grey, relevancy, 'centred')
+
+
+def depth_picture(depth_m: Float[Array, 'height width']) -> Picture:
+    """Colours depth, near red and far blue; black where there is none."""
+    known = np.isfinite(depth_m)
+    if not known.any():
+        return np.zeros((*depth_m.shape, 3), np.uint8)
+    low, high = np.percentile(depth_m[known], [2, 98])
+    level = np.clip((high - np.nan_to_num(depth_m, nan=high)) / max(high - low, 1e-3), 0, 1)
+    return np.where(known[..., None], turbo(level), 0).astype(np.uint8)

@@ -1,0 +1,1 @@
+"""Every model of open_clip as a language encoder."""

@@ -1,0 +1,61 @@
+"""Posed camera frames.
+
+A :class:`PosedFrame` is one rectified picture with its pose; a :class:`Keyframe` is a frame that
+was chosen for the map. Both are immutable: features and corrected poses live in the store.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, UInt8
+
+from lerf_ros.geometry import PinholeCamera, require_rigid
+
+
+@dataclass(frozen=True, eq=False)
+class PosedFrame:
+    """One rectified picture with its pose.
+
+    Attributes:
+        image: RGB picture.
+        depth: Depth along the optical axis in metres, NaN where unknown; None without depth.
+        camera: Intrinsics of both, after rectification.
+        camera_to_world: Pose of the camera, optical axes, metres.
+        stamp_ns: Time of exposure, nanoseconds.
+        frame_id: Name of the camera's optical frame.
+    """
+
+    image: UInt8[np.ndarray, 'height width 3']
+    depth: Float[np.ndarray, 'height width'] | None
+    camera: PinholeCamera
+    camera_to_world: Float[np.ndarray, '4 4']
+    stamp_ns: int
+    frame_id: str = ''
+
+    def __post_init__(self) -> None:
+        size = (self.camera.height, self.camera.width)
+        if self.image.shape != (*size, 3) or self.image.dtype != np.uint8:
+            raise ValueError(
+                f'image: expected {size[1]}x{size[0]} RGB uint8 as in camera_info, '
+                f'got shape {self.image.shape} {self.image.dtype}'
+            )
+        if self.depth is not None and self.depth.shape != size:
+            raise ValueError(
+                f'depth: expected {size[1]}x{size[0]} as the image, got shape {self.depth.shape}'
+            )
+        object.__setattr__(self, 'camera_to_world', require_rigid(self.camera_to_world))
+
+
+@dataclass(frozen=True, eq=False)
+class Keyframe:
+    """A frame chosen for the map.
+
+    Attributes:
+        id: Number of the keyframe, unique within a map.
+        frame: The picture and its pose as they came.
+    """
+
+    id: int
+    frame: PosedFrame

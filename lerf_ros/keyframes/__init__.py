@@ -1,0 +1,1 @@
+"""What the map remembers of each keyframe, and what of it is where."""

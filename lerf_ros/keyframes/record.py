@@ -1,0 +1,174 @@
+"""What is known of a keyframe wherever its pixels are, and how it becomes plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.geometry import PinholeCamera, require_rigid
+from lerf_ros.keyframes.cold_storage import Arrays
+
+if TYPE_CHECKING:
+    from lerf_ros.features.dense import FeatureMap
+    from lerf_ros.features.pyramid import FeaturePyramid
+
+
+@dataclass(eq=False)
+class KeyframeRecord:
+    """A keyframe without its pixels.
+
+    Attributes:
+        id: Number of the keyframe.
+        camera: Intrinsics.
+        camera_to_world: Pose as last corrected.
+        stamp_ns: Time of exposure.
+        frame_id: Name of the camera's optical frame.
+        has_depth: Whether it came with depth.
+        levels: Of each pyramid level: first tile, rows, columns, centre of the first tile (u, v),
+            stride (u, v), tile size; pixels.
+        dense_grid: Rows and columns of the dense features, None without.
+        order: Place in the order of arrival.
+        placed_at: When it last came onto the device.
+    """
+
+    id: int
+    camera: PinholeCamera
+    camera_to_world: Float[np.ndarray, '4 4']
+    stamp_ns: int
+    frame_id: str
+    has_depth: bool
+    levels: tuple[tuple[int, int, int, float, float, float, float, float], ...]
+    dense_grid: tuple[int, int] | None
+    order: int
+    placed_at: int = 0
+
+    @classmethod
+    def of(
+        cls, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None, order: int
+    ) -> KeyframeRecord:
+        """Returns the record of a keyframe with its features."""
+        frame = keyframe.frame
+        levels, first = [], 0
+        for level in pyramid.levels:
+            rows, cols = level.embeddings.shape[:2]
+            levels.append((first, rows, cols, *level.origin_uv, *level.stride_uv, level.tile_px))
+            first += rows * cols
+        return cls(
+            keyframe.id,
+            frame.camera,
+            frame.camera_to_world.copy(),
+            frame.stamp_ns,
+            frame.frame_id,
+            frame.depth is not None,
+            tuple(levels),
+            None if dense is None else (dense.features.shape[0], dense.features.shape[1]),
+            order,
+        )
+
+    @classmethod
+    def from_json(cls, numbers: Mapping[str, Any]) -> KeyframeRecord:
+        """Returns the record that :meth:`to_json` described.
+
+        Raises:
+            ValueError: Something is missing or wrong.
+        """
+        try:
+            return cls(
+                **dict(numbers)
+                | {
+                    'camera': PinholeCamera(**numbers['camera']),
+                    'camera_to_world': require_rigid(np.array(numbers['camera_to_world'])),
+                    'levels': tuple(tuple(level) for level in numbers['levels']),
+                    'dense_grid': numbers['dense_grid'] and tuple(numbers['dense_grid']),
+                    'placed_at': 0,
+                }
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f'keyframe: a part is missing: {error}') from error
+
+    def to_json(self) -> dict[str, Any]:
+        """Returns the record in what JSON can hold."""
+        return asdict(self) | {'camera_to_world': self.camera_to_world.tolist()}
+
+    def array_rows(self) -> dict[str, int]:
+        """Returns the number of rows of each array of the keyframe."""
+        pixels = self.camera.width * self.camera.height
+        first, rows, cols = self.levels[-1][:3]
+        counts = {'colour': pixels, 'depth': pixels, 'embedding': first + rows * cols}
+        if self.dense_grid:
+            counts['dense'] = self.dense_grid[0] * self.dense_grid[1]
+        return counts
+
+    def frame(self, arrays: Arrays) -> PosedFrame:
+        """Returns the frame with its pose as it stands."""
+        size = (self.camera.height, self.camera.width)
+        depth = arrays['depth'].float().cpu().numpy().reshape(size) if self.has_depth else None
+        return PosedFrame(
+            image=arrays['colour'].cpu().numpy().reshape(*size, 3).copy(),
+            depth=depth,
+            camera=self.camera,
+            camera_to_world=self.camera_to_world,
+            stamp_ns=self.stamp_ns,
+            frame_id=self.frame_id,
+        )
+
+
+def arrays_of(keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None) -> Arrays:
+    """Returns a keyframe's pixels and features, a row a pixel or a tile."""
+    embeddings = [level.embeddings.flatten(end_dim=1) for level in pyramid.levels]
+    arrays = {
+        'colour': torch.from_numpy(np.ascontiguousarray(keyframe.frame.image)).reshape(-1, 3),
+        'depth': torch.from_numpy(_storable_depth(keyframe.frame)).reshape(-1, 1),
+        'embedding': torch.cat(embeddings).half(),
+    }
+    if dense is not None:
+        arrays['dense'] = dense.features.flatten(end_dim=1).half()
+    return arrays
+
+
+def _storable_depth(frame: PosedFrame) -> Float[np.ndarray, 'height width']:
+    """Returns depth in half precision (one part in 2000), NaN where it is unknown."""
+    if frame.depth is None:
+        return np.full(frame.image.shape[:2], np.nan, np.float16)
+    with np.errstate(invalid='ignore', over='ignore'):
+        valid = np.isfinite(frame.depth) & (frame.depth > 0) & (frame.depth < 60_000)
+        return np.where(valid, frame.depth, np.nan).astype(np.float16)
+
+
+def check_features(
+    keyframe: Keyframe,
+    pyramid: FeaturePyramid,
+    dense: FeatureMap | None,
+    embedding_size: int,
+    dense_size: int,
+) -> None:
+    """Refuses features that do not fit a keyframe or a map.
+
+    Raises:
+        ValueError: They are of another size, missing, or not finite.
+    """
+    camera = keyframe.frame.camera
+    if (pyramid.width, pyramid.height) != (camera.width, camera.height):
+        raise ValueError(
+            f'pyramid: expected one of a {camera.width}x{camera.height} image, '
+            f'got {pyramid.width}x{pyramid.height}'
+        )
+    for level in pyramid.levels:
+        if level.embeddings.shape[-1] != embedding_size:
+            raise ValueError(
+                f'pyramid: expected embeddings of size {embedding_size}, '
+                f'got {level.embeddings.shape[-1]}'
+            )
+        if not torch.isfinite(level.embeddings).all():
+            raise ValueError('pyramid: expected finite embeddings, got NaN or infinity')
+    if (dense is None) != (dense_size == 0):
+        wanted = 'dense features' if dense_size else 'no dense features'
+        raise ValueError(f'dense: expected {wanted} in this map')
+    if dense is not None and not torch.isfinite(dense.features).all():
+        raise ValueError('dense: expected finite features, got NaN or infinity')

@@ -1,0 +1,100 @@
+"""Cameras, poses and feature grids of the keyframes on the device, as tensors by slot."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lerf_ros.field.sampling import RayBundle
+from lerf_ros.keyframes.lookup import Grids
+from lerf_ros.keyframes.record import KeyframeRecord
+
+
+@dataclass(frozen=True, eq=False)
+class SlotTables:
+    """What rays need to know of each slot.
+
+    Attributes:
+        size: Image width and height.
+        width: Image width, whole number.
+        focal: Focal lengths, pixels.
+        centre: Principal point, pixels.
+        order: Place in the order of arrival.
+        poses: The upper rows of ``camera_to_world``.
+        tiles: Pyramids.
+        dense: Dense features, None without.
+    """
+
+    size: Float[Tensor, 'slots 2']
+    width: Int[Tensor, 'slots']
+    focal: Float[Tensor, 'slots 2']
+    centre: Float[Tensor, 'slots 2']
+    order: Int[Tensor, 'slots']
+    poses: Float[Tensor, 'slots 3 4']
+    tiles: Grids
+    dense: Grids | None
+
+    @classmethod
+    def of(
+        cls,
+        records: Sequence[KeyframeRecord],
+        tile_rows: int,
+        dense_rows: int,
+        device: torch.device,
+    ) -> SlotTables:
+        """Gathers the tables.
+
+        Args:
+            records: The keyframe of each slot.
+            tile_rows: Rows of a slot in the pool of embeddings.
+            dense_rows: Rows of a slot in the pool of dense features; 0 without.
+            device: Where the tables are needed.
+        """
+        cameras = [record.camera for record in records]
+
+        def table(rows, dtype=torch.float32) -> Tensor:
+            return torch.tensor(rows, dtype=dtype, device=device)
+
+        levels = torch.tensor([record.levels for record in records], dtype=torch.float64)
+        levels[..., 0] += (torch.arange(len(records)) * tile_rows)[:, None]
+        dense = None
+        if dense_rows:
+            grids = [
+                [_dense_grid(record, slot * dense_rows)] for slot, record in enumerate(records)
+            ]
+            dense = Grids.from_rows(table(grids, torch.float64))
+        return cls(
+            size=table([(c.width, c.height) for c in cameras]),
+            width=table([c.width for c in cameras], torch.long),
+            focal=table([(c.fx, c.fy) for c in cameras]),
+            centre=table([(c.cx, c.cy) for c in cameras]),
+            order=table([record.order for record in records], torch.long),
+            poses=table(np.stack([record.camera_to_world[:3] for record in records])),
+            tiles=Grids.from_rows(levels.to(device)),
+            dense=dense,
+        )
+
+    def rays(
+        self,
+        slots: Int[Tensor, 'n'],
+        uv: Float[Tensor, 'n 2'],
+        depth_m: Float[Tensor, 'n'],
+    ) -> RayBundle:
+        """Returns the rays through pixels."""
+        camera = (uv - self.centre[slots]) / self.focal[slots]
+        pose = self.poses[slots]
+        directions = torch.baddbmm(pose[:, :, 2:3], pose[:, :, :2], camera[..., None])[..., 0]
+        return RayBundle(pose[:, :, 3], directions, depth_m)
+
+
+def _dense_grid(record: KeyframeRecord, first: int) -> tuple[float, ...]:
+    """Returns the grid of dense features, whose cells tile the image evenly."""
+    assert record.dense_grid is not None
+    rows, cols = record.dense_grid
+    cell = record.camera.width / cols, record.camera.height / rows
+    return (first, rows, cols, cell[0] / 2, cell[1] / 2, *cell, 0.0)

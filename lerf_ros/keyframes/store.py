@@ -1,0 +1,328 @@
+"""Every keyframe of the map, with its features and its pose as last corrected.
+
+Keyframes on the training device live in flat tensors (:class:`SlotPool`), so that a step gathers
+its rays from all of them at once, whatever their sizes. Those beyond the device's budget rest in
+host memory or on disk (:class:`ColdStorage`) and take turns on the device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from lerf_ros.config import TrainingOptions
+from lerf_ros.frames import Keyframe
+from lerf_ros.geometry import require_rigid
+from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
+from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
+from lerf_ros.keyframes.rays import RayBatch
+from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
+from lerf_ros.keyframes.replay import Replay
+from lerf_ros.keyframes.slot_pool import SlotPool
+from lerf_ros.keyframes.slot_tables import SlotTables
+
+if TYPE_CHECKING:
+    from lerf_ros.features.dense import FeatureMap
+    from lerf_ros.features.pyramid import FeaturePyramid
+
+# Keyframes that count as the newest; they always stay on the device.
+NEWEST = 4
+# Once in so many calls, a keyframe on the device gives way to one that is not.
+STAGE_CALLS = 4
+
+
+class KeyframeStore:
+    """Holds keyframes and hands out rays.
+
+    Args:
+        options: Budgets and replay.
+        embedding_size: Size of a language embedding.
+        dense_size: Size of a dense feature; 0 for none.
+        device: Where rays are wanted.
+    """
+
+    def __init__(
+        self,
+        options: TrainingOptions,
+        embedding_size: int,
+        dense_size: int = 0,
+        device: torch.device | str = 'cpu',
+    ) -> None:
+        self._options = options
+        self._embedding_size, self._dense_size = embedding_size, dense_size
+        self.device = torch.device(device)
+        self._records: dict[int, KeyframeRecord] = {}
+        self._slots: list[int] = []  # the keyframe in each slot of the pools
+        self._pools: dict[str, SlotPool] = {}
+        self._cold = ColdStorage(options.store_host_mb * 2**20)
+        self._calls = 0
+        self._arrived = 0
+        self._replay = Replay(options)
+        self._tables: SlotTables | None = None
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    @property
+    def ids(self) -> list[int]:
+        """Numbers of all keyframes, oldest first."""
+        return list(self._records)
+
+    @property
+    def arrived(self) -> int:
+        """Number of keyframes that ever came."""
+        return self._arrived
+
+    @property
+    def on_device(self) -> int:
+        """Number of keyframes on the training device."""
+        return len(self._slots)
+
+    @property
+    def device_bytes(self) -> int:
+        """Memory that keyframes take on the training device."""
+        return sum(pool.data.numel() * pool.data.element_size() for pool in self._pools.values())
+
+    def add(
+        self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
+    ) -> None:
+        """Takes in a keyframe.
+
+        Raises:
+            ValueError: The id is known already, or features are missing, of another size or not
+                finite.
+            OSError: An older keyframe had to go to disk, and the disk is full.
+        """
+        if keyframe.id in self._records:
+            raise ValueError(f'keyframe: id {keyframe.id} is in the store already')
+        check_features(keyframe, pyramid, dense, self._embedding_size, self._dense_size)
+        for other in self._records.values():
+            if len(other.levels) != len(pyramid.levels):
+                raise ValueError(
+                    f'pyramid: expected {len(other.levels)} levels as before, '
+                    f'got {len(pyramid.levels)}'
+                )
+            break
+        arrays = arrays_of(keyframe, pyramid, dense)
+        self._records[keyframe.id] = KeyframeRecord.of(keyframe, pyramid, dense, self._arrived)
+        try:
+            self._place(keyframe.id, arrays)
+        except BaseException:
+            del self._records[keyframe.id]
+            raise
+        self._arrived += 1
+
+    def keyframe(self, id_: int) -> Keyframe:
+        """Returns a keyframe with its pose as it stands.
+
+        Depth comes back rounded to one part in 2000.
+
+        Raises:
+            KeyError: There is no such keyframe.
+        """
+        return Keyframe(id_, self._records[id_].frame(self._arrays(id_)))
+
+    def pose(self, id_: int) -> Float[np.ndarray, '4 4']:
+        """Returns the pose of a keyframe as it stands.
+
+        Raises:
+            KeyError: There is no such keyframe.
+        """
+        return self._records[id_].camera_to_world.copy()
+
+    def embeddings(self, id_: int) -> Float[Tensor, 'tiles d']:
+        """Returns the language embeddings of a keyframe's tiles.
+
+        Raises:
+            KeyError: There is no such keyframe.
+        """
+        return self._arrays(id_)['embedding'].to(self.device).float()
+
+    def update_poses(
+        self, ids: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> None:
+        """Moves keyframes, after a loop closure; takes effect on the next rays.
+
+        Raises:
+            ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown.
+        """
+        if len(ids) != len(camera_to_world):
+            raise ValueError(
+                f'update_poses: expected one pose an id, got {len(ids)} and {len(camera_to_world)}'
+            )
+        unknown = [id_ for id_ in ids if id_ not in self._records]
+        if unknown:
+            raise ValueError(f'update_poses: no keyframes with the ids {unknown[:5]}')
+        poses = [require_rigid(pose) for pose in camera_to_world]
+        for id_, pose in zip(ids, poses, strict=True):
+            self._records[id_].camera_to_world = pose
+        self._tables = None
+
+    def sample_rays(
+        self,
+        count: int,
+        generator: torch.Generator | None = None,
+        *,
+        language_rays: int | None = None,
+    ) -> RayBatch:
+        """Returns random rays of the keyframes on the device.
+
+        Args:
+            count: Number of rays.
+            generator: Source of randomness, on the CPU.
+            language_rays: How many of them, from the first on, carry language; None for all.
+
+        Raises:
+            ValueError: The store is empty.
+        """
+        if not self._records:
+            raise ValueError('store: expected at least one keyframe, got none')
+        self._calls += 1
+        self._stage(generator)
+        tables = self._tables or self._make_tables()
+        chances = self._replay.chances(self._holds_newest())
+        slots = torch.multinomial(chances, count, replacement=True, generator=generator)
+        slots = slots.to(self.device)
+        draws = torch.rand(count, 2, generator=generator).to(self.device)
+        pixels = (draws * tables.size[slots]).floor()
+        columns, rows = pixels.long().unbind(dim=-1)
+        index = slots * self._pools['colour'].rows + rows * tables.width[slots] + columns
+        rgb = self._pools['colour'].data[index].float() / 255
+        depth_m = self._pools['depth'].data[index, 0].float()
+        uv = pixels + 0.5
+        rays = tables.rays(slots, uv, depth_m)
+        count = count if language_rays is None else min(language_rays, count)
+        slots_, uv_ = slots[:count], uv[:count]
+        sizes = tables.tiles.tile_px[slots_]
+        share = torch.rand(count, generator=generator).to(self.device)
+        # Tile sizes are drawn evenly over octaves, as the head reads scales.
+        tile_px = sizes[:, 0] * (sizes[:, -1] / sizes[:, 0]) ** share
+        embedding = lookup_pyramid(
+            self._pools['embedding'].data, tables.tiles, slots_, uv_, tile_px
+        )
+        dense = None
+        if tables.dense is not None:
+            level = torch.zeros_like(slots_)
+            dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
+        scale_per_depth = tile_px / tables.focal[slots_, 1]
+        return RayBatch(
+            rays, rgb, slots, tables.order[slots], uv, embedding, scale_per_depth, dense
+        )
+
+    def point_sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
+        """Returns (m, 3) world points at measured depths of random pixels, at most ``count``."""
+        batch = self.sample_rays(count, generator, language_rays=0)
+        depth_m = batch.rays.depth_guide_m
+        points = batch.rays.origins_world + batch.rays.directions_world * depth_m[:, None]
+        return points[torch.isfinite(depth_m)]
+
+    def state(self) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+        """Returns what a map file keeps: the keyframes on the device, and their arrays.
+
+        Those that rest in host memory or on disk are left out, so that a file stays bounded.
+        """
+        described, arrays = [], {}
+        for id_ in sorted(self._slots):
+            described.append(self._records[id_].to_json())
+            for name, values in self._arrays(id_).items():
+                arrays[f'{id_}.{name}'] = values.clone()
+        return described, arrays
+
+    def load_state(self, described: list[dict[str, Any]], arrays: dict[str, Tensor]) -> None:
+        """Takes in the keyframes of a map file; the store must be empty.
+
+        Raises:
+            ValueError: The store holds keyframes, or arrays are missing or of another size.
+        """
+        if self._records:
+            raise ValueError('store: expected an empty one to load into')
+        for numbers in described:
+            record = KeyframeRecord.from_json(numbers)
+            counts = record.array_rows()
+            try:
+                own = {name: arrays[f'{record.id}.{name}'] for name in counts}
+            except KeyError as error:
+                raise ValueError(f'keyframe: a part is missing: {error}') from error
+            for name, values in own.items():
+                if len(values) != counts[name]:
+                    raise ValueError(
+                        f'keyframe {record.id}: expected {counts[name]} rows of {name}, '
+                        f'got {len(values)}'
+                    )
+            self._records[record.id] = record
+            self._place(record.id, own)
+            self._arrived = max(self._arrived, record.order + 1)
+
+    def close(self) -> None:
+        """Removes what lies on disk."""
+        self._cold.close()
+
+    def report_errors(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
+        """Tells how badly each ray's colour was explained, for replay."""
+        self._replay.report(slots, errors)
+
+    def _holds_newest(self) -> Bool[Tensor, 'slots']:
+        newest = set(list(self._records)[-NEWEST:])
+        return torch.tensor([id_ in newest for id_ in self._slots])
+
+    # ---- places on the device
+
+    def _arrays(self, id_: int) -> Arrays:
+        """Returns the arrays of a keyframe, wherever they are."""
+        if id_ not in self._slots:
+            return self._cold.get(id_)
+        slot, counts = self._slots.index(id_), self._records[id_].array_rows()
+        return {name: self._pools[name].read(slot, count) for name, count in counts.items()}
+
+    def _place(self, id_: int, arrays: Arrays) -> None:
+        """Puts a keyframe into a fresh slot, or into one whose keyframe goes cold."""
+        limit = self._slot_limit(arrays)
+        if len(self._slots) < limit:
+            slot = len(self._slots)
+            self._slots.append(id_)
+        else:
+            newest = set(list(self._records)[-NEWEST - 1 :])
+            candidates = [s for s, other in enumerate(self._slots) if other not in newest]
+            slot = min(candidates or [0], key=lambda s: self._records[self._slots[s]].placed_at)
+            self._cold.put(self._slots[slot], self._arrays(self._slots[slot]))
+            self._slots[slot] = id_
+        for name, values in arrays.items():
+            if name not in self._pools:
+                self._pools[name] = SlotPool(
+                    values.shape[0], values.shape[1], values.dtype, self.device
+                )
+            self._pools[name].write(slot, values, limit)
+        self._records[id_].placed_at = self._calls
+        self._replay.put(slot)
+        self._tables = None
+
+    def _slot_limit(self, arrays: Arrays) -> int:
+        """Returns how many keyframes the device's budget holds, at least the newest ones."""
+        size = sum(values.numel() * values.element_size() for values in arrays.values())
+        return max(NEWEST + 2, self._options.store_device_mb * 2**20 // size)
+
+    def _stage(self, generator: torch.Generator | None) -> None:
+        """Brings a keyframe that is not on the device there, now and then."""
+        if len(self._slots) == len(self._records) or self._calls % STAGE_CALLS:
+            return
+        taken = self._cold.take(wait=generator is not None)
+        if taken is not None and taken[0] not in self._slots:
+            self._place(*taken)
+        on_device = set(self._slots)
+        cold = [id_ for id_ in self._records if id_ not in on_device]
+        choice = int(torch.randint(len(cold), (1,), generator=generator))
+        self._cold.read_ahead(cold[choice])
+
+    def _make_tables(self) -> SlotTables:
+        self._tables = SlotTables.of(
+            [self._records[id_] for id_ in self._slots],
+            self._pools['embedding'].rows,
+            self._pools['dense'].rows if self._dense_size else 0,
+            self.device,
+        )
+        return self._tables

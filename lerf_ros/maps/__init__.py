@@ -1,0 +1,1 @@
+"""A map: keyframes in, answers out, and its file."""

@@ -1,0 +1,1 @@
+"""Threads in general: a worker, long work in pieces, rates."""

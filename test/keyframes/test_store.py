@@ -1,0 +1,237 @@
+"""The store: what goes in comes out, wherever it rests meanwhile."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+import spheres
+import torch
+
+from lerf_ros.config import TrainingOptions
+from lerf_ros.features.dense import FeatureMap
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.keyframes import cold_storage
+from lerf_ros.keyframes.store import NEWEST, KeyframeStore
+
+
+def make_store(count=6, dense_size=0, **options):
+    store = KeyframeStore(TrainingOptions(**options), spheres.EMBEDDING_SIZE, dense_size)
+    pyramids = {}
+    for keyframe, pyramid, _ in spheres.keyframes(count):
+        dense = None
+        if dense_size:
+            generator = torch.Generator().manual_seed(keyframe.id)
+            features = torch.randn(6, 8, dense_size, generator=generator)
+            dense = FeatureMap(features, pyramid.width, pyramid.height)
+        store.add(keyframe, pyramid, dense)
+        pyramids[keyframe.id] = (keyframe, pyramid, dense)
+    return store, pyramids
+
+
+def generator(seed=0):
+    return torch.Generator().manual_seed(seed)
+
+
+def test_rays_carry_the_pixels_depth_and_direction_of_their_keyframe():
+    store, data = make_store()
+    batch = store.sample_rays(500, generator())
+    for index in range(0, 500, 25):
+        keyframe, _, _ = data[store.ids[int(batch.slots[index])]]
+        u, v = batch.uv[index].tolist()
+        row, col = int(v), int(u)
+        expected = keyframe.frame.image[row, col] / 255
+        np.testing.assert_allclose(batch.rgb[index], expected, atol=1e-6)
+        depth_m = keyframe.frame.depth[row, col]
+        np.testing.assert_allclose(batch.rays.depth_guide_m[index], depth_m, rtol=1e-3)
+        camera, pose = keyframe.frame.camera, keyframe.frame.camera_to_world
+        ray = np.array([(u - camera.cx) / camera.fx, (v - camera.cy) / camera.fy, 1.0])
+        np.testing.assert_allclose(
+            batch.rays.directions_world[index], pose[:3, :3] @ ray, atol=1e-5
+        )
+
+
+def test_embeddings_equal_the_lookup_of_one_pyramid():
+    store, data = make_store()
+    batch = store.sample_rays(300, generator(), language_rays=200)
+    assert len(batch.embedding) == 200
+    for index in range(0, 200, 10):
+        keyframe, pyramid, _ = data[store.ids[int(batch.slots[index])]]
+        tile_px = batch.scale_per_depth[index : index + 1] * keyframe.frame.camera.fy
+        expected = pyramid.lookup(batch.uv[index : index + 1], tile_px)
+        torch.testing.assert_close(batch.embedding[index : index + 1], expected, atol=2e-3, rtol=0)
+
+
+def test_dense_features_equal_the_lookup_of_one_map():
+    store, data = make_store(dense_size=5)
+    batch = store.sample_rays(200, generator())
+    for index in range(0, 200, 10):
+        _, _, dense = data[store.ids[int(batch.slots[index])]]
+        expected = dense.lookup(batch.uv[index : index + 1])
+        torch.testing.assert_close(batch.dense[index : index + 1], expected, atol=5e-3, rtol=0)
+
+
+def test_cameras_of_different_sizes_mix():
+    store, _ = make_store(3)
+    larger, pyramid, _ = next(spheres.keyframes(1, 120, 96))
+    store.add(Keyframe(50, larger.frame), pyramid)
+    batch = store.sample_rays(2000, generator())
+    own = batch.slots == 3
+    assert float(batch.uv[own].amax()) > 96
+    u, v = batch.uv[own][0].tolist()
+    np.testing.assert_allclose(batch.rgb[own][0] * 255, larger.frame.image[int(v), int(u)])
+    for id_ in store.ids:
+        assert store.keyframe(id_).frame.image.shape[1] == (120 if id_ == 50 else 80)
+
+
+def test_a_keyframe_comes_back_as_it_went_in():
+    store, data = make_store()
+    keyframe = data[4][0]
+    back = store.keyframe(4)
+    np.testing.assert_array_equal(back.frame.image, keyframe.frame.image)
+    np.testing.assert_allclose(back.frame.depth, keyframe.frame.depth, rtol=1e-3)
+    assert back.frame.camera == keyframe.frame.camera
+    assert back.frame.stamp_ns == keyframe.frame.stamp_ns
+
+
+def tiny_budget(monkeypatch):
+    """Makes one keyframe more than the newest fit on the device, whatever the option says."""
+    monkeypatch.setattr(
+        'lerf_ros.keyframes.store.KeyframeStore._slot_limit', lambda *_: NEWEST + 2
+    )
+
+
+@pytest.mark.parametrize('host_mb', [0, 100])
+def test_keyframes_beyond_the_budget_take_turns(monkeypatch, host_mb):
+    tiny_budget(monkeypatch)
+    store, data = make_store(16, store_host_mb=host_mb)
+    assert len(store) == 16
+    assert store.on_device == NEWEST + 2
+    assert (store._cold.on_disk > 0) == (host_mb == 0)
+    seen = set()
+    for step in range(400):
+        store.sample_rays(8, generator(step))
+        seen |= set(store._slots)
+    assert seen == set(range(16))
+    for id_, (keyframe, _, _) in data.items():
+        np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
+    store.close()
+
+
+def test_budgets_bound_what_is_held_in_memory():
+    store = KeyframeStore(
+        TrainingOptions(store_device_mb=1, store_host_mb=1), spheres.EMBEDDING_SIZE
+    )
+    keyframe, pyramid, _ = next(spheres.keyframes(1))
+    for id_ in range(150):  # of 30 kB each
+        store.add(Keyframe(id_, keyframe.frame), pyramid)
+        assert 0 < store.device_bytes <= 2**20
+        cold = [a for arrays in store._cold._host.values() for a in arrays.values()]
+        assert sum(a.numel() * a.element_size() for a in cold) <= 2**20
+    assert store._cold.on_disk > 75
+    batch = store.sample_rays(500, generator())
+    assert len(batch) == 500
+    for id_ in (0, 75, 149):
+        np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
+    store.close()
+
+
+def test_the_newest_keyframes_stay_on_the_device(monkeypatch):
+    tiny_budget(monkeypatch)
+    store, _ = make_store(16)
+    for step in range(100):
+        store.sample_rays(8, generator(step))
+        assert set(range(16 - NEWEST, 16)) <= set(store._slots)
+
+
+def test_files_on_disk_go_with_the_store(monkeypatch):
+    tiny_budget(monkeypatch)
+    store, _ = make_store(10, store_host_mb=0)
+    folder = store._cold._folder.name
+    assert len(list(cold_storage.Path(folder).iterdir())) > 0
+    store.close()
+    assert not cold_storage.Path(folder).exists()
+
+
+def test_replay_favours_the_newest_and_the_worst_with_a_floor():
+    store, _ = make_store(12)
+    slots = torch.arange(12)
+    errors = torch.full((12,), 0.01)
+    errors[3] = 1.0
+    store.report_errors(slots, errors)
+    share = store._replay.chances(store._holds_newest())
+    assert float(share[3]) > 2 * float(share[0])
+    assert float(share[11]) > 1.5 * float(share[0])
+    assert float(share.min() / share.sum()) > 0.5 / 12 * 0.9
+
+
+def test_state_brings_the_keyframes_back():
+    store, _ = make_store(4, dense_size=3)
+    moved = store.pose(1)
+    moved[:3, 3] += 1
+    store.update_poses([1], moved[None])
+    described, arrays = store.state()
+    other = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE, 3)
+    other.load_state(described, arrays)
+    assert other.ids == store.ids
+    np.testing.assert_allclose(other.pose(1), moved)
+    first, second = (s.sample_rays(50, generator()) for s in (store, other))
+    torch.testing.assert_close(first.rgb, second.rgb)
+    torch.testing.assert_close(first.embedding, second.embedding)
+    torch.testing.assert_close(first.dense, second.dense)
+    with pytest.raises(ValueError, match='empty'):
+        other.load_state(described, arrays)
+
+
+def test_bad_keyframes_are_refused_and_leave_no_trace():
+    store, data = make_store(2)
+    keyframe, pyramid, _ = data[0]
+    with pytest.raises(ValueError, match='in the store already'):
+        store.add(keyframe, pyramid)
+    fresh = Keyframe(9, keyframe.frame)
+    with pytest.raises(ValueError, match='expected one of a'):
+        store.add(fresh, dataclasses.replace(pyramid, width=20))
+    with pytest.raises(ValueError, match='levels as before'):
+        store.add(fresh, dataclasses.replace(pyramid, levels=pyramid.levels[:1]))
+    with pytest.raises(ValueError, match='no dense features'):
+        store.add(fresh, pyramid, FeatureMap(torch.zeros(2, 2, 3), 80, 60))
+    bad = dataclasses.replace(
+        pyramid.levels[0], embeddings=pyramid.levels[0].embeddings * float('nan')
+    )
+    with pytest.raises(ValueError, match='finite'):
+        store.add(fresh, dataclasses.replace(pyramid, levels=(bad, pyramid.levels[1])))
+    assert store.ids == [0, 1]
+
+
+def test_bad_poses_are_refused_and_none_is_applied():
+    store, _ = make_store(3)
+    good, bad = store.pose(0), store.pose(1)
+    good[:3, 3] += 1
+    bad[0, 0] = float('nan')
+    with pytest.raises(ValueError, match='finite'):
+        store.update_poses([0, 1], np.stack([good, bad]))
+    with pytest.raises(ValueError, match='no keyframes with the ids'):
+        store.update_poses([77], good[None])
+    with pytest.raises(ValueError, match='one pose an id'):
+        store.update_poses([0, 1], good[None])
+    assert not np.allclose(store.pose(0), good)
+
+
+def test_depth_that_is_no_depth_becomes_unknown():
+    camera = PinholeCamera.from_vertical_fov(80, 60, 45.0)
+    depth = np.full((60, 80), 1.0, np.float32)
+    depth[0], depth[1], depth[2], depth[3] = np.nan, np.inf, -1.0, 0.0
+    frame = PosedFrame(np.zeros((60, 80, 3), np.uint8), depth, camera, np.eye(4), 0)
+    store, data = make_store(1)
+    store.add(Keyframe(5, frame), data[0][1])
+    back = store.keyframe(5).frame.depth
+    assert np.isnan(back[:4]).all()
+    assert (back[4:] == 1).all()
+
+
+def test_an_empty_store_has_no_rays():
+    store = KeyframeStore(TrainingOptions(), 16)
+    with pytest.raises(ValueError, match='at least one keyframe'):
+        store.sample_rays(10)

@@ -1,0 +1,185 @@
+"""Tests of lerf_ros.maps.submap: the whole map, without ROS, on a small simulated table."""
+
+import numpy as np
+import pytest
+import torch
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.features.load import load_encoder
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.geometry import inverse_transform, transform_points
+from lerf_ros.maps.submap import SURFACE_FIRST_STEP, LiveMap, NotReadyError, resolve_device
+from lerf_ros.query.engine import QueryRequest
+from lerf_ros.simulation import TabletopOptions, TabletopScene
+from lerf_ros.training.trainer import RenderedView
+
+CONFIG = LerfConfig.from_flat(
+    {
+        'training.rays_per_step': 256,
+        'training.language_rays_per_step': 128,
+        'field.table_log2': 14,
+        'field.language_table_log2': 12,
+        'query.voxel_m': 0.02,
+        'query.scales': 8,
+    }
+)
+QUESTION = QueryRequest(positives=('red mug',))
+
+
+@pytest.fixture(scope='module')
+def encoder():
+    return load_encoder(CONFIG.features, torch.device('cpu'))
+
+
+@pytest.fixture(scope='module')
+def frames() -> list[PosedFrame]:
+    options = TabletopOptions(
+        width=160, height=120, objects=(('red', 'mug'), ('blue', 'book'), ('yellow', 'ball'))
+    )
+    with TabletopScene(seed=9050, options=options) as scene:
+        return list(scene.frames('orbit', 20.0, 0.3))
+
+
+@pytest.fixture
+def live_map(encoder, frames) -> LiveMap:
+    live_map = LiveMap(CONFIG, encoder)
+    for id_, frame in enumerate(frames[:3]):
+        live_map.ingest(Keyframe(id_, frame))
+    for _ in range(5):
+        live_map.step()
+    return live_map
+
+
+def without_depth(frame: PosedFrame) -> PosedFrame:
+    return PosedFrame(frame.image, None, frame.camera, frame.camera_to_world, frame.stamp_ns)
+
+
+def test_an_empty_map_says_that_it_is_empty(encoder, frames):
+    live_map = LiveMap(CONFIG, encoder)
+    assert not live_map.ready()
+    with pytest.raises(NotReadyError, match='no keyframe'):
+        live_map.query(QUESTION)
+    with pytest.raises(NotReadyError, match='no keyframe'):
+        live_map.render(frames[0].camera, frames[0].camera_to_world)
+    with pytest.raises(NotReadyError, match='no map to save'):
+        live_map.save('nowhere.safetensors')
+
+
+def test_intake_is_cut_into_one_job_a_level(encoder, frames):
+    live_map = LiveMap(CONFIG, encoder)
+    jobs = live_map.ingest_jobs(Keyframe(0, frames[0]))
+    assert len(jobs) == CONFIG.features.pyramid_levels + 1
+    for job in jobs[:-1]:
+        job()
+    assert live_map.keyframe_count == 0
+    jobs[-1]()
+    assert live_map.keyframe_count == 1
+    assert live_map.ready()
+
+
+def test_a_map_answers_while_it_learns(live_map, frames):
+    first = live_map.query(QUESTION)[0]
+    assert first.stamp_ns == frames[2].stamp_ns
+    assert first.maxima
+    assert len(first.relevancy) == len(live_map.surface())
+    live_map.step()
+    assert live_map.trainer.step_count == 6
+    assert live_map.query(QUESTION)[0].step >= first.step
+
+
+def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
+    with pytest.raises(ValueError, match='positives'):
+        live_map.query(QueryRequest(positives=()))
+    assert live_map.query(QUESTION)[0].maxima
+
+
+def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
+    live_map = LiveMap(CONFIG, encoder)
+    live_map.ingest(Keyframe(0, frames[0]))
+    with pytest.raises(NotReadyError, match='learned'):
+        live_map.query(QUESTION)
+
+
+def test_reset_forgets_everything(live_map):
+    live_map.reset()
+    assert live_map.keyframe_count == 0
+    assert len(live_map.surface()) == 0
+    assert live_map.trainer.step_count == 0
+
+
+def test_a_saved_map_answers_alike(live_map, encoder, tmp_path):
+    path = tmp_path / 'table.safetensors'
+    before = live_map.query(QUESTION)[0]
+    live_map.save(path)
+    other = LiveMap(CONFIG, encoder)
+    other.load(path)
+    after = other.query(QUESTION)[0]
+    assert other.keyframe_count == 3
+    assert other.trainer.step_count == live_map.trainer.step_count
+    np.testing.assert_allclose(after.maxima[0].position_m, before.maxima[0].position_m, atol=0.02)
+
+
+def test_a_damaged_file_leaves_the_map_as_it_was(live_map, tmp_path):
+    path = tmp_path / 'table.safetensors'
+    live_map.save(path)
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    before = live_map.trainer
+    with pytest.raises(ValueError, match=r'table\.safetensors'):
+        live_map.load(path)
+    assert live_map.trainer is before
+    assert live_map.query(QUESTION)[0].maxima
+
+
+def test_a_map_of_another_encoder_is_refused(live_map, tmp_path):
+    path = tmp_path / 'table.safetensors'
+    live_map.save(path)
+
+    other = load_encoder(CONFIG.features, torch.device('cpu'))
+    other.fingerprint = 'another'
+    with pytest.raises(ValueError, match='encoder'):
+        LiveMap(CONFIG, other).load(path)
+
+
+def test_corrected_poses_move_the_surface(live_map, frames):
+    shift = np.array([0.0, 0.0, 0.3])
+    poses = np.stack([frame.camera_to_world for frame in frames[:3]])
+    before = live_map.surface().positions.mean(axis=0)
+    poses[:, :3, 3] += shift
+    live_map.update_poses([0, 1, 2], poses)
+    after = live_map.surface().positions.mean(axis=0)
+    np.testing.assert_allclose(after - before, shift, atol=0.01)
+
+
+def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeypatch):
+    live_map = LiveMap(CONFIG, encoder)
+    for id_, frame in enumerate(without_depth(frame) for frame in frames):
+        live_map.ingest(Keyframe(id_, frame))
+    if live_map.trainer.field is None:
+        live_map.trainer.fix_scene_box()
+    live_map.step()
+    with pytest.raises(NotReadyError, match='surface'):
+        live_map.query(QUESTION)
+
+    def render(camera, camera_to_world):
+        # What a trained field would show: a wall at 0.7 m, of which the left half is solid.
+        size = (camera.height, camera.width)
+        solid = np.zeros(size, np.float32)
+        solid[:, : camera.width // 2] = 1
+        image = np.zeros((*size, 3), np.uint8)
+        return RenderedView(image, np.full(size, 0.7, np.float32), solid)
+
+    monkeypatch.setattr(live_map.trainer, 'render', render)
+    live_map.trainer.step_count = SURFACE_FIRST_STEP - 1
+    live_map.step()
+    points = transform_points(
+        inverse_transform(frames[0].camera_to_world), live_map.surface().positions
+    )
+    assert len(points) > 50
+    np.testing.assert_allclose(points[:, 2], 0.7, atol=0.02)
+    assert points[:, 0].max() < 0.02
+
+
+def test_an_unknown_device_is_named():
+    with pytest.raises(ValueError, match=r'training\.device'):
+        resolve_device('abacus')

@@ -1,0 +1,193 @@
+"""The worker: order of jobs, answers to all, states."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from lerf_ros.scheduling.worker import CONTROL, INGEST, QUERY, Worker, WorkerStopped
+
+
+class Steps:
+    """Counts steps and notes the order of what happens."""
+
+    def __init__(self, ready: bool = True) -> None:
+        self.count = 0
+        self.is_ready = ready
+        self.log: list[str] = []
+        self.gate = threading.Event()
+        self.error: Exception | None = None
+
+    def step(self) -> int:
+        self.gate.wait(5)
+        if self.error:
+            raise self.error
+        self.count += 1
+        self.log.append('step')
+        time.sleep(0.001)
+        return self.count
+
+
+@pytest.fixture
+def steps():
+    return Steps()
+
+
+@pytest.fixture
+def worker(steps):
+    worker = Worker(steps.step, lambda: steps.is_ready)
+    yield worker
+    steps.gate.set()
+    if worker._thread.is_alive():
+        assert worker.stop()
+
+
+def wait_until(condition, timeout_s=5.0):
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, 'it did not happen in time'
+        time.sleep(0.002)
+
+
+def test_jobs_run_in_order_of_priority(worker, steps):
+    worker.start()
+    wait_until(lambda: worker._thread.is_alive())
+    time.sleep(0.05)  # the first step waits at the gate
+    futures = [
+        worker.submit(lambda: steps.log.append('ingest 1'), INGEST),
+        worker.submit(lambda: steps.log.append('ingest 2'), INGEST),
+        worker.submit(lambda: steps.log.append('query 1'), QUERY),
+        worker.submit(lambda: steps.log.append('query 2'), QUERY),
+        worker.submit(lambda: steps.log.append('control'), CONTROL),
+    ]
+    steps.gate.set()
+    for future in futures:
+        future.result(5)
+    # The first step took long, so there was time for both intake jobs before the next one.
+    expected = ['step', 'control', 'query 1', 'query 2', 'ingest 1', 'ingest 2']
+    assert steps.log[: len(expected)] == expected
+
+
+def test_learning_goes_on_during_slow_intake(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 5)
+
+    def take_in():
+        time.sleep(0.05)
+        steps.log.append('ingest')
+
+    futures = [worker.submit(take_in, INGEST) for _ in range(3)]
+    for future in futures:
+        future.result(5)
+    first, second, third = (i for i, entry in enumerate(steps.log) if entry == 'ingest')
+    assert 'step' in steps.log[first:second]
+    assert 'step' in steps.log[second:third]
+
+
+def test_learning_and_intake_go_on_while_many_ask(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 5)
+    asking = True
+
+    def ask():
+        time.sleep(0.01)
+        if asking:  # whoever got an answer asks again at once
+            worker.submit(ask, QUERY)
+
+    for _ in range(10):
+        worker.submit(ask, QUERY)
+    before = steps.count
+    worker.submit(lambda: None, INGEST).result(5)
+    wait_until(lambda: steps.count > before + 5)
+    asking = False
+
+
+def test_results_and_errors_are_the_futures(worker, steps):
+    steps.gate.set()
+    worker.start()
+    assert worker.submit(lambda: 7).result(5) == 7
+
+    def fail():
+        raise ValueError('no such phrase')
+
+    with pytest.raises(ValueError, match='no such phrase'):
+        worker.submit(fail).result(5)
+    before = steps.count
+    wait_until(lambda: steps.count > before)
+    assert worker.state == 'TRAINING'
+
+
+def test_pausing_stops_training_but_answers(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 0)
+    worker.pause()
+    worker.submit(lambda: None).result(5)
+    before = steps.count
+    assert worker.state == 'PAUSED'
+    assert worker.submit(lambda: 1).result(5) == 1
+    assert steps.count <= before + 1
+    worker.resume()
+    wait_until(lambda: steps.count > before + 2)
+
+
+def test_it_waits_until_there_is_something_to_train_on(worker, steps):
+    steps.is_ready = False
+    steps.gate.set()
+    worker.start()
+    assert worker.submit(lambda: 'answered').result(5) == 'answered'
+    assert worker.state == 'WAITING'
+    assert steps.count == 0
+    steps.is_ready = True
+    wait_until(lambda: worker.state == 'TRAINING')
+    assert steps.count > 0
+
+
+def test_a_failed_step_ends_learning_but_not_answers(worker, steps):
+    steps.error = RuntimeError('out of memory')
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: worker.state == 'FAILED')
+    assert str(worker.error) == 'out of memory'
+    assert worker.submit(lambda: 7, QUERY).result(5) == 7
+    assert steps.count == 0
+    steps.error = None
+    worker.resume()
+    wait_until(lambda: worker.state == 'TRAINING')
+    assert worker.error is None
+
+
+def test_stopping_refuses_what_waits(worker, steps):
+    worker.start()
+    time.sleep(0.05)
+    future = worker.submit(lambda: 1, INGEST)
+    threading.Timer(0.05, steps.gate.set).start()
+    assert worker.stop()
+    with pytest.raises(WorkerStopped):
+        future.result(5)
+    with pytest.raises(WorkerStopped):
+        worker.submit(lambda: 1).result(5)
+
+
+def test_a_query_waits_for_one_step_at_most(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: steps.count > 3)
+    for _ in range(20):
+        before = steps.count
+        seen = worker.submit(lambda: steps.count).result(5)
+        assert seen - before <= 2  # the one under way, and one that began as we asked
+
+
+def test_reports_reach_the_callback(steps):
+    reports = []
+    worker = Worker(steps.step, lambda: True, reports.append)
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: len(reports) >= 3)
+    assert worker.stop()
+    assert reports[:3] == [1, 2, 3]
