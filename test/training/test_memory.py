@@ -91,7 +91,7 @@ def test_the_estimate_is_within_a_factor_of_two_of_what_is_taken(changes):
     """Measured in a process of its own; the keyframes' budget is left out, it is hardly used."""
     root = Path(__file__).parents[2]
     environment = os.environ | {
-        'PYTHONPATH': os.pathsep.join([str(root), str(Path(__file__).parent)])
+        'PYTHONPATH': os.pathsep.join([str(root), str(root / 'test' / 'helpers')])
     }
     command = [sys.executable, '-c', _MEASURE, json.dumps(changes)]
     output = subprocess.run(

@@ -1,0 +1,43 @@
+"""How images become features."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerf_ros.options import Section, option
+
+
+@dataclass(frozen=True)
+class FeatureOptions(Section):
+    """How images become language and dense features."""
+
+    encoder: str = option(
+        'tabletop',
+        "Language encoder: 'tabletop' (shipped) or an open_clip model name such as 'ViT-B-16'.",
+    )
+    pretrained: str = option(
+        '', 'Weights of the encoder: an open_clip tag or a local file; empty for the default.'
+    )
+    weights_dir: str = option(
+        '~/.cache/lerf_ros/weights',
+        'Folder of published weights, as <model>/<tag>.safetensors.',
+    )
+    allow_download: bool = option(
+        False, 'Whether missing published weights may be fetched from their hub.'
+    )
+    dense: str = option(
+        'none',
+        "Dense features: 'none', 'encoder' (the encoder's own patches) or a timm model name.",
+    )
+    dense_pretrained: str = option('', 'Local weights file of the dense model; empty for its tag.')
+    pyramid_levels: int = option(7, 'Tile sizes of the language pyramid.', low=1, high=16)
+    tile_share_min: float = option(
+        0.05, 'Smallest tile as a share of the image height.', low=0.01, high=1.0
+    )
+    tile_share_max: float = option(
+        0.5, 'Largest tile as a share of the image height.', low=0.01, high=1.0
+    )
+    cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')
+    cache_limit_mb: int = option(
+        2048, 'Size bound of the feature cache.', unit='MB', low=1, high=1_000_000
+    )

@@ -1,0 +1,37 @@
+"""Which frames become keyframes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerf_ros.options import Section, option
+
+
+@dataclass(frozen=True)
+class KeyframeOptions(Section):
+    """Which frames of the stream become keyframes."""
+
+    min_translation_m: float = option(
+        0.04, 'Camera motion that makes a new keyframe.', unit='m', low=0.0, high=10.0, live=True
+    )
+    min_rotation_deg: float = option(
+        5.0, 'Camera turn that makes a new keyframe.', unit='deg', low=0.0, high=180.0, live=True
+    )
+    min_interval_s: float = option(
+        0.1, 'Least time between two keyframes.', unit='s', low=0.0, high=60.0, live=True
+    )
+    max_interval_s: float = option(
+        0.0,
+        'A camera at rest gives a keyframe this often; 0 never.',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+    max_width: int = option(
+        640, 'Wider images are shrunk to this width.', unit='px', low=32, high=8192
+    )
+    jpeg_quality: int = option(92, 'JPEG quality of keyframe images.', low=10, high=100, live=True)
+    max_depth_m: float = option(
+        10.0, 'Depth beyond this counts as unknown.', unit='m', low=0.1, high=1000.0, live=True
+    )

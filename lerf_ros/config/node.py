@@ -1,0 +1,62 @@
+"""How the nodes talk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerf_ros.options import Section, option
+
+
+@dataclass(frozen=True)
+class NodeOptions(Section):
+    """How the nodes talk."""
+
+    world_frame: str = option('map', 'TF frame in which the map lives.')
+    pose_source: str = option(
+        'auto',
+        "Where camera poses come from: 'tf', the topic 'pose', or auto: TF where it is installed.",
+        choices=('auto', 'tf', 'topic'),
+    )
+    tf_timeout_s: float = option(
+        0.5, 'An image waits this long for its pose.', unit='s', low=0.0, high=60.0, live=True
+    )
+    use_depth: bool = option(True, 'Whether to wait for a depth image beside each image.')
+    depth_slop_s: float = option(
+        0.03, 'Largest time between an image and its depth.', unit='s', low=0.0, high=1.0
+    )
+    image_transport: str = option('raw', 'How images come in.', choices=('raw', 'compressed'))
+    image_reliability: str = option(
+        'best_effort',
+        'Reliability asked of the cameras; a reliable subscriber hears no best-effort camera.',
+        choices=('best_effort', 'reliable'),
+    )
+    keyframe_backlog: int = option(
+        20, 'Keyframes that may wait for intake; further ones are dropped.', low=1, high=10_000
+    )
+    query_timeout_s: float = option(
+        30.0, 'A query is given up after this long.', unit='s', low=0.1, high=3600.0, live=True
+    )
+    status_period_s: float = option(
+        0.5, 'Time between two status messages.', unit='s', low=0.05, high=60.0
+    )
+    cloud_period_s: float = option(
+        2.0,
+        'Time between two surface clouds; none is made while nobody listens.',
+        unit='s',
+        low=0.1,
+        high=3600.0,
+    )
+    relevancy_image_period_s: float = option(
+        1.0,
+        'Least time between two heat maps of keyframes; none is made while nobody listens.',
+        unit='s',
+        low=0.0,
+        high=3600.0,
+        live=True,
+    )
+    relevancy_image_colours: str = option(
+        'centred',
+        'Colours by relevancy: raw, above 0.5 (centred), or that up to the best (normalised).',
+        choices=('raw', 'centred', 'normalised'),
+        live=True,
+    )

@@ -1,0 +1,86 @@
+"""How the field learns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerf_ros.options import Section, option
+
+
+@dataclass(frozen=True)
+class TrainingOptions(Section):
+    """How the field learns from keyframes."""
+
+    device: str = option('auto', "Device that trains and answers: 'auto', 'cpu', 'cuda', ...")
+    seed: int = option(0, 'Seed of every random choice.', low=0)
+    precision: str = option(
+        'auto',
+        'Numbers inside the networks; auto takes float16 on CUDA and float32 on a CPU.',
+        choices=('auto', 'float32', 'float16', 'bfloat16'),
+    )
+    rays_per_step: int = option(1024, 'Rays of one training step.', low=1, high=1_000_000)
+    language_rays_per_step: int = option(
+        256, 'Rays of a step that also carry language.', low=0, high=1_000_000
+    )
+    learning_rate: float = option(
+        0.03, 'First learning rate of the hash grids.', low=1e-6, high=1.0
+    )
+    network_learning_rate: float = option(
+        0.005, 'First learning rate of the networks.', low=1e-6, high=1.0
+    )
+    pose_learning_rate: float = option(
+        0.0,
+        "Learning rate of corrections to the keyframes' poses; 0 leaves poses as they came.",
+        low=0.0,
+        high=0.1,
+    )
+    learning_rate_half_steps: int = option(
+        2000, 'Steps in which the learning rates halve.', low=1, high=10_000_000
+    )
+    learning_rate_floor: float = option(
+        0.1, 'Share of the learning rates that stays for good.', low=0.0, high=1.0
+    )
+    depth_weight: float = option(0.1, 'Weight of the depth loss.', low=0.0, high=1000.0, live=True)
+    free_space_weight: float = option(
+        0.1,
+        'Weight of the loss on matter before the measured depth.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    language_weight: float = option(
+        0.1, 'Weight of the language loss.', low=0.0, high=1000.0, live=True
+    )
+    dense_weight: float = option(
+        0.1, 'Weight of the loss on dense features.', low=0.0, high=1000.0, live=True
+    )
+    interlevel_weight: float = option(
+        1.0, 'Weight of the loss that trains the proposal.', low=0.0, high=1000.0, live=True
+    )
+    distortion_weight: float = option(
+        0.002,
+        'Weight of the distortion loss on rays without depth.',
+        low=0.0,
+        high=1000.0,
+        live=True,
+    )
+    replay_newest_share: float = option(
+        0.2, 'Share of the rays from the newest keyframes.', low=0.0, high=1.0, live=True
+    )
+    replay_uniform_share: float = option(
+        0.5,
+        'Share of the rays drawn evenly from all keyframes; the rest follows the error.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    store_device_mb: int = option(
+        512, 'Keyframes and features held on the training device.', unit='MB', low=1, high=10**6
+    )
+    store_host_mb: int = option(
+        1024,
+        'Keyframes held in host memory beyond the device; the others go to a file on disk.',
+        unit='MB',
+        low=0,
+        high=10**6,
+    )
