@@ -44,7 +44,7 @@ from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLev
 from lerf_ros.field.sampling import RayBundle
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.geometry import Array, backproject, transform_points
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import TabletopScene
 from lerf_ros.training.trainer import Trainer
 
@@ -143,7 +143,7 @@ def compare_language(
     for seed in seeds:
         with TabletopScene(seed) as scene:
             truth = SceneTruth(scene)
-            live_map = LiveMap(config, encoder)
+            live_map = Submap(config, encoder)
             encoder = live_map.encoder
             taken: list[tuple[Keyframe, FeaturePyramid]] = []
             live_map.on_features = lambda *pair, taken=taken: taken.append(pair)

@@ -30,7 +30,7 @@ from lerf_ros.features.load import load_encoder
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.frames import Keyframe
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.embedding_cache import EmbeddingCache
 from lerf_ros.query.engine import QueryEngine, QueryRequest
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES, Phrase
@@ -200,9 +200,9 @@ def cost_tables(
     return tables
 
 
-def small_map(encoder: LanguageEncoder, keyframes: int, steps: int) -> tuple[LiveMap, list]:
+def small_map(encoder: LanguageEncoder, keyframes: int, steps: int) -> tuple[Submap, list]:
     """Returns a map of a simulated table after some steps, and its frames."""
-    live_map = LiveMap(LerfConfig(), encoder)
+    live_map = Submap(LerfConfig(), encoder)
     with TabletopScene(9000) as scene:
         frames = list(scene.frames('orbit', 20.0, keyframes / 20.0))
     for number, frame in enumerate(frames):
@@ -212,7 +212,7 @@ def small_map(encoder: LanguageEncoder, keyframes: int, steps: int) -> tuple[Liv
     return live_map, frames
 
 
-def view_ms(live_map: LiveMap, frames: list, repeats: int) -> float:
+def view_ms(live_map: Submap, frames: list, repeats: int) -> float:
     """Times a 320x240 view with its heat map, as `render_view` draws it."""
     frame = frames[0]
     number = 0
@@ -226,7 +226,7 @@ def view_ms(live_map: LiveMap, frames: list, repeats: int) -> float:
     return median_ms(draw, repeats)
 
 
-def clients_ms(live_map: LiveMap, questions: int) -> dict[str, float]:
+def clients_ms(live_map: Submap, questions: int) -> dict[str, float]:
     """Lets ten clients ask at once while the map trains; returns how long they waited."""
     worker = Worker(live_map.step, live_map.ready)
     worker.start()

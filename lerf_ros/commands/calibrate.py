@@ -20,7 +20,7 @@ from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.features.load import load_encoder
-from lerf_ros.maps.submap import LiveMap, resolve_device
+from lerf_ros.maps.submap import Submap, resolve_device
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
@@ -136,7 +136,7 @@ def scene_work(config: LerfConfig, walk: Walk) -> Callable[[int, Advance], tuple
     encoder = load_encoder(config.features, resolve_device(config.training.device))
 
     def work(seed: int, advance: Advance) -> tuple[str, Samples]:
-        live_map = LiveMap(config, encoder)
+        live_map = Submap(config, encoder)
         samples: Samples = {}
         with TabletopScene(seed) as scene:
             stream = Stream(
@@ -153,7 +153,7 @@ def scene_work(config: LerfConfig, walk: Walk) -> Callable[[int, Advance], tuple
     return work
 
 
-def ask(live_map: LiveMap, scene: TabletopScene) -> Samples:
+def ask(live_map: Submap, scene: TabletopScene) -> Samples:
     """Returns the evidence of what is true of a scene, and of what is not."""
     pairs = [(thing.colour, thing.category) for thing in scene.objects]
     absent = absent_phrases(

@@ -17,7 +17,7 @@ from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.frames import Keyframe, PosedFrame
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
 
@@ -66,7 +66,7 @@ def run(arguments: argparse.Namespace) -> int:
     held_out = set(range(arguments.hold_out // 2, len(frames), arguments.hold_out or len(frames)))
     if not arguments.hold_out or len(held_out) == len(frames):
         held_out = set()
-    live_map = LiveMap(config)
+    live_map = Submap(config)
     progress = Progress(len(frames) - len(held_out))
     for index in range(len(frames)):
         if index not in held_out:
@@ -102,7 +102,7 @@ def open_recording(
 
 
 def _train(
-    live_map: LiveMap, truth: Sequence[PosedFrame], arguments: argparse.Namespace
+    live_map: Submap, truth: Sequence[PosedFrame], arguments: argparse.Namespace
 ) -> list[dict[str, Any]]:
     """Trains and looks at the held-out frames from time to time; their time does not count."""
     total = arguments.steps or arguments.seconds
@@ -135,7 +135,7 @@ def _train(
             return rows
 
 
-def held_out_figures(live_map: LiveMap, truth: Sequence[PosedFrame]) -> dict[str, float | None]:
+def held_out_figures(live_map: Submap, truth: Sequence[PosedFrame]) -> dict[str, float | None]:
     """Returns mean PSNR (dB) and median depth error (mm) of frames the map never saw."""
     ratios: list[float] = []
     errors: list[np.ndarray] = []
@@ -151,7 +151,7 @@ def held_out_figures(live_map: LiveMap, truth: Sequence[PosedFrame]) -> dict[str
     }
 
 
-def _draw(live_map: LiveMap, truth: Sequence[PosedFrame], folder: Path) -> None:
+def _draw(live_map: Submap, truth: Sequence[PosedFrame], folder: Path) -> None:
     """Writes up to eight held-out frames, each beside the map's rendering."""
     folder.mkdir(parents=True, exist_ok=True)
     for number, frame in enumerate(truth[:: max(1, len(truth) // 8)][:8]):

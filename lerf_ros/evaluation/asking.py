@@ -14,14 +14,14 @@ from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.evaluation.verdicts import Answer, Question
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import Array
-from lerf_ros.maps.submap import LiveMap, NotReadyError
+from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, QueryResult
 from lerf_ros.simulation import COLOURS, SceneObject, colour_names
 from lerf_ros.surface.cloud import SurfacePoints
 
 
 def ask_map(
-    live_map: LiveMap, truth: SceneTruth, questions: Sequence[Question], labels: Array
+    live_map: Submap, truth: SceneTruth, questions: Sequence[Question], labels: Array
 ) -> tuple[list[Answer], float | None, dict[str, QueryResult]]:
     """Asks one phrase a request, as a robot would; returns answers, median ms and raw results.
 
@@ -42,7 +42,7 @@ def ask_map(
 
 
 def ask_pictures(
-    live_map: LiveMap,
+    live_map: Submap,
     truth: SceneTruth,
     present: Sequence[tuple[SceneObject, Exemplar]],
     absent: Sequence[Exemplar],

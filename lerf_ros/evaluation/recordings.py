@@ -26,7 +26,7 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import inside_box
-from lerf_ros.maps.submap import LiveMap, NotReadyError
+from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import Exemplar, QueryRequest, QueryResult
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
@@ -98,7 +98,7 @@ def evaluate_rgbd(
     realtime: bool,
     targets: Sequence[Target] = (),
     advance: Callable[[float, str], None],
-) -> tuple[dict[str, Any], LiveMap]:
+) -> tuple[dict[str, Any], Submap]:
     """Streams a folder into a map and looks at it at given times.
 
     Returns:
@@ -113,7 +113,7 @@ def evaluate_rgbd(
         for i in learned
     ]
     truth = [folder[i] for i in held_out]
-    live_map = LiveMap(config, encoder)
+    live_map = Submap(config, encoder)
     stream = Stream(
         live_map, shots, config.keyframes, steps_per_second=steps_per_second, realtime=realtime
     )
@@ -147,13 +147,13 @@ def evaluate_nerfstudio(
     *,
     seconds: Sequence[float],
     advance: Callable[[float, str], None],
-) -> tuple[dict[str, Any], LiveMap]:
+) -> tuple[dict[str, Any], Submap]:
     """Learns from all training pictures, and looks at the map after given seconds of training.
 
     Returns:
         What ``--json`` holds, and the map.
     """
-    live_map = LiveMap(config, encoder)
+    live_map = Submap(config, encoder)
     started = time.perf_counter()
     learn_from(live_map, train)
     intake_s = time.perf_counter() - started
@@ -186,7 +186,7 @@ def evaluate_nerfstudio(
     return {'command': 'nerfstudio', 'rows': rows}, live_map
 
 
-def held_out_picture(live_map: LiveMap, folder: RgbdFolder, numbers: Sequence[int]) -> Picture:
+def held_out_picture(live_map: Submap, folder: RgbdFolder, numbers: Sequence[int]) -> Picture:
     """Shows held-out frames above what the map makes of them."""
     columns = []
     for number in list(numbers)[:: max(1, len(numbers) // 4)][:4]:
@@ -197,7 +197,7 @@ def held_out_picture(live_map: LiveMap, folder: RgbdFolder, numbers: Sequence[in
     return picture('held_out', caption, np.concatenate(columns, axis=1))
 
 
-def learn_from(live_map: LiveMap, frames: Sequence[PosedFrame]) -> None:
+def learn_from(live_map: Submap, frames: Sequence[PosedFrame]) -> None:
     """Takes in all frames of a recording, then makes the field around what all of them see."""
     for index, frame in enumerate(frames):
         live_map.ingest(Keyframe(index, frame))
@@ -216,7 +216,7 @@ def _hold_out(count: int, every: int) -> tuple[list[int], list[int]]:
     return held_out, learned
 
 
-def _views_row(live_map: LiveMap, truth: Sequence[PosedFrame]) -> dict[str, float | None]:
+def _views_row(live_map: Submap, truth: Sequence[PosedFrame]) -> dict[str, float | None]:
     if not live_map.ready():
         return dict.fromkeys(('psnr', 'ssim', 'depth_l1_m', 'depth_median_m', 'coverage'))
     ratios, likeness, errors, covered = [], [], [], []
@@ -237,7 +237,7 @@ def _views_row(live_map: LiveMap, truth: Sequence[PosedFrame]) -> dict[str, floa
     }
 
 
-def _targets_row(live_map: LiveMap, targets: Sequence[Target]) -> dict[str, Any]:
+def _targets_row(live_map: Submap, targets: Sequence[Target]) -> dict[str, Any]:
     """Asks for each target; returns the figures of all and of each."""
     each, times_ms = [], []
     for target in targets:

@@ -19,7 +19,7 @@ from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
 
 if TYPE_CHECKING:
-    from lerf_ros.maps.submap import LiveMap
+    from lerf_ros.maps.submap import Submap
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,7 +83,7 @@ class Stream:
         effort: What has been done.
     """
 
-    live_map: LiveMap
+    live_map: Submap
     shots: Sequence[Shot]
     options: KeyframeOptions
     steps_per_second: float = 15.0

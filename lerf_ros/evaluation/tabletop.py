@@ -26,7 +26,7 @@ from lerf_ros.evaluation.verdicts import MAP_KEYS, Answer, split_summary, worst
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.relevancy import search_scales
 from lerf_ros.simulation import SENSORS, TabletopScene
 
@@ -99,7 +99,7 @@ def run_scene(
         hidden = held_out(scene, run.held_out_views)
         pictured = exemplars_of(scene)
         strange = absent_exemplars(scene, len(pictured))
-        live_map = LiveMap(config, encoder)
+        live_map = Submap(config, encoder)
         fusion = None
         if run.baselines:
             scales_m = search_scales(
@@ -263,7 +263,7 @@ def _over(how: str, rows: Sequence[dict[str, Any]], key: str) -> float | None:
     return float(getattr(np, how)(values)) if values else None
 
 
-def _geometry(live_map: LiveMap, held_out: Sequence[PosedFrame]) -> dict[str, float | None]:
+def _geometry(live_map: Submap, held_out: Sequence[PosedFrame]) -> dict[str, float | None]:
     if not live_map.ready():
         return {'psnr': None, 'depth_median_m': None}
     views = [live_map.render(frame.camera, frame.camera_to_world) for frame in held_out]

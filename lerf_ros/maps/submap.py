@@ -1,6 +1,6 @@
 """The live map: keyframes in, answers out.
 
-:class:`LiveMap` joins the encoder, the pyramid, the trainer, the surface and the query engine. The
+:class:`Submap` joins the encoder, the pyramid, the trainer, the surface and the query engine. The
 field node and the evaluation both drive this class, so that what is measured is what runs on the
 robot. It knows no threads: whoever owns it calls every method from one thread.
 """
@@ -65,7 +65,7 @@ class MapView:
     stamp_ns: int
 
 
-class LiveMap:
+class Submap:
     """A map that learns from keyframes and answers phrases.
 
     Args:

@@ -9,7 +9,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import TypeVar
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.scheduling.rate import Rate
 from lerf_ros.scheduling.worker import Priority, Worker
@@ -31,7 +31,7 @@ class MapHost:
     """
 
     def __init__(self, config: LerfConfig) -> None:
-        self.map = LiveMap(config)
+        self.map = Submap(config)
         self.steps = Rate()
         self.loss = math.nan
         self._worker: Worker[StepReport] = Worker(

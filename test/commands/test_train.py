@@ -13,7 +13,7 @@ import pytest
 from lerf_ros.commands import train
 from lerf_ros.config import LerfConfig
 from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 
 SMALL = [
     'field.levels=4',
@@ -68,7 +68,7 @@ def test_a_recording_becomes_a_map_that_loads(recording, tmp_path, capsys):
     picture = cv2.imread(str(tmp_path / 'pictures' / 'held_out_0.png'))
     assert picture.shape == (60, 160, 3)
     config = LerfConfig().replace({word.split('=')[0]: int(word.split('=')[1]) for word in SMALL})
-    live_map = LiveMap(config)
+    live_map = Submap(config)
     live_map.load(path)
     assert live_map.trainer.step_count == 6
     assert live_map.keyframe_count == 4
@@ -85,13 +85,13 @@ def test_training_without_held_out_frames_has_no_figures(recording, tmp_path):
 @pytest.mark.parametrize('language_rays', [0, 16])
 def test_the_share_of_language_can_be_chosen(recording, monkeypatch, language_rays):
     reports = []
-    step = LiveMap.step
+    step = Submap.step
 
     def listen(live_map):
         reports.append(step(live_map))
         return reports[-1]
 
-    monkeypatch.setattr(LiveMap, 'step', listen)
+    monkeypatch.setattr(Submap, 'step', listen)
     share = f'training.language_rays_per_step={language_rays}'
     train.run(parse(recording, '--steps', 2, '--reports', 1, '--set', share))
     assert [('language' in report.losses) for report in reports] == [language_rays > 0] * 2

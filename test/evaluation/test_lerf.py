@@ -14,7 +14,7 @@ from lerf_ros.evaluation.lerf.label_set import write_tabletop_set
 from lerf_ros.evaluation.lerf.labels import LabelledFrame, read_labels
 from lerf_ros.evaluation.lerf.run import evaluate_lerf, relevancy_picture
 from lerf_ros.evaluation.recordings import learn_from
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import TabletopOptions
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
@@ -54,7 +54,7 @@ def test_both_protocols(folder: Path) -> None:
 
 def test_relevancy_pictures_lie_on_what_is_seen(folder: Path) -> None:
     frames = NerfstudioFolder(folder)
-    live_map = LiveMap(CONFIG, ColourEncoder())
+    live_map = Submap(CONFIG, ColourEncoder())
     learn_from(live_map, frames[:4])
     for _ in range(80):
         live_map.step()

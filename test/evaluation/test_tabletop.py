@@ -24,7 +24,7 @@ from lerf_ros.evaluation.tabletop import (
 from lerf_ros.evaluation.tabletop_camera import shots
 from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.evaluation.verdicts import ANSWER_KEYS, MAP_KEYS
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import SENSORS, TabletopScene
 
 # Timings and memory differ from run to run; all else must not.
@@ -135,7 +135,7 @@ def test_the_real_clock_runs_here() -> None:
 
 def test_a_map_that_is_not_ready_found_nothing() -> None:
     encoder = ColourEncoder()
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     with TabletopScene(9001) as scene:
         truth = SceneTruth(scene)
     questions = truth.questions()

@@ -8,7 +8,7 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
-from lerf_ros.maps.submap import SURFACE_FIRST_STEP, LiveMap, NotReadyError, resolve_device
+from lerf_ros.maps.submap import SURFACE_FIRST_STEP, NotReadyError, Submap, resolve_device
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import TabletopOptions, TabletopScene
 from lerf_ros.training.trainer import RenderedView
@@ -41,8 +41,8 @@ def frames() -> list[PosedFrame]:
 
 
 @pytest.fixture
-def live_map(encoder, frames) -> LiveMap:
-    live_map = LiveMap(CONFIG, encoder)
+def live_map(encoder, frames) -> Submap:
+    live_map = Submap(CONFIG, encoder)
     for id_, frame in enumerate(frames[:3]):
         live_map.ingest(Keyframe(id_, frame))
     for _ in range(5):
@@ -55,7 +55,7 @@ def without_depth(frame: PosedFrame) -> PosedFrame:
 
 
 def test_an_empty_map_says_that_it_is_empty(encoder, frames):
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     assert not live_map.ready()
     with pytest.raises(NotReadyError, match='no keyframe'):
         live_map.query(QUESTION)
@@ -66,7 +66,7 @@ def test_an_empty_map_says_that_it_is_empty(encoder, frames):
 
 
 def test_intake_is_cut_into_one_job_a_level(encoder, frames):
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     jobs = live_map.ingest_jobs(Keyframe(0, frames[0]))
     assert len(jobs) == CONFIG.features.pyramid_levels + 1
     for job in jobs[:-1]:
@@ -94,7 +94,7 @@ def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
 
 
 def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     live_map.ingest(Keyframe(0, frames[0]))
     with pytest.raises(NotReadyError, match='learned'):
         live_map.query(QUESTION)
@@ -111,7 +111,7 @@ def test_a_saved_map_answers_alike(live_map, encoder, tmp_path):
     path = tmp_path / 'table.safetensors'
     before = live_map.query(QUESTION)[0]
     live_map.save(path)
-    other = LiveMap(CONFIG, encoder)
+    other = Submap(CONFIG, encoder)
     other.load(path)
     after = other.query(QUESTION)[0]
     assert other.keyframe_count == 3
@@ -138,7 +138,7 @@ def test_a_map_of_another_encoder_is_refused(live_map, tmp_path):
     other = load_encoder(CONFIG.features, torch.device('cpu'))
     other.fingerprint = 'another'
     with pytest.raises(ValueError, match='encoder'):
-        LiveMap(CONFIG, other).load(path)
+        Submap(CONFIG, other).load(path)
 
 
 def test_corrected_poses_move_the_surface(live_map, frames):
@@ -152,7 +152,7 @@ def test_corrected_poses_move_the_surface(live_map, frames):
 
 
 def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeypatch):
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     for id_, frame in enumerate(without_depth(frame) for frame in frames):
         live_map.ingest(Keyframe(id_, frame))
     if live_map.trainer.field is None:

@@ -15,7 +15,7 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
 from lerf_ros.field.view import view_rays
 from lerf_ros.frames import Keyframe, PosedFrame
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.query.phrase import TextEmbedder, embed_phrase
 from lerf_ros.query.reading import folded_cosines, read_embeddings
@@ -42,9 +42,9 @@ PHRASES = ('red mug', 'blue book', 'yellow ball', 'green bowl')
 
 
 @pytest.fixture(scope='module')
-def trained() -> tuple[LiveMap, list[PosedFrame]]:
+def trained() -> tuple[Submap, list[PosedFrame]]:
     encoder = load_encoder(CONFIG.features, torch.device('cpu'))
-    live_map = LiveMap(CONFIG, encoder)
+    live_map = Submap(CONFIG, encoder)
     with TabletopScene(seed=9050, options=OPTIONS) as scene:
         frames = list(scene.frames('orbit', 10.0, 1.2))
     for number, frame in enumerate(frames):

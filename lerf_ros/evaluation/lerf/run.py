@@ -24,7 +24,7 @@ from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.maps.submap import LiveMap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.scheduling.pieces import finish
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
@@ -63,7 +63,7 @@ def evaluate_lerf(
     learned = [index for index in range(len(frames)) if index not in tested]
     if not learned:
         raise ValueError('labels: expected pictures without labels to learn from, got none')
-    live_map = LiveMap(config, encoder)
+    live_map = Submap(config, encoder)
     for index in learned:
         live_map.ingest(Keyframe(index, frames[index]))
     if live_map.trainer.field is None:
@@ -96,7 +96,7 @@ def evaluate_lerf(
 
 
 def _pictures_row(
-    live_map: LiveMap,
+    live_map: Submap,
     frames: NerfstudioFolder,
     labelled: Sequence[LabelledFrame],
     pictures: list[Picture],
@@ -133,7 +133,7 @@ def _pictures_row(
 
 
 def relevancy_picture(
-    live_map: LiveMap,
+    live_map: Submap,
     phrase: str,
     camera: PinholeCamera,
     camera_to_world: Float[Array, '4 4'],
@@ -151,7 +151,7 @@ def relevancy_picture(
 
 
 def _existence_row(
-    live_map: LiveMap, labelled: Sequence[LabelledFrame], absent: Sequence[str]
+    live_map: Submap, labelled: Sequence[LabelledFrame], absent: Sequence[str]
 ) -> dict[str, Any]:
     """Asks once for every labelled phrase and every absent one."""
     present = list(dict.fromkeys(phrase for labels in labelled for phrase in labels.phrases))
