@@ -30,6 +30,13 @@ class NodeOptions(Section):
         'Reliability asked of the cameras; a reliable subscriber hears no best-effort camera.',
         choices=('best_effort', 'reliable'),
     )
+    inbox_mb: int = option(
+        128,
+        'Camera messages that wait to be paired hold at most this much; the oldest are dropped.',
+        unit='MB',
+        low=1,
+        high=100_000,
+    )
     keyframe_backlog: int = option(
         20, 'Keyframes that may wait for intake; further ones are dropped.', low=1, high=10_000
     )

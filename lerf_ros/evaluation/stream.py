@@ -116,6 +116,7 @@ class Stream:
                     self.effort.dropped += 1
                 elif selector.wants(shot.camera_to_world, shot.stamp_ns):
                     self._take_in(shot)
+                    selector.keep(shot.camera_to_world, shot.stamp_ns)
             self._train_until(time_s, clock)
             if clock is not None:
                 clock.stop()

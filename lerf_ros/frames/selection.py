@@ -16,17 +16,20 @@ class KeyframeSelector:
 
     Args:
         options: Thresholds.
+
+    Attributes:
+        options: Thresholds; they may be replaced at any time.
     """
 
     def __init__(self, options: KeyframeOptions) -> None:
-        self._options = options
+        self.options = options
         self._last_pose: np.ndarray | None = None
         self._last_stamp_ns = 0
 
     def wants(self, camera_to_world: Float[np.ndarray, '4 4'], stamp_ns: int) -> bool:
-        """Tells whether a frame with this pose and stamp is worth keeping; remembers it if so."""
+        """Tells whether a frame with this pose and stamp is worth keeping; changes nothing."""
         if self._last_pose is not None and stamp_ns >= self._last_stamp_ns:
-            options = self._options
+            options = self.options
             moved_m = float(np.linalg.norm(camera_to_world[:3, 3] - self._last_pose[:3, 3]))
             turned = rotation_angle(camera_to_world[:3, :3] @ self._last_pose[:3, :3].T)
             waited_s = (stamp_ns - self._last_stamp_ns) * 1e-9
@@ -36,5 +39,8 @@ class KeyframeSelector:
                 and not 0 < options.max_interval_s <= waited_s
             ):
                 return False
-        self._last_pose, self._last_stamp_ns = camera_to_world.copy(), stamp_ns
         return True
+
+    def keep(self, camera_to_world: Float[np.ndarray, '4 4'], stamp_ns: int) -> None:
+        """Remembers a frame that was kept: later ones have to differ from it."""
+        self._last_pose, self._last_stamp_ns = camera_to_world.copy(), stamp_ns

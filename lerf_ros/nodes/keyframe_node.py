@@ -39,11 +39,14 @@ from lerf_ros.geometry import require_rigid
 from lerf_ros.msg import Keyframe
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.spinning import spin
+from lerf_ros.scheduling.inbox import Inbox
 from lerf_ros.scheduling.rate import Rate
 
 TICK_S = 0.01
 # Frames that may wait for their pose; older ones are dropped.
 WAITING = 30
+# What a message without data is counted as, bytes.
+SMALL_BYTES = 1000
 # The camera in the tree of poses that come by topic, which name no camera.
 CAMERA = 'camera'
 
@@ -65,7 +68,10 @@ class KeyframeNode(Node):
         follow_live_options(self, self._config, self._apply)
         self._health = Health(self, self._values)
         self._rate = Rate()
-        self._inbox: deque[tuple[Kind | Literal['pose'], Any]] = deque(maxlen=1000)
+        # Callbacks and the timer share one callback group, hence one thread at a time.
+        self._inbox: Inbox[tuple[Kind | Literal['pose'], Any]] = Inbox(
+            self._config.node.inbox_mb * 1_000_000
+        )
         self._waiting: deque[Waiting] = deque()
         self._index = 0
         self._rectifier: Rectifier | None = None
@@ -88,9 +94,14 @@ class KeyframeNode(Node):
     def _listen(
         self, message_type: type, topic: str, kind: Kind | Literal['pose'], profile: QoSProfile
     ) -> None:
-        self.create_subscription(
-            message_type, topic, lambda message: self._inbox.append((kind, message)), profile
-        )
+        def enqueue(message: Any) -> None:
+            size_bytes = SMALL_BYTES + len(getattr(message, 'data', ()))
+            if self._inbox.put((kind, message), size_bytes):
+                self._health.complain(
+                    'inbox_full', 'camera messages arrive faster than they are paired'
+                )
+
+        self.create_subscription(message_type, topic, enqueue, profile)
 
     def _make_pose_source(self) -> TransformSource:
         source = self._config.node.pose_source
@@ -116,12 +127,12 @@ class KeyframeNode(Node):
 
     def _apply(self, config: LerfConfig) -> None:
         self._config = config
-        self._selector = KeyframeSelector(config.keyframes)
+        self._selector.options = config.keyframes
 
     def _tick(self) -> None:
         """Takes in what has arrived and publishes what became complete."""
         while self._inbox:
-            kind, message = self._inbox.popleft()
+            kind, message = self._inbox.get()
             if kind == 'pose':
                 self._take_pose(message)
                 continue
@@ -175,6 +186,8 @@ class KeyframeNode(Node):
             # Told apart before anything is unpacked: most frames end here.
             if self._selector.wants(camera_to_world, pairing.stamp_ns):
                 self._publish(pairing, camera_to_world)
+                # Only now: a frame that is refused must not stand in for those after it.
+                self._selector.keep(camera_to_world, pairing.stamp_ns)
         except ValueError as error:
             self._health.complain('rejected_images', str(error))
         return True
@@ -215,6 +228,7 @@ class KeyframeNode(Node):
         return {
             'image_rate_hz': self._rate.hz,
             'image_age_s': self._rate.age_s,
+            'dropped_messages': self._inbox.dropped,
             'unpaired_images': self._pairer.unpaired,
             'waiting_for_pose': len(self._waiting),
             'keyframes': self._index,

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # closer to the phrase than to the closest of them.
 CANONICAL_NEGATIVES = ('object', 'things', 'stuff', 'texture')
 
-MAX_PHRASE_LENGTH = 200
+MAX_PHRASE_LENGTH = 256
 
 
 @dataclass(frozen=True)

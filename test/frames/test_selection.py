@@ -1,5 +1,7 @@
 """Tests of lerf_ros.frames."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -52,24 +54,47 @@ OPTIONS = KeyframeOptions(
 )
 
 
+def kept(selector: KeyframeSelector, camera_to_world: np.ndarray, stamp_ns: int) -> bool:
+    """Offers a frame and keeps it if it is wanted."""
+    wanted = selector.wants(camera_to_world, stamp_ns)
+    if wanted:
+        selector.keep(camera_to_world, stamp_ns)
+    return wanted
+
+
 def test_selector_takes_the_first_frame_and_those_that_moved_or_turned():
     selector = KeyframeSelector(OPTIONS)
     second = 1_000_000_000
+    assert kept(selector, pose(), 0)
+    assert not kept(selector, pose(0.05, 5.0), second)
+    assert kept(selector, pose(0.11), second)
+    assert kept(selector, pose(0.11, 11.0), 2 * second)
+    assert not kept(selector, pose(0.5, 40.0), int(2.2 * second)), 'too soon after the last one'
+
+
+def test_selector_goes_on_wanting_a_frame_that_was_not_kept():
+    selector = KeyframeSelector(OPTIONS)
     assert selector.wants(pose(), 0)
-    assert not selector.wants(pose(0.05, 5.0), second)
-    assert selector.wants(pose(0.11), second)
-    assert selector.wants(pose(0.11, 11.0), 2 * second)
-    assert not selector.wants(pose(0.5, 40.0), int(2.2 * second)), 'too soon after the last one'
+    assert kept(selector, pose(), 0)
+    assert not selector.wants(pose(), 0)
 
 
 def test_selector_takes_a_resting_camera_now_and_then():
     selector = KeyframeSelector(OPTIONS)
-    assert selector.wants(pose(), 0)
-    assert not selector.wants(pose(), 4_000_000_000)
-    assert selector.wants(pose(), 5_000_000_000)
+    assert kept(selector, pose(), 0)
+    assert not kept(selector, pose(), 4_000_000_000)
+    assert kept(selector, pose(), 5_000_000_000)
 
 
 def test_selector_starts_anew_when_time_jumps_back():
     selector = KeyframeSelector(OPTIONS)
-    assert selector.wants(pose(), 10_000_000_000)
-    assert selector.wants(pose(), 1_000_000_000)
+    assert kept(selector, pose(), 10_000_000_000)
+    assert kept(selector, pose(), 1_000_000_000)
+
+
+def test_new_thresholds_do_not_make_the_selector_forget():
+    selector = KeyframeSelector(OPTIONS)
+    assert kept(selector, pose(), 0)
+    selector.options = replace(OPTIONS, min_translation_m=0.2)
+    assert not kept(selector, pose(0.11), 1_000_000_000)
+    assert kept(selector, pose(0.21), 1_000_000_000)

@@ -21,6 +21,7 @@ from lerf_ros.frames import Keyframe
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.msg import Keyframe as KeyframeMessage
 from lerf_ros.nodes.keyframe_node import KeyframeNode
+from lerf_ros.scheduling.inbox import Inbox
 
 CAMERA = PinholeCamera(fx=60.0, fy=60.0, cx=32.0, cy=24.0, width=64, height=48)
 RED = (200, 10, 20)
@@ -180,8 +181,35 @@ def test_bad_images_are_refused_and_the_node_lives_on(
     wait_until(lambda: health.counts[kind] > before, 'a complaint')
     assert words in health.last_error
     assert not camera.found
-    camera.send(200.0 + before)
+    # At the very same place: what was refused does not stand in for it.
+    camera.send(100.0 + before)
     wait_until(lambda: camera.found, 'a keyframe after the bad one')
+
+
+def test_what_waits_is_bounded_in_bytes_and_drops_are_counted(
+    camera: Camera, wait_until: Callable
+) -> None:
+    node = camera.node
+    timers = list(node.timers)
+    usual = node._inbox
+    image_bytes = 48 * 64 * 3
+    node._inbox = Inbox(5 * image_bytes)
+    try:
+        for timer in timers:  # nothing is worked off meanwhile
+            timer.cancel()
+        for _ in range(20):
+            camera.send(600.0)
+        wait_until(lambda: node._values()['dropped_messages'] > 10, 'drops are counted')
+        assert node._inbox.held_bytes <= 5 * image_bytes
+        assert 'faster' in node._health.last_error
+    finally:
+        for timer in timers:
+            timer.reset()
+    wait_until(lambda: not len(node._inbox), 'the inbox is worked off')
+    node._inbox = usual
+    camera.found.clear()
+    camera.send(610.0)
+    wait_until(lambda: camera.found, 'a keyframe after the flood')
 
 
 def bad_pose(**changes: float) -> PoseStamped:

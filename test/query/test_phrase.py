@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
 import torch
 from scenery import WordEncoder
@@ -40,8 +43,14 @@ def test_words_of_any_script_are_words():
 def test_several_parts_and_endless_phrases_are_refused():
     with pytest.raises(ValueError, match="'object; part'"):
         parse_phrase('mug; handle; top')
-    with pytest.raises(ValueError, match='at most 200 characters'):
-        parse_phrase('mug ' * 100)
+
+
+def test_a_phrase_may_be_as_long_as_the_service_promises():
+    text = (Path(__file__).parents[2] / 'srv' / 'QueryLanguage.srv').read_text()
+    (promised,) = re.findall(r'at most (\d+) characters', text.split('---')[0])
+    assert parse_phrase('x' * int(promised)).object
+    with pytest.raises(ValueError, match=f'at most {promised} characters'):
+        parse_phrase('x' * (int(promised) + 1))
 
 
 def test_part_as_a_second_field():
