@@ -42,7 +42,7 @@ from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
 from lerf_ros.field.sampling import RayBundle
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import Array, backproject, transform_points
 from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import TabletopScene
@@ -149,7 +149,7 @@ def compare_language(
             live_map.on_features = lambda *pair, taken=taken: taken.append(pair)
             walk = shots(scene, seconds)
             for number, shot in enumerate(walk[:: max(1, len(walk) // views)][:views]):
-                live_map.ingest(Keyframe(number, shot.read()))
+                live_map.ingest(Keyframe(KeyframeId('camera', number), shot.read()))
             pyramids = PyramidBuilder(encoder, config.features, live_map.device)
             unseen = [
                 HeldOutView.of(frame, pyramids.build(frame.image), seed)
@@ -231,7 +231,9 @@ def compare_kitchen(
         for index in range(len(frames)):
             if index % 10 != 5:
                 frame = frames[index]
-                trainer.add_keyframe(Keyframe(index, frame), no_language(frame))
+                trainer.add_keyframe(
+                    Keyframe(KeyframeId('recording', index), frame), no_language(frame)
+                )
         trainer.fix_scene_box()
         cpu_ms = train(trainer, steps)
         ratios, errors = [], []

@@ -79,7 +79,7 @@ def orbit(size: int, dense_size: int, count: int = 40, width: int = 320, height:
     from lerf_ros.config import FeatureOptions
     from lerf_ros.features.dense import FeatureMap
     from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel, tile_grids
-    from lerf_ros.frames import Keyframe, PosedFrame
+    from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
     from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
 
     camera = PinholeCamera.from_vertical_fov(width, height, 48.0)
@@ -112,7 +112,11 @@ def orbit(size: int, dense_size: int, count: int = 40, width: int = 320, height:
             features = torch.randn(30, 40, dense_size, generator=generator)
             dense = FeatureMap(features, width, height)
         frame = PosedFrame(image, depth.astype(np.float32), camera, pose, index)
-        yield Keyframe(index, frame), FeaturePyramid(width, height, tuple(levels)), dense
+        yield (
+            Keyframe(KeyframeId('camera', index), frame),
+            FeaturePyramid(width, height, tuple(levels)),
+            dense,
+        )
 
 
 def main() -> None:

@@ -26,7 +26,7 @@ import torch
 
 from lerf_ros.config import FeatureOptions, TrainingOptions
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel, tile_grids
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
 
@@ -38,7 +38,8 @@ def keyframe(number: int, pyramid: FeaturePyramid) -> tuple[Keyframe, FeaturePyr
     image = np.full((HEIGHT, WIDTH, 3), number % 251, np.uint8)
     depth = np.full((HEIGHT, WIDTH), 1 + number % 7, np.float32)
     camera = PinholeCamera.from_vertical_fov(WIDTH, HEIGHT, 48.0)
-    return Keyframe(number, PosedFrame(image, depth, camera, np.eye(4), number)), pyramid
+    frame = PosedFrame(image, depth, camera, np.eye(4), number)
+    return Keyframe(KeyframeId('camera', number), frame), pyramid
 
 
 def main() -> None:

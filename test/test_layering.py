@@ -26,7 +26,7 @@ MAY_IMPORT = {
     'features': BASE | {'frames'},
     'field': BASE,
     'keyframes': BASE | {'frames', 'features', 'field'},
-    'surface': BASE,
+    'surface': BASE | {'frames'},
     'training': BASE | {'frames', 'features', 'field', 'keyframes'},
     'query': BASE | {'scheduling', 'features', 'field', 'surface'},
     'maps': PARTS | {'training'},

@@ -14,7 +14,7 @@ from lerf_ros.bridge.compressed import (
     compressed_image_message,
 )
 from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of, pose_message, stamp_message
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.msg import Keyframe as KeyframeMessage
 
 
@@ -36,12 +36,12 @@ def keyframe_message(
     return message
 
 
-def keyframe_of(message: KeyframeMessage, id_: int, world_frame: str) -> Keyframe:
+def keyframe_of(message: KeyframeMessage, id_: KeyframeId, world_frame: str) -> Keyframe:
     """Returns the keyframe of a message.
 
     Args:
         message: The message.
-        id_: Number of the keyframe in the map.
+        id_: Name of the keyframe in the map.
         world_frame: The frame its pose must be given in.
 
     Raises:

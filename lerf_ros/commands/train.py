@@ -16,7 +16,7 @@ from lerf_ros.commands.arguments import parse_options
 from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.maps.submap import Submap
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
@@ -70,7 +70,7 @@ def run(arguments: argparse.Namespace) -> int:
     progress = Progress(len(frames) - len(held_out))
     for index in range(len(frames)):
         if index not in held_out:
-            live_map.ingest(Keyframe(index, frames[index]))
+            live_map.ingest(Keyframe(KeyframeId('recording', index), frames[index]))
             progress.advance(1, 'features')
     progress.close()
     if not config.field.half_extent_m:

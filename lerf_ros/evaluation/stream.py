@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.config import KeyframeOptions
-from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, KeyframeSelector, PosedFrame
 
 if TYPE_CHECKING:
     from lerf_ros.maps.submap import Submap
@@ -125,7 +125,7 @@ class Stream:
                 clock.resume()
 
     def _take_in(self, shot: Shot) -> None:
-        keyframe = Keyframe(id=self.effort.keyframes, frame=shot.read())
+        keyframe = Keyframe(KeyframeId('camera', self.effort.keyframes), shot.read())
         started = time.perf_counter()
         self.live_map.ingest(keyframe)
         self.effort.intake_s += time.perf_counter() - started

@@ -48,14 +48,30 @@ class PosedFrame:
         object.__setattr__(self, 'camera_to_world', require_rigid(self.camera_to_world))
 
 
+@dataclass(frozen=True, order=True)
+class KeyframeId:
+    """Names a keyframe within a map: which stream it came from, and its number there.
+
+    Attributes:
+        source: Name of the stream, such as a camera's or a recording's.
+        index: Number within the source.
+    """
+
+    source: str
+    index: int
+
+    def __str__(self) -> str:
+        return f'{self.source}:{self.index}'
+
+
 @dataclass(frozen=True, eq=False)
 class Keyframe:
     """A frame chosen for the map.
 
     Attributes:
-        id: Number of the keyframe, unique within a map.
+        id: Name of the keyframe, unique within a map.
         frame: The picture and its pose as they came.
     """
 
-    id: int
+    id: KeyframeId
     frame: PosedFrame

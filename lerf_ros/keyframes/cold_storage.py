@@ -13,6 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lerf_ros.frames import KeyframeId
+
 Arrays = dict[str, Tensor]
 
 
@@ -26,13 +28,13 @@ class ColdStorage:
     def __init__(self, host_bytes: int) -> None:
         self._host_bytes = host_bytes
         self._held_bytes = 0
-        self._host: dict[int, Arrays] = {}
-        self._files: dict[int, dict[str, Path]] = {}
+        self._host: dict[KeyframeId, Arrays] = {}
+        self._files: dict[KeyframeId, dict[str, Path]] = {}
         self._folder: tempfile.TemporaryDirectory | None = None
         self._reader: ThreadPoolExecutor | None = None
-        self._ahead: tuple[int, Future[Arrays]] | None = None
+        self._ahead: tuple[KeyframeId, Future[Arrays]] | None = None
 
-    def __contains__(self, id_: int) -> bool:
+    def __contains__(self, id_: object) -> bool:
         return id_ in self._host or id_ in self._files
 
     @property
@@ -40,7 +42,7 @@ class ColdStorage:
         """Number of keyframes on disk."""
         return len(self._files)
 
-    def put(self, id_: int, arrays: Arrays) -> None:
+    def put(self, id_: KeyframeId, arrays: Arrays) -> None:
         """Keeps the arrays of a keyframe; a second time is no work, they never change.
 
         Raises:
@@ -55,12 +57,14 @@ class ColdStorage:
             return
         if self._folder is None:
             self._folder = tempfile.TemporaryDirectory(prefix='lerf_ros_keyframes_')
-        files = {name: Path(self._folder.name) / f'{id_}.{name}.npy' for name in arrays}
+        # Numbered: the name of a source need not be one that a file can have.
+        number = len(self._files)
+        files = {name: Path(self._folder.name) / f'{number}.{name}.npy' for name in arrays}
         for name, values in arrays.items():
             np.save(files[name], values.cpu().numpy())
         self._files[id_] = files
 
-    def get(self, id_: int) -> Arrays:
+    def get(self, id_: KeyframeId) -> Arrays:
         """Returns the arrays of a keyframe."""
         if id_ in self._host:
             return self._host[id_]
@@ -69,14 +73,14 @@ class ColdStorage:
             for name, path in self._files[id_].items()
         }
 
-    def read_ahead(self, id_: int) -> None:
+    def read_ahead(self, id_: KeyframeId) -> None:
         """Starts to read the arrays of a keyframe, unless one is being read."""
         if self._ahead is None:
             if self._reader is None:
                 self._reader = ThreadPoolExecutor(1, thread_name_prefix='keyframe-reader')
             self._ahead = id_, self._reader.submit(self.get, id_)
 
-    def take(self, wait: bool = False) -> tuple[int, Arrays] | None:
+    def take(self, wait: bool = False) -> tuple[KeyframeId, Arrays] | None:
         """Returns what was read ahead, or None where nothing is ready.
 
         Args:

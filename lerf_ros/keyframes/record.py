@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays
 
@@ -24,7 +24,7 @@ class KeyframeRecord:
     """A keyframe without its pixels.
 
     Attributes:
-        id: Number of the keyframe.
+        id: Name of the keyframe.
         camera: Intrinsics.
         camera_to_world: Pose as last corrected.
         stamp_ns: Time of exposure.
@@ -37,7 +37,7 @@ class KeyframeRecord:
         placed_at: When it last came onto the device.
     """
 
-    id: int
+    id: KeyframeId
     camera: PinholeCamera
     camera_to_world: Float[np.ndarray, '4 4']
     stamp_ns: int
@@ -82,6 +82,7 @@ class KeyframeRecord:
             return cls(
                 **dict(numbers)
                 | {
+                    'id': KeyframeId(**numbers['id']),
                     'camera': PinholeCamera(**numbers['camera']),
                     'camera_to_world': require_rigid(np.array(numbers['camera_to_world'])),
                     'levels': tuple(tuple(level) for level in numbers['levels']),

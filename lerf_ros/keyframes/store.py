@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
@@ -56,8 +56,8 @@ class KeyframeStore:
         self._options = options
         self._embedding_size, self._dense_size = embedding_size, dense_size
         self.device = torch.device(device)
-        self._records: dict[int, KeyframeRecord] = {}
-        self._slots: list[int] = []  # the keyframe in each slot of the pools
+        self._records: dict[KeyframeId, KeyframeRecord] = {}
+        self._slots: list[KeyframeId] = []  # the keyframe in each slot of the pools
         self._pools: dict[str, SlotPool] = {}
         self._cold = ColdStorage(options.store_host_mb * 2**20)
         self._calls = 0
@@ -69,8 +69,8 @@ class KeyframeStore:
         return len(self._records)
 
     @property
-    def ids(self) -> list[int]:
-        """Numbers of all keyframes, oldest first."""
+    def ids(self) -> list[KeyframeId]:
+        """Names of all keyframes, oldest first."""
         return list(self._records)
 
     @property
@@ -117,7 +117,7 @@ class KeyframeStore:
             raise
         self._arrived += 1
 
-    def keyframe(self, id_: int) -> Keyframe:
+    def keyframe(self, id_: KeyframeId) -> Keyframe:
         """Returns a keyframe with its pose as it stands.
 
         Depth comes back rounded to one part in 2000.
@@ -127,7 +127,7 @@ class KeyframeStore:
         """
         return Keyframe(id_, self._records[id_].frame(self._arrays(id_)))
 
-    def pose(self, id_: int) -> Float[np.ndarray, '4 4']:
+    def pose(self, id_: KeyframeId) -> Float[np.ndarray, '4 4']:
         """Returns the pose of a keyframe as it stands.
 
         Raises:
@@ -135,7 +135,7 @@ class KeyframeStore:
         """
         return self._records[id_].camera_to_world.copy()
 
-    def embeddings(self, id_: int) -> Float[Tensor, 'tiles d']:
+    def embeddings(self, id_: KeyframeId) -> Float[Tensor, 'tiles d']:
         """Returns the language embeddings of a keyframe's tiles.
 
         Raises:
@@ -144,7 +144,7 @@ class KeyframeStore:
         return self._arrays(id_)['embedding'].to(self.device).float()
 
     def update_poses(
-        self, ids: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+        self, ids: Sequence[KeyframeId], camera_to_world: Float[np.ndarray, 'n 4 4']
     ) -> None:
         """Moves keyframes, after a loop closure; takes effect on the next rays.
 
@@ -155,7 +155,7 @@ class KeyframeStore:
             raise ValueError(
                 f'update_poses: expected one pose an id, got {len(ids)} and {len(camera_to_world)}'
             )
-        unknown = [id_ for id_ in ids if id_ not in self._records]
+        unknown = [str(id_) for id_ in ids if id_ not in self._records]
         if unknown:
             raise ValueError(f'update_poses: no keyframes with the ids {unknown[:5]}')
         poses = [require_rigid(pose) for pose in camera_to_world]
@@ -227,7 +227,7 @@ class KeyframeStore:
         Those that rest in host memory or on disk are left out, so that a file stays bounded.
         """
         described, arrays = [], {}
-        for id_ in sorted(self._slots):
+        for id_ in sorted(self._slots, key=lambda id_: self._records[id_].order):
             described.append(self._records[id_].to_json())
             for name, values in self._arrays(id_).items():
                 arrays[f'{id_}.{name}'] = values.clone()
@@ -272,14 +272,14 @@ class KeyframeStore:
 
     # ---- places on the device
 
-    def _arrays(self, id_: int) -> Arrays:
+    def _arrays(self, id_: KeyframeId) -> Arrays:
         """Returns the arrays of a keyframe, wherever they are."""
         if id_ not in self._slots:
             return self._cold.get(id_)
         slot, counts = self._slots.index(id_), self._records[id_].array_rows()
         return {name: self._pools[name].read(slot, count) for name, count in counts.items()}
 
-    def _place(self, id_: int, arrays: Arrays) -> None:
+    def _place(self, id_: KeyframeId, arrays: Arrays) -> None:
         """Puts a keyframe into a fresh slot, or into one whose keyframe goes cold."""
         limit = self._slot_limit(arrays)
         if len(self._slots) < limit:

@@ -22,7 +22,7 @@ from torch import Tensor
 from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
-VERSION = 1
+VERSION = 2
 
 
 def save_map(

@@ -22,7 +22,7 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
 from lerf_ros.field.view import RenderedView
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.file import load_map, save_map
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
@@ -105,7 +105,7 @@ class Submap:
         self.keyframe_count = 0
         self.last_camera: PinholeCamera | None = None
         self._without_depth: list[Keyframe] = []
-        self._rendered_at: dict[int, int] = {}
+        self._rendered_at: dict[KeyframeId, int] = {}
         self._asked = False
 
     def ingest_jobs(self, keyframe: Keyframe) -> list[Callable[[], None]]:
@@ -181,7 +181,9 @@ class Submap:
         self.surface_map.integrate(keyframe.id, depth_m, view.image, camera, frame.camera_to_world)
         self._rendered_at[keyframe.id] = step
 
-    def update_poses(self, ids: list[int], camera_to_world: Float[np.ndarray, 'n 4 4']) -> None:
+    def update_poses(
+        self, ids: list[KeyframeId], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> None:
         """Moves keyframes, after a loop closure; takes effect on the next step."""
         self.trainer.store.update_poses(ids, camera_to_world)
         self.surface_map.clear()

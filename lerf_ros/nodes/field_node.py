@@ -33,6 +33,7 @@ from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import Keyframe as MapKeyframe
+from lerf_ros.frames import KeyframeId
 from lerf_ros.msg import FieldStatus, Keyframe
 from lerf_ros.nodes.field_services import EXPECTED, FieldServices
 from lerf_ros.nodes.health import Health
@@ -122,7 +123,7 @@ class FieldNode(Node):
         self._config = config
 
     def _on_keyframe(self, message: Keyframe) -> None:
-        id_, self._next_id = self._next_id, self._next_id + 1
+        id_, self._next_id = KeyframeId('camera', self._next_id), self._next_id + 1
         world_frame = self._config.node.world_frame
         self._intake.take(
             lambda: keyframe_of(message, id_, world_frame), self._host.map.ingest_jobs

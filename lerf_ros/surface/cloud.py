@@ -7,6 +7,7 @@ and are dropped in the end. Everything is numpy, in metres, in the world frame.
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import cv2
@@ -16,6 +17,7 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 from torch import Tensor
 
 from lerf_ros.config import QueryOptions
+from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
 from lerf_ros.surface.depth_view import view_pixels, voxel_keys
 
@@ -96,7 +98,7 @@ class SurfaceMap:
         self._sorted_keys = np.zeros(0, np.int64)
         self._sorted_slots = np.zeros(0, np.int64)
         self._cameras_m = np.zeros((0, 3), np.float32)
-        self._camera_rows: dict[int, int] = {}
+        self._camera_rows: dict[KeyframeId, int] = {}
         self._points: SurfacePoints | None = None
 
     def __len__(self) -> int:
@@ -109,7 +111,7 @@ class SurfaceMap:
 
     def integrate(
         self,
-        keyframe_id: int,
+        keyframe_id: KeyframeId,
         depth_m: Float[Array, 'height width'],
         image: UInt8[Array, 'height width 3'],
         camera: PinholeCamera,
@@ -173,7 +175,8 @@ class SurfaceMap:
         }
         state['cameras_m'] = torch.from_numpy(self._cameras_m.copy())
         ids = sorted(self._camera_rows, key=lambda id_: self._camera_rows[id_])
-        state['camera_ids'] = torch.tensor(ids, dtype=torch.int64)
+        text = json.dumps([[id_.source, id_.index] for id_ in ids])
+        state['camera_ids'] = torch.tensor(list(text.encode()), dtype=torch.uint8)
         state['voxel_m'] = torch.tensor(self._options.voxel_m, dtype=torch.float64)
         return state
 
@@ -204,7 +207,7 @@ class SurfaceMap:
         if len({len(column) for column in columns.values()}) != 1:
             raise ValueError('surface: the saved columns have different lengths')
         cameras_m = state['cameras_m'].cpu().numpy().astype(np.float32)
-        ids = state['camera_ids'].cpu().numpy().astype(np.int64).tolist()
+        ids = _ids_of(state['camera_ids'])
         if cameras_m.shape != (len(ids), 3) or columns['seen_by'].max(initial=-1) >= len(ids):
             raise ValueError('surface: the saved cameras do not match the saved points')
         self._columns, self._size = columns, len(columns['keys'])
@@ -212,7 +215,7 @@ class SurfaceMap:
         self._sort_keys()
         self._points = None
 
-    def _camera_row(self, keyframe_id: int, pose: Float[Array, '4 4']) -> int:
+    def _camera_row(self, keyframe_id: KeyframeId, pose: Float[Array, '4 4']) -> int:
         """Returns the keyframe's row among the cameras, with its centre up to date."""
         centre = pose[:3, 3].astype(np.float32)
         row = self._camera_rows.setdefault(keyframe_id, len(self._cameras_m))
@@ -226,7 +229,7 @@ class SurfaceMap:
 
     def _thin(
         self,
-        keyframe_id: int,
+        keyframe_id: KeyframeId,
         depth_m: Float32[Array, 'height width'],
         image: UInt8[Array, 'height width 3'],
         camera: PinholeCamera,
@@ -234,7 +237,7 @@ class SurfaceMap:
     ) -> dict[str, Array]:
         """Returns the columns of one view's voxels, sorted by key."""
         near = np.where(depth_m <= self._options.max_range_m, depth_m, 0)
-        pixels = view_pixels(near, camera, pose, self._options.voxel_m, keyframe_id)
+        pixels = view_pixels(near, camera, pose, self._options.voxel_m, keyframe_id.index)
         inside = ((pixels.positions >= self._low) & (pixels.positions < self._high)).all(axis=1)
         pixels = pixels.at(np.asarray(inside))
         keys, voxel = np.unique(
@@ -351,6 +354,14 @@ class SurfaceMap:
         for name, column in grown.items():
             column[: self._size] = self._columns[name][: self._size]
         self._columns = grown
+
+
+def _ids_of(text: Tensor) -> list[KeyframeId]:
+    try:
+        pairs = json.loads(bytes(text.cpu().numpy().astype(np.uint8)))
+        return [KeyframeId(str(source), int(index)) for source, index in pairs]
+    except (ValueError, TypeError) as error:
+        raise ValueError(f'surface.camera_ids: expected pairs in JSON: {error}') from error
 
 
 def _columns(size: int) -> dict[str, Array]:

@@ -20,7 +20,7 @@ from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.field.threads import only_native_threads
 from lerf_ros.field.view import RenderedView, render_view
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.training.keyframe_codes import KeyframeCodes
@@ -130,7 +130,7 @@ class Trainer:
                 self.fix_scene_box()
         self._fit_basis(keyframe.id)
 
-    def _fit_basis(self, *ids: int) -> None:
+    def _fit_basis(self, *ids: KeyframeId) -> None:
         """Lets the basis of embeddings hold what keyframes show, where there is a basis."""
         last = self.field.language_head.last if self.field is not None else None
         if not isinstance(last, BasisLinear):

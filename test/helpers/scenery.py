@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import QueryOptions
+from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES
 from lerf_ros.surface.cloud import SurfaceMap
@@ -68,6 +69,10 @@ def picture(balls: np.ndarray) -> np.ndarray:
     return np.where(balls[..., None] >= 0, COLOURS[balls], TABLE_COLOUR).astype(np.uint8)
 
 
+def named(number: int) -> KeyframeId:
+    return KeyframeId('camera', number)
+
+
 def mapped(options: QueryOptions | None = None, views: int = 16, noise_m: float = 0.0):
     """Returns a surface map of the scene."""
     surface = SurfaceMap(options or QueryOptions())
@@ -75,7 +80,7 @@ def mapped(options: QueryOptions | None = None, views: int = 16, noise_m: float 
     for number, pose in enumerate(orbit(views)):
         depth, balls = see(pose)
         depth = depth + generator.normal(0, noise_m, depth.shape).astype(np.float32)
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
     return surface
 
 

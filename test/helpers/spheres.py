@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
 
 CENTRES = np.array([[-0.12, 0.0, 0.06], [0.12, 0.05, 0.06], [0.0, -0.15, 0.08]])
@@ -15,6 +15,7 @@ COLOURS = np.array([[200, 40, 40], [40, 60, 200], [50, 180, 60]])
 FLOOR = len(RADII)
 CLASSES = FLOOR + 1
 EMBEDDING_SIZE = 16
+SOURCE = 'camera'
 
 
 def class_embeddings() -> torch.Tensor:
@@ -87,4 +88,4 @@ def keyframes(count: int = 12, width: int = 80, height: int = 60, *, depth: bool
         frame = PosedFrame(
             image, depth_m if depth else None, camera, camera_to_world, index * 100_000_000
         )
-        yield Keyframe(index, frame), pyramid_of(labels), labels
+        yield Keyframe(KeyframeId(SOURCE, index), frame), pyramid_of(labels), labels

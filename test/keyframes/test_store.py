@@ -11,10 +11,14 @@ import torch
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.features.dense import FeatureMap
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes import cold_storage
 from lerf_ros.keyframes.store import NEWEST, KeyframeStore
+
+
+def named(index):
+    return KeyframeId(spheres.SOURCE, index)
 
 
 def make_store(count=6, dense_size=0, **options):
@@ -23,7 +27,7 @@ def make_store(count=6, dense_size=0, **options):
     for keyframe, pyramid, _ in spheres.keyframes(count):
         dense = None
         if dense_size:
-            generator = torch.Generator().manual_seed(keyframe.id)
+            generator = torch.Generator().manual_seed(keyframe.id.index)
             features = torch.randn(6, 8, dense_size, generator=generator)
             dense = FeatureMap(features, pyramid.width, pyramid.height)
         store.add(keyframe, pyramid, dense)
@@ -76,20 +80,20 @@ def test_dense_features_equal_the_lookup_of_one_map():
 def test_cameras_of_different_sizes_mix():
     store, _ = make_store(3)
     larger, pyramid, _ = next(spheres.keyframes(1, 120, 96))
-    store.add(Keyframe(50, larger.frame), pyramid)
+    store.add(Keyframe(named(50), larger.frame), pyramid)
     batch = store.sample_rays(2000, generator())
     own = batch.slots == 3
     assert float(batch.uv[own].amax()) > 96
     u, v = batch.uv[own][0].tolist()
     np.testing.assert_allclose(batch.rgb[own][0] * 255, larger.frame.image[int(v), int(u)])
     for id_ in store.ids:
-        assert store.keyframe(id_).frame.image.shape[1] == (120 if id_ == 50 else 80)
+        assert store.keyframe(id_).frame.image.shape[1] == (120 if id_ == named(50) else 80)
 
 
 def test_a_keyframe_comes_back_as_it_went_in():
     store, data = make_store()
-    keyframe = data[4][0]
-    back = store.keyframe(4)
+    keyframe = data[named(4)][0]
+    back = store.keyframe(named(4))
     np.testing.assert_array_equal(back.frame.image, keyframe.frame.image)
     np.testing.assert_allclose(back.frame.depth, keyframe.frame.depth, rtol=1e-3)
     assert back.frame.camera == keyframe.frame.camera
@@ -114,7 +118,7 @@ def test_keyframes_beyond_the_budget_take_turns(monkeypatch, host_mb):
     for step in range(400):
         store.sample_rays(8, generator(step))
         seen |= set(store._slots)
-    assert seen == set(range(16))
+    assert seen == set(store.ids)
     for id_, (keyframe, _, _) in data.items():
         np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
     store.close()
@@ -125,16 +129,18 @@ def test_budgets_bound_what_is_held_in_memory():
         TrainingOptions(store_device_mb=1, store_host_mb=1), spheres.EMBEDDING_SIZE
     )
     keyframe, pyramid, _ = next(spheres.keyframes(1))
-    for id_ in range(150):  # of 30 kB each
-        store.add(Keyframe(id_, keyframe.frame), pyramid)
+    for index in range(150):  # of 30 kB each
+        store.add(Keyframe(named(index), keyframe.frame), pyramid)
         assert 0 < store.device_bytes <= 2**20
         cold = [a for arrays in store._cold._host.values() for a in arrays.values()]
         assert sum(a.numel() * a.element_size() for a in cold) <= 2**20
     assert store._cold.on_disk > 75
     batch = store.sample_rays(500, generator())
     assert len(batch) == 500
-    for id_ in (0, 75, 149):
-        np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
+    for index in (0, 75, 149):
+        np.testing.assert_array_equal(
+            store.keyframe(named(index)).frame.image, keyframe.frame.image
+        )
     store.close()
 
 
@@ -143,7 +149,7 @@ def test_the_newest_keyframes_stay_on_the_device(monkeypatch):
     store, _ = make_store(16)
     for step in range(100):
         store.sample_rays(8, generator(step))
-        assert set(range(16 - NEWEST, 16)) <= set(store._slots)
+        assert set(store.ids[-NEWEST:]) <= set(store._slots)
 
 
 def test_files_on_disk_go_with_the_store(monkeypatch):
@@ -169,14 +175,14 @@ def test_replay_favours_the_newest_and_the_worst_with_a_floor():
 
 def test_state_brings_the_keyframes_back():
     store, _ = make_store(4, dense_size=3)
-    moved = store.pose(1)
+    moved = store.pose(named(1))
     moved[:3, 3] += 1
-    store.update_poses([1], moved[None])
+    store.update_poses([named(1)], moved[None])
     described, arrays = store.state()
     other = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE, 3)
     other.load_state(described, arrays)
     assert other.ids == store.ids
-    np.testing.assert_allclose(other.pose(1), moved)
+    np.testing.assert_allclose(other.pose(named(1)), moved)
     first, second = (s.sample_rays(50, generator()) for s in (store, other))
     torch.testing.assert_close(first.rgb, second.rgb)
     torch.testing.assert_close(first.embedding, second.embedding)
@@ -187,10 +193,10 @@ def test_state_brings_the_keyframes_back():
 
 def test_bad_keyframes_are_refused_and_leave_no_trace():
     store, data = make_store(2)
-    keyframe, pyramid, _ = data[0]
+    keyframe, pyramid, _ = data[named(0)]
     with pytest.raises(ValueError, match='in the store already'):
         store.add(keyframe, pyramid)
-    fresh = Keyframe(9, keyframe.frame)
+    fresh = Keyframe(named(9), keyframe.frame)
     with pytest.raises(ValueError, match='expected one of a'):
         store.add(fresh, dataclasses.replace(pyramid, width=20))
     with pytest.raises(ValueError, match='levels as before'):
@@ -202,21 +208,21 @@ def test_bad_keyframes_are_refused_and_leave_no_trace():
     )
     with pytest.raises(ValueError, match='finite'):
         store.add(fresh, dataclasses.replace(pyramid, levels=(bad, pyramid.levels[1])))
-    assert store.ids == [0, 1]
+    assert store.ids == [named(0), named(1)]
 
 
 def test_bad_poses_are_refused_and_none_is_applied():
     store, _ = make_store(3)
-    good, bad = store.pose(0), store.pose(1)
+    good, bad = store.pose(named(0)), store.pose(named(1))
     good[:3, 3] += 1
     bad[0, 0] = float('nan')
     with pytest.raises(ValueError, match='finite'):
-        store.update_poses([0, 1], np.stack([good, bad]))
+        store.update_poses([named(0), named(1)], np.stack([good, bad]))
     with pytest.raises(ValueError, match='no keyframes with the ids'):
-        store.update_poses([77], good[None])
+        store.update_poses([named(77)], good[None])
     with pytest.raises(ValueError, match='one pose an id'):
-        store.update_poses([0, 1], good[None])
-    assert not np.allclose(store.pose(0), good)
+        store.update_poses([named(0), named(1)], good[None])
+    assert not np.allclose(store.pose(named(0)), good)
 
 
 def test_depth_that_is_no_depth_becomes_unknown():
@@ -225,8 +231,8 @@ def test_depth_that_is_no_depth_becomes_unknown():
     depth[0], depth[1], depth[2], depth[3] = np.nan, np.inf, -1.0, 0.0
     frame = PosedFrame(np.zeros((60, 80, 3), np.uint8), depth, camera, np.eye(4), 0)
     store, data = make_store(1)
-    store.add(Keyframe(5, frame), data[0][1])
-    back = store.keyframe(5).frame.depth
+    store.add(Keyframe(named(5), frame), data[named(0)][1])
+    back = store.keyframe(named(5)).frame.depth
     assert np.isnan(back[:4]).all()
     assert (back[4:] == 1).all()
 
@@ -235,3 +241,20 @@ def test_an_empty_store_has_no_rays():
     store = KeyframeStore(TrainingOptions(), 16)
     with pytest.raises(ValueError, match='at least one keyframe'):
         store.sample_rays(10)
+
+
+def test_keyframes_of_two_cameras_may_share_their_numbers():
+    store, data = make_store(3, store_host_mb=0)
+    other = {}
+    for keyframe, pyramid, _ in spheres.keyframes(3):
+        keyframe.frame.image[:] = 255 - keyframe.frame.image
+        named_otherwise = Keyframe(KeyframeId('cameras/left', keyframe.id.index), keyframe.frame)
+        store.add(named_otherwise, pyramid)
+        other[named_otherwise.id] = keyframe
+    loaded = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    loaded.load_state(*store.state())
+    assert loaded.ids == store.ids == [*data, *other]
+    for id_, keyframe in other.items():
+        image = loaded.keyframe(id_).frame.image
+        np.testing.assert_array_equal(image, keyframe.frame.image)
+        assert (image != loaded.keyframe(named(id_.index)).frame.image).any()

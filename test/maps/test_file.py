@@ -42,7 +42,7 @@ def test_a_map_comes_back_and_trains_on(trainer, config, tmp_path):
     assert torch.equal(extra['surface']['positions'], EXTRA['surface']['positions'])
     assert other.step_count == 5
     assert other.store.ids == trainer.store.ids
-    frame = trainer.store.keyframe(0).frame
+    frame = trainer.store.keyframe(trainer.store.ids[0]).frame
     first, second = (t.render(frame.camera, frame.camera_to_world) for t in (trainer, other))
     np.testing.assert_array_equal(first.image, second.image)
     assert not other.step().skipped

@@ -6,7 +6,7 @@ import torch
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.maps.submap import SURFACE_FIRST_STEP, NotReadyError, Submap, resolve_device
 from lerf_ros.query.engine import QueryRequest
@@ -43,8 +43,8 @@ def frames() -> list[PosedFrame]:
 @pytest.fixture
 def live_map(encoder, frames) -> Submap:
     live_map = Submap(CONFIG, encoder)
-    for id_, frame in enumerate(frames[:3]):
-        live_map.ingest(Keyframe(id_, frame))
+    for number, frame in enumerate(frames[:3]):
+        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
     for _ in range(5):
         live_map.step()
     return live_map
@@ -67,7 +67,7 @@ def test_an_empty_map_says_that_it_is_empty(encoder, frames):
 
 def test_intake_is_cut_into_one_job_a_level(encoder, frames):
     live_map = Submap(CONFIG, encoder)
-    jobs = live_map.ingest_jobs(Keyframe(0, frames[0]))
+    jobs = live_map.ingest_jobs(Keyframe(KeyframeId('camera', 0), frames[0]))
     assert len(jobs) == CONFIG.features.pyramid_levels + 1
     for job in jobs[:-1]:
         job()
@@ -95,7 +95,7 @@ def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
 
 def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
     live_map = Submap(CONFIG, encoder)
-    live_map.ingest(Keyframe(0, frames[0]))
+    live_map.ingest(Keyframe(KeyframeId('camera', 0), frames[0]))
     with pytest.raises(NotReadyError, match='learned'):
         live_map.query(QUESTION)
 
@@ -146,15 +146,15 @@ def test_corrected_poses_move_the_surface(live_map, frames):
     poses = np.stack([frame.camera_to_world for frame in frames[:3]])
     before = live_map.surface().positions.mean(axis=0)
     poses[:, :3, 3] += shift
-    live_map.update_poses([0, 1, 2], poses)
+    live_map.update_poses(live_map.trainer.store.ids, poses)
     after = live_map.surface().positions.mean(axis=0)
     np.testing.assert_allclose(after - before, shift, atol=0.01)
 
 
 def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeypatch):
     live_map = Submap(CONFIG, encoder)
-    for id_, frame in enumerate(without_depth(frame) for frame in frames):
-        live_map.ingest(Keyframe(id_, frame))
+    for number, frame in enumerate(without_depth(frame) for frame in frames):
+        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
     if live_map.trainer.field is None:
         live_map.trainer.fix_scene_box()
     live_map.step()

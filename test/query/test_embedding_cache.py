@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scenery import CAMERA, mapped, orbit, picture, see
+from scenery import CAMERA, mapped, named, orbit, picture, see
 
 from lerf_ros.query.embedding_cache import EmbeddingCache
 
@@ -91,7 +91,7 @@ def test_entries_outlive_the_growth_of_the_surface():
     cache = made(before)
     cache.refresh(Counter(), 7, len(before))
     depth, balls = see(orbit(9)[1])
-    surface_map.integrate(70, depth, picture(balls), CAMERA, orbit(9)[1])
+    surface_map.integrate(named(70), depth, picture(balls), CAMERA, orbit(9)[1])
     after = surface_map.points()
     assert after is not before
     cache.follow(after, SCALES, SIZE, CPU)

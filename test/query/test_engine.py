@@ -10,6 +10,7 @@ from scenery import (
     BallField,
     WordEncoder,
     mapped,
+    named,
     orbit,
     picture,
     see,
@@ -248,7 +249,7 @@ def test_what_few_keyframes_saw_is_no_maximum_in_a_grown_map(engine):
         if number >= 3:
             # The ball and what hides it are only seen at first.
             depth[balls == 3] = np.nan
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
     (result,) = ask(engine, surface, '3')
     assert len(on_ball(surface, 3)) > 20
     assert all(
@@ -259,6 +260,6 @@ def test_what_few_keyframes_saw_is_no_maximum_in_a_grown_map(engine):
     young = SurfaceMap(QueryOptions())
     for number, pose in enumerate(orbit(24)[:3]):
         depth, balls = see(pose)
-        young.integrate(number, depth, picture(balls), CAMERA, pose)
+        young.integrate(named(number), depth, picture(balls), CAMERA, pose)
     (result,) = ask(engine, young, '3')
     assert len(np.intersect1d(result.maxima[0].point_indices, on_ball(young, 3))) > 20

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from scenery import CAMERA, WordEncoder, orbit, picture, see
+from scenery import CAMERA, WordEncoder, named, orbit, picture, see
 
 from lerf_ros.config import QueryOptions
 from lerf_ros.evaluation.recordings import read_targets
@@ -69,7 +69,7 @@ def test_cosines_by_scale_are_those_of_each_scale(limit_mb) -> None:
     """Also for points beyond the cache's bound, which are read anew."""
     surface = SurfaceMap(QueryOptions())
     depth, balls = see(orbit(8)[0])
-    surface.integrate(0, depth, picture(balls), CAMERA, orbit(8)[0])
+    surface.integrate(named(0), depth, picture(balls), CAMERA, orbit(8)[0])
     points = surface.points()
     generator = torch.Generator().manual_seed(2)
     table = F.normalize(torch.randn(len(points), 3, 16, generator=generator), dim=-1)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.runtime.host import MapHost
@@ -43,7 +43,11 @@ def frames() -> list:
 def host(frames) -> Iterator[MapHost]:
     result = MapHost(CONFIG)
     for number, frame in enumerate(frames):
-        result.run(lambda f=frame, n=number: result.map.ingest(Keyframe(n, f)), INGEST, 60)
+        result.run(
+            lambda f=frame, n=number: result.map.ingest(Keyframe(KeyframeId('camera', n), f)),
+            INGEST,
+            60,
+        )
     while result.map.trainer.step_count < 2:
         time.sleep(0.01)
     yield result

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from scenery import CAMERA, CENTRES, COLOURS, RADII, mapped, orbit, picture, see
+from scenery import CAMERA, CENTRES, COLOURS, RADII, mapped, named, orbit, picture, see
 
 from lerf_ros.config import QueryOptions
 from lerf_ros.geometry import camera_directions, look_at, pixel_centres
@@ -48,9 +48,9 @@ def test_views_count_different_keyframes():
     pose = orbit(8)[0]
     depth, balls = see(pose)
     for _ in range(3):
-        surface.integrate(7, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(7), depth, picture(balls), CAMERA, pose)
     assert surface.points().views.max() == 1
-    surface.integrate(8, depth, picture(balls), CAMERA, pose)
+    surface.integrate(named(8), depth, picture(balls), CAMERA, pose)
     assert surface.points().views.max() == 2
     assert surface.keyframe_count == 2
 
@@ -60,7 +60,7 @@ def test_more_views_than_are_remembered_are_still_counted():
     pose = orbit(8)[0]
     depth, balls = see(pose)
     for number in range(SEEN_BY + 9):
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
     assert surface.points().views.max() == SEEN_BY + 9
 
 
@@ -72,7 +72,7 @@ def test_viewpoints_are_the_cameras_that_saw_the_points():
         # The second camera sees only the left half of its picture.
         if number == 1:
             depth[:, 80:] = np.nan
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
     points = surface.points()
     seen_by_one = (points.seen_by == 1).any(axis=1)
     assert seen_by_one.any()
@@ -89,7 +89,7 @@ def test_something_taken_away_disappears():
     poses = orbit(8)
     for number, pose in enumerate(poses[:3]):
         depth, balls = see(pose)
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
     # The big ball in the middle is removed: later views see the table behind it.
     for number, pose in enumerate(poses[:3] * 4):
         depth, balls = see(pose)
@@ -97,7 +97,7 @@ def test_something_taken_away_disappears():
         empty = balls == 0
         down = (camera_directions(CAMERA, pixel_centres(CAMERA)) @ pose[:3, :3].T)[..., 2]
         depth = np.where(empty, -height_m / down, depth).astype(np.float32)
-        surface.integrate(100 + number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(100 + number), depth, picture(balls), CAMERA, pose)
     points = surface.points()
     ball = np.linalg.norm(points.positions - CENTRES[0], axis=1) < RADII[0] + 0.003
     assert (points.positions[ball][:, 2] > 0.045).sum() == 0
@@ -109,10 +109,12 @@ def test_unknown_depth_refutes_nothing():
     surface = SurfaceMap(QueryOptions(min_views=1))
     pose = orbit(8)[0]
     depth, balls = see(pose)
-    surface.integrate(0, depth, picture(balls), CAMERA, pose)
+    surface.integrate(named(0), depth, picture(balls), CAMERA, pose)
     before = len(surface)
     for number in range(10):
-        surface.integrate(1 + number, np.full_like(depth, np.nan), picture(balls), CAMERA, pose)
+        surface.integrate(
+            named(1 + number), np.full_like(depth, np.nan), picture(balls), CAMERA, pose
+        )
     assert len(surface) == before
 
 
@@ -120,7 +122,7 @@ def test_the_number_of_points_is_bounded_and_the_most_seen_stay():
     surface = SurfaceMap(QueryOptions(max_points=1000, min_views=1))
     for number, pose in enumerate(orbit(6)):
         depth, balls = see(pose)
-        surface.integrate(number, depth, picture(balls), CAMERA, pose)
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
         assert len(surface) <= 1000
     assert np.median(surface.points().views) >= 2
 
@@ -143,7 +145,7 @@ def test_wrong_sizes_are_refused():
     surface = SurfaceMap(QueryOptions())
     with pytest.raises(ValueError, match='expected 160x120'):
         surface.integrate(
-            0, np.ones((5, 5), np.float32), np.zeros((5, 5, 3), np.uint8), CAMERA, np.eye(4)
+            named(0), np.ones((5, 5), np.float32), np.zeros((5, 5, 3), np.uint8), CAMERA, np.eye(4)
         )
 
 
@@ -155,7 +157,7 @@ def test_flying_pixels_between_near_and_far_are_left_out():
     surface = SurfaceMap(QueryOptions(min_views=1))
     image = np.zeros((camera.height, camera.width, 3), np.uint8)
     for number in range(4):
-        surface.integrate(number, depth, image, camera, pose)
+        surface.integrate(named(number), depth, image, camera, pose)
     heights = surface.points().positions[:, 2]
     assert ((np.abs(heights) < 0.01) | (np.abs(heights - 0.3) < 0.01)).all()
 
@@ -167,7 +169,7 @@ def test_state_survives_saving_and_growing():
     pose = orbit(7)[3]
     depth, balls = see(pose)
     for one in (surface, copy):
-        one.integrate(50, depth, picture(balls), CAMERA, pose)
+        one.integrate(named(50), depth, picture(balls), CAMERA, pose)
     before, after = surface.points(), copy.points()
     order, other = np.argsort(before.keys), np.argsort(after.keys)
     assert (before.keys[order] == after.keys[other]).all()

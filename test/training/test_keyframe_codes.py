@@ -19,7 +19,7 @@ def make_trainer(config, change, count=10):
 
 
 def darken_every_second(keyframe):
-    if keyframe.id % 2:
+    if keyframe.id.index % 2:
         keyframe.frame.image[:] = keyframe.frame.image // 2
 
 
@@ -36,7 +36,7 @@ def test_exposure_is_explained_by_the_keyframe_not_the_field(config):
 
 def test_poses_that_are_off_are_moved_back_and_the_first_stays(config):
     def shift(keyframe):
-        if keyframe.id == 4:
+        if keyframe.id.index == 4:
             keyframe.frame.camera_to_world[:3, 3] += [0.02, 0.0, 0.0]
 
     trainer = make_trainer(config.replace({'training.pose_learning_rate': 5e-4}), shift)

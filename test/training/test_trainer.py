@@ -10,9 +10,11 @@ import spheres
 import torch
 import torch.nn.functional as F
 
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
 from lerf_ros.training.trainer import DeviceMemoryError, Trainer
+
+FIRST = KeyframeId('camera', 0)
 
 
 def make_trainer(config, count=12, **arguments):
@@ -52,7 +54,7 @@ def test_geometry_colour_and_language_are_learnt(config):
     trainer = make_trainer(config)
     for _ in range(200):
         report = trainer.step()
-    camera = trainer.store.keyframe(0).frame.camera
+    camera = trainer.store.keyframe(FIRST).frame.camera
     pose = spheres.pose(0.5, 12)
     image, depth_m, _ = spheres.trace(camera, pose)
     view = trainer.render(camera, pose)
@@ -68,7 +70,7 @@ def test_a_depth_guide_leads_to_the_same_picture(config):
     trainer = make_trainer(config)
     for _ in range(150):
         trainer.step()
-    frame = trainer.store.keyframe(3).frame
+    frame = trainer.store.keyframe(KeyframeId('camera', 3)).frame
     free = trainer.render(frame.camera, frame.camera_to_world)
     guided = trainer.render(frame.camera, frame.camera_to_world, frame.depth)
     assert np.median(np.abs(free.depth_m - guided.depth_m)) < 0.01
@@ -103,7 +105,7 @@ def test_wrong_depth_in_part_of_the_pictures_is_outvoted(config):
         trainer.add_keyframe(keyframe, pyramid)
     for _ in range(200):
         trainer.step()
-    frame = trainer.store.keyframe(0).frame
+    frame = trainer.store.keyframe(FIRST).frame
     _, truth, _ = spheres.trace(frame.camera, frame.camera_to_world)
     view = trainer.render(frame.camera, frame.camera_to_world)
     error = np.abs(view.depth_m - truth)[10:50, 20:60]
@@ -139,13 +141,13 @@ def test_depth_that_is_all_holes_counts_as_none(config):
 
 def test_poses_far_outside_the_box_do_no_harm(config):
     trainer = make_trainer(config, 3)
-    far = trainer.store.pose(0)
+    far = trainer.store.pose(FIRST)
     far[:3, 3] += 1e5
-    trainer.store.update_poses([0], far[None])
+    trainer.store.update_poses([FIRST], far[None])
     for _ in range(3):
         report = trainer.step()
     assert math.isfinite(report.loss)
-    view = trainer.render(trainer.store.keyframe(0).frame.camera.resized(8, 6), far)
+    view = trainer.render(trainer.store.keyframe(FIRST).frame.camera.resized(8, 6), far)
     assert np.isfinite(view.depth_m).all()
 
 
@@ -221,7 +223,9 @@ def test_keyframes_from_one_place_are_learnt(config):
             image, depth_m, labels = spheres.trace(camera, pose)
             depth_m = np.where(np.isfinite(depth_m), depth_m, np.nan)
             frame = PosedFrame(image, depth_m if depth else None, camera, pose, index)
-            trainer.add_keyframe(Keyframe(index, frame), spheres.pyramid_of(labels))
+            trainer.add_keyframe(
+                Keyframe(KeyframeId('camera', index), frame), spheres.pyramid_of(labels)
+            )
         assert trainer.field is not None
         losses = [trainer.step().losses['colour'] for _ in range(60)]
         assert np.mean(losses[-10:]) < 0.9 * np.mean(losses[:5])
@@ -249,9 +253,10 @@ def test_depth_of_no_number_teaches_nothing_false(config):
 
 def test_corrected_poses_take_effect_on_the_next_step(config):
     trainer = make_trainer(config, 4)
-    moved = trainer.store.pose(2)
+    id_ = KeyframeId('camera', 2)
+    moved = trainer.store.pose(id_)
     moved[:3, 3] += [0.0, 0.0, 0.5]
-    trainer.store.update_poses([2], moved[None])
+    trainer.store.update_poses([id_], moved[None])
     batch = trainer.store.sample_rays(2000, torch.Generator().manual_seed(0))
     origins = batch.rays.origins_world[batch.slots == 2]
     torch.testing.assert_close(

@@ -22,7 +22,7 @@ from lerf_ros.evaluation.lerf.labels import Label, LabelledFrame
 from lerf_ros.evaluation.lerf.protocol import mask_iou, ovs_mask, peak_in_boxes, smoothed
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
@@ -65,7 +65,7 @@ def evaluate_lerf(
         raise ValueError('labels: expected pictures without labels to learn from, got none')
     live_map = Submap(config, encoder)
     for index in learned:
-        live_map.ingest(Keyframe(index, frames[index]))
+        live_map.ingest(Keyframe(KeyframeId('recording', index), frames[index]))
     if live_map.trainer.field is None:
         live_map.trainer.fix_scene_box()
     rows, trained_s = [], 0.0
