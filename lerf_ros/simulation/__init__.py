@@ -1,6 +1,7 @@
-"""A simulated tabletop: random scenes of named objects, with pictures, depth and the truth.
+"""Simulated tables and flats: random scenes of named objects, with pictures, depth and the truth.
 
-Needs the package mujoco and an off-screen OpenGL. `TabletopScene` is the entrance.
+Needs the package mujoco and an off-screen OpenGL. `TabletopScene` and `FlatScene` are the
+entrances.
 """
 
 from lerf_ros.simulation.captions import (
@@ -19,6 +20,7 @@ from lerf_ros.simulation.catalogue import (
     TEXTURES,
     excluded_pairs,
 )
+from lerf_ros.simulation.flat import FlatObject, FlatOptions, FlatScene
 from lerf_ros.simulation.layout import allowed_pairs
 from lerf_ros.simulation.scene import TabletopOptions, TabletopScene
 from lerf_ros.simulation.sensor import SENSORS, SensorOptions
@@ -31,6 +33,9 @@ __all__ = [
     'SENSORS',
     'TEXTURES',
     'AbsentPhrase',
+    'FlatObject',
+    'FlatOptions',
+    'FlatScene',
     'SceneObject',
     'ScenePart',
     'SensorOptions',

@@ -23,6 +23,25 @@ from lerf_ros.simulation.shapes import axis_rotation
 TABLE_SIZE_M = (1.0, 0.8)
 _CELL_M = 0.004
 _DROP_M = 0.003
+_BORDER_M = 0.03
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A flat place for things, in its own frame: the middle is the origin, z = 0 the top.
+
+    Attributes:
+        size_m: Sides along x and y.
+        spread_m: How far from the middle the centres of things may be, along x and y.
+        clear_m: Free height above it.
+    """
+
+    size_m: tuple[float, float]
+    spread_m: tuple[float, float]
+    clear_m: float = math.inf
+
+
+TABLE = Ground(TABLE_SIZE_M, (0.41, 0.33))
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +103,11 @@ def draw_pairs(seed: int, count: int, rng: np.random.Generator) -> list[tuple[st
 
 
 def place(
-    pairs: list[tuple[str, str]], gap_m: float, required: bool, rng: np.random.Generator
+    pairs: list[tuple[str, str]],
+    gap_m: float,
+    required: bool,
+    rng: np.random.Generator,
+    ground: Ground = TABLE,
 ) -> list[Item]:
     """Returns items for the pairs with places where none touches another.
 
@@ -93,6 +116,7 @@ def place(
         gap_m: Least free distance between two footprints.
         required: Whether all must find a place; else those that do not are left out.
         rng: Draws proportions, textures, shades and places.
+        ground: Where they are put; the table if not said otherwise.
 
     Raises:
         ValueError: An item that is required finds no place.
@@ -106,13 +130,13 @@ def place(
     points = [np.concatenate([p.mesh.vertices for p in b[4]]) @ b[5].T for b in built]
     size = [float(np.prod(np.ptp(p[:, :2], axis=0))) for p in points]
     taken = np.zeros(
-        (round(TABLE_SIZE_M[1] / _CELL_M), round(TABLE_SIZE_M[0] / _CELL_M)), dtype=np.uint8
+        (round(ground.size_m[1] / _CELL_M), round(ground.size_m[0] / _CELL_M)), dtype=np.uint8
     )
     items: dict[int, Item] = {}
     # The large ones first: the small ones fit in between.
     for i in np.argsort(size)[::-1]:
         colour, category, texture, rgb, parts, pose = built[i]
-        found = _free_place(points[i], taken, gap_m, rng)
+        found = _free_place(points[i], taken, gap_m, rng, ground)
         if found is None:
             if required:
                 raise ValueError(f'objects: expected all to fit on the table, got {len(pairs)}')
@@ -133,22 +157,32 @@ def _pose(category: str, rng: np.random.Generator) -> Float[Array, '3 3']:
 
 
 def _free_place(
-    points: Float[Array, 'n 3'], taken: Array, gap_m: float, rng: np.random.Generator
+    points: Float[Array, 'n 3'],
+    taken: Array,
+    gap_m: float,
+    rng: np.random.Generator,
+    ground: Ground,
 ) -> tuple[Float[Array, '3 3'], Float[Array, '3']] | None:
     """Finds a turn about z and an offset, and marks the footprint as taken."""
+    if np.ptp(points[:, 2]) > ground.clear_m:
+        return None
+    spread_x, spread_y = ground.spread_m
     for attempt in range(60):
         rotation = axis_rotation('z', rng.uniform(0, 360))
         turned = points @ rotation.T
         # Near the middle at first, so that the camera sees all; farther out when it gets crowded.
         reach = 0.45 + 0.55 * attempt / 60
         centre = -(turned.min(axis=0) + turned.max(axis=0)) / 2
-        x, y = (rng.uniform(-0.41, 0.41) * reach, rng.uniform(-0.33, 0.33) * reach)
+        x, y = (
+            rng.uniform(-spread_x, spread_x) * reach,
+            rng.uniform(-spread_y, spread_y) * reach,
+        )
         offset = centre + np.array([x, y, 0.0])
         offset[2] = _DROP_M - turned[:, 2].min()
         flat = (turned + offset)[:, :2]
-        if (np.abs(flat).max(axis=0) > np.array(TABLE_SIZE_M) / 2 - 0.03).any():
+        if (np.abs(flat).max(axis=0) > np.array(ground.size_m) / 2 - _BORDER_M).any():
             continue
-        footprint = _footprint(flat, taken.shape)
+        footprint = _footprint(flat, taken.shape, ground)
         if (taken[footprint] > 0).any():
             continue
         reach_cells = 2 * math.ceil(gap_m / _CELL_M) + 1
@@ -158,9 +192,11 @@ def _free_place(
     return None
 
 
-def _footprint(flat: Float[Array, 'n 2'], shape: tuple[int, int]) -> Bool[Array, 'rows cols']:
-    """Returns the cells of the table under the convex hull of points on it."""
-    cells = (flat + np.array(TABLE_SIZE_M) / 2) / _CELL_M
+def _footprint(
+    flat: Float[Array, 'n 2'], shape: tuple[int, int], ground: Ground
+) -> Bool[Array, 'rows cols']:
+    """Returns the cells of the ground under the convex hull of points on it."""
+    cells = (flat + np.array(ground.size_m) / 2) / _CELL_M
     hull = cv2.convexHull(np.round(cells).astype(np.int32))
     mask = np.zeros(shape, dtype=np.uint8)
     cv2.fillConvexPoly(mask, hull, 1)

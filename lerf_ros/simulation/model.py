@@ -57,7 +57,7 @@ def build_model(
     _add_lights(spec, rng)
     names: dict[str, tuple[int, int]] = {}
     for index, item in enumerate(items):
-        _add_item(spec, item, index, names, rng)
+        add_item(spec, item, index, names, rng)
     model = spec.compile()
     return model, {model.geom(name).id: place for name, place in names.items()}
 
@@ -69,26 +69,32 @@ def settle(model: Any, data: Any, seconds: float) -> None:
     mujoco.mj_forward(model, data)
 
 
-def _add_item(
-    spec: Any, item: Item, index: int, names: dict[str, tuple[int, int]], rng: np.random.Generator
+def add_item(
+    spec: Any,
+    item: Item,
+    index: int,
+    names: dict[str, tuple[int, int]],
+    rng: np.random.Generator,
+    moves: bool = True,
 ) -> None:
+    """Adds an object where it is dropped.
+
+    Args:
+        spec: The model in the making.
+        item: The object.
+        index: Its number.
+        names: Takes (object, part) of each geom's name.
+        rng: Draws its finish.
+        moves: Whether physics moves it; else it is only to be seen.
+    """
     body = spec.worldbody.add_body(
         name=f'object{index}',
         pos=item.object_to_world[:3, 3],
         quat=_quaternion_wxyz(item.object_to_world[:3, :3]),
     )
-    joint = body.add_freejoint()
-    joint.damping = [2e-4, 0.0, 0.0]
-    points = np.concatenate([part.mesh.vertices for part in item.parts])
-    low, high = points.min(axis=0), points.max(axis=0)
-    size = high - low
-    mass_kg = float(np.clip(400.0 * np.prod(size), 0.02, 0.5))
-    # The inertia of the bounding box: contacts only have to bring the object to rest.
-    body.explicitinertial = True
-    body.mass = mass_kg
-    body.ipos = (low + high) / 2
-    body.inertia = mass_kg / 12 * ((size**2).sum() - size**2)
-    _add_material(spec, f'main{index}', paint(item.texture, item.rgb, rng), Finish((1, 1, 1)), rng)
+    if moves:
+        _add_mass(body, item)
+    add_material(spec, f'main{index}', paint(item.texture, item.rgb, rng), Finish((1, 1, 1)), rng)
     for number, part in enumerate(item.parts):
         name = f'part{index}_{number}'
         _add_mesh(spec, name, part.mesh)
@@ -106,10 +112,10 @@ def _add_item(
             finish = contrasting(item.rgb) if part.finish == 'contrast' else FINISHES[part.finish]
             geom.material = name
             shade = np.clip(np.array(finish.rgb) * rng.uniform(0.88, 1.08), 0, 1)
-            _add_material(spec, name, paint('plain', shade, rng, 4), finish, rng)
+            add_material(spec, name, paint('plain', shade, rng, 4), finish, rng)
         names[name] = (index, number)
         extent = np.ptp(part.mesh.vertices, axis=0)
-        if extent.max() >= _SMALLEST_HULL_M:
+        if moves and extent.max() >= _SMALLEST_HULL_M:
             hull = spec.add_mesh(name=f'hull{index}_{number}')
             hull.uservert = part.mesh.vertices.astype(np.float32).ravel()
             hull.maxhullvert = 80
@@ -123,29 +129,44 @@ def _add_item(
             )
 
 
+def _add_mass(body: Any, item: Item) -> None:
+    """Lets physics move the body of an object."""
+    joint = body.add_freejoint()
+    joint.damping = [2e-4, 0.0, 0.0]
+    points = np.concatenate([part.mesh.vertices for part in item.parts])
+    low, high = points.min(axis=0), points.max(axis=0)
+    size = high - low
+    mass_kg = float(np.clip(400.0 * np.prod(size), 0.02, 0.5))
+    # The inertia of the bounding box: contacts only have to bring the object to rest.
+    body.explicitinertial = True
+    body.mass = mass_kg
+    body.ipos = (low + high) / 2
+    body.inertia = mass_kg / 12 * ((size**2).sum() - size**2)
+
+
 def _add_room(spec: Any, rng: np.random.Generator) -> None:
     mujoco = gl.mujoco_module()
     tops = ['wood', 'plain', 'cloth', 'stone']
-    _add_surface(
+    add_surface(
         spec,
         'table',
         box((*TABLE_SIZE_M, 0.03), (0, 0, -0.015)),
-        _ground(str(rng.choice(tops)), rng),
+        ground(str(rng.choice(tops)), rng),
         rng.uniform(0.35, 0.8),
         rng,
     )
-    floor = _ground(str(rng.choice(['wood', 'tiles', 'stone', 'plain'])), rng)
-    _add_surface(spec, 'floor', box((6, 6, 0.02), (0, 0, _FLOOR_Z_M)), floor, 1.2, rng)
-    wall = _ground(str(rng.choice(['plain', 'tiles', 'stone'])), rng)
+    floor = ground(str(rng.choice(['wood', 'tiles', 'stone', 'plain'])), rng)
+    add_surface(spec, 'floor', box((6, 6, 0.02), (0, 0, _FLOOR_Z_M)), floor, 1.2, rng)
+    wall = ground(str(rng.choice(['plain', 'tiles', 'stone'])), rng)
     reach = rng.uniform(1.6, 2.4)
     for i, (x, y) in enumerate(((1, 0), (-1, 0), (0, 1), (0, -1))):
         size = (0.02 + 6 * abs(y), 0.02 + 6 * abs(x), 4.0)
         mesh = box(size, (x * reach, y * reach, 1.2))
-        _add_surface(spec, f'wall{i}', mesh, wall, 1.5, rng)
-    leg = _ground('wood', rng)
+        add_surface(spec, f'wall{i}', mesh, wall, 1.5, rng)
+    leg = ground('wood', rng)
     for i, (x, y) in enumerate(((1, 1), (-1, 1), (-1, -1), (1, -1))):
         mesh = box((0.05, 0.05, 0.7), (x * 0.45, y * 0.35, -0.37))
-        _add_surface(spec, f'leg{i}', mesh, leg, 0.5, rng)
+        add_surface(spec, f'leg{i}', mesh, leg, 0.5, rng)
     spec.worldbody.add_geom(
         name='support',
         type=mujoco.mjtGeom.mjGEOM_PLANE,
@@ -156,7 +177,7 @@ def _add_room(spec: Any, rng: np.random.Generator) -> None:
     )
 
 
-def _add_surface(
+def add_surface(
     spec: Any,
     name: str,
     mesh: Mesh,
@@ -164,9 +185,10 @@ def _add_surface(
     tile_m: float,
     rng: np.random.Generator,
 ) -> None:
+    """Adds what is only to be seen, covered by a picture that repeats every `tile_m`."""
     scaled = Mesh(mesh.vertices, mesh.faces, mesh.uv * (TEXTURE_TILE_M / tile_m))
     _add_mesh(spec, name, scaled)
-    _add_material(spec, name, picture, Finish((1, 1, 1), specular=0.05), rng)
+    add_material(spec, name, picture, Finish((1, 1, 1), specular=0.05), rng)
     spec.worldbody.add_geom(
         name=name,
         type=gl.mujoco_module().mjtGeom.mjGEOM_MESH,
@@ -189,13 +211,14 @@ def _add_mesh(spec: Any, name: str, surface: Mesh) -> None:
     mesh.inertia = gl.mujoco_module().mjtMeshInertia.mjMESH_INERTIA_SHELL
 
 
-def _add_material(
+def add_material(
     spec: Any,
     name: str,
     picture: UInt8[Array, 'size size 3'],
     finish: Finish,
     rng: np.random.Generator,
 ) -> None:
+    """Adds a material of that name."""
     mujoco = gl.mujoco_module()
     texture = spec.add_texture(name=name, type=mujoco.mjtTexture.mjTEXTURE_2D)
     texture.height, texture.width, texture.nchannel = picture.shape
@@ -238,7 +261,7 @@ def _add_lights(spec: Any, rng: np.random.Generator) -> None:
         light.type = mujoco.mjtLightType.mjLIGHT_DIRECTIONAL
 
 
-def _ground(kind: str, rng: np.random.Generator) -> UInt8[Array, 'size size 3']:
+def ground(kind: str, rng: np.random.Generator) -> UInt8[Array, 'size size 3']:
     """Returns a seamless tile of a material that tables, floors and walls are made of."""
     size = 128
     row, col = np.mgrid[0:size, 0:size] / size
