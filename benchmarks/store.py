@@ -69,7 +69,7 @@ def main() -> None:
         start = time.perf_counter()
         batch = store.sample_rays(1024, generator, language_rays=256)
         draws.append(time.perf_counter() - start)
-        seen |= set(batch.order.tolist())
+        seen |= {store.device_ids[slot] for slot in set(batch.slots.tolist())}
     figures = {
         'keyframes': len(store),
         'on_device': store.on_device,

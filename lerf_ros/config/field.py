@@ -80,9 +80,6 @@ class FieldOptions(Section):
         "Colour network on the features rendered along a 'ray', or on each 'sample'.",
         choices=('ray', 'sample'),
     )
-    appearance_size: int = option(
-        0, 'Numbers learnt for the exposure of each keyframe; 0 for none.', low=0, high=64
-    )
     near_m: float = option(
         0.1, 'Depth before which nothing is seen.', unit='m', low=0.001, high=100.0
     )

@@ -28,12 +28,6 @@ class TrainingOptions(Section):
     network_learning_rate: float = option(
         0.005, 'First learning rate of the networks.', low=1e-6, high=1.0
     )
-    pose_learning_rate: float = option(
-        0.0,
-        "Learning rate of corrections to the keyframes' poses; 0 leaves poses as they came.",
-        low=0.0,
-        high=0.1,
-    )
     learning_rate_half_steps: int = option(
         2000, 'Steps in which the learning rates halve.', low=1, high=10_000_000
     )

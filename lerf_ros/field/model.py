@@ -104,7 +104,6 @@ class LerfField(nn.Module):
         language: bool = False,
         language_rays: int | None = None,
         scale_per_depth: Float[Tensor, 'm'] | None = None,
-        appearance: Float[Tensor, 'n a'] | None = None,
         generator: torch.Generator | None = None,
         explore: int = 0,
         anneal: float = 1.0,
@@ -117,7 +116,6 @@ class LerfField(nn.Module):
             language_rays: How many rays, from the first on, carry language; None for all.
             scale_per_depth: Scale, at one metre of depth, of the embedding wanted on each of
                 these rays: the height of the crop in focal lengths.
-            appearance: Appearance code of each ray, where the field has them.
             generator: Source of random sampling offsets; None renders repeatably.
             explore: Number of rays with depth for which the proposal is evaluated as well, so
                 that it learns from them.
@@ -128,7 +126,7 @@ class LerfField(nn.Module):
         density, features = self.radiance.geometry(samples.positions_world.reshape(-1, 3))
         weights = weights_of(density.reshape(n, k), samples.lengths_m)
         depth_m, accumulation = mean_depth(weights, samples)
-        rgb = self._colours(rays, weights, features.reshape(n, k, -1), appearance)
+        rgb = self._colours(rays, weights, features.reshape(n, k, -1))
         language_features = embedding = scale_m = None
         if language:
             count = n if language_rays is None else min(language_rays, n)
@@ -187,18 +185,16 @@ class LerfField(nn.Module):
         edges = edges.index_copy(0, rows[:blind], proposed[:blind])
         return samples_at(rays, edges), ProposalStage(rows, spread, weights)
 
-    def _colours(self, rays, weights, features, appearance) -> Tensor:
+    def _colours(self, rays, weights, features) -> Tensor:
         """Decodes colour once a ray from rendered features, or for each sample."""
         if self.options.colour_decode == 'ray':
             # Not scaled by opacity: a colour network that has to make up for the transparency of
             # an unlearnt field saturates within a few steps and never comes back.
             rendered = accumulate(weights, features)
-            return self.radiance.colour(rendered, rays.directions_world, appearance)
+            return self.radiance.colour(rendered, rays.directions_world)
         n, k = weights.shape
         directions = rays.directions_world[:, None].expand(n, k, 3).reshape(-1, 3)
-        if appearance is not None:
-            appearance = appearance[:, None].expand(n, k, -1).reshape(n * k, -1)
-        rgb = self.radiance.colour(features.reshape(n * k, -1), directions, appearance)
+        rgb = self.radiance.colour(features.reshape(n * k, -1), directions)
         return accumulate(weights, rgb.reshape(n, k, 3))
 
     def _language(

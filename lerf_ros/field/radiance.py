@@ -55,7 +55,7 @@ class RadianceField(nn.Module):
         self.geometry_net = OneHiddenLayer(
             self.grid.layout.width, options.geometry_width, 1 + options.geometry_features
         )
-        colour_in = options.geometry_features + DIRECTION_WIDTH + options.appearance_size
+        colour_in = options.geometry_features + DIRECTION_WIDTH
         self.colour_net = nn.Sequential(
             nn.Linear(colour_in, options.colour_width),
             nn.ReLU(inplace=True),
@@ -72,16 +72,11 @@ class RadianceField(nn.Module):
         return to_density(out[:, 0], self.scene_box), out[:, 1:]
 
     def colour(
-        self,
-        features: Float[Tensor, 'n g'],
-        directions_world: Float[Tensor, 'n 3'],
-        appearance: Float[Tensor, 'n a'] | None = None,
+        self, features: Float[Tensor, 'n g'], directions_world: Float[Tensor, 'n 3']
     ) -> Float[Tensor, 'n 3']:
         """Returns colours in [0, 1] of geometry features seen along directions of any length."""
-        parts = [features, encode_directions(directions_world)]
-        if appearance is not None:
-            parts.append(appearance)
-        return torch.sigmoid(self.colour_net(torch.cat(parts, dim=-1)))
+        seen = torch.cat([features, encode_directions(directions_world)], dim=-1)
+        return torch.sigmoid(self.colour_net(seen))
 
 
 def to_density(raw: Float[Tensor, 'n'], scene_box: SceneBox) -> Float[Tensor, 'n']:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
-from torch import Tensor
 
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.sampling import RayBundle
@@ -37,7 +36,6 @@ def render_view(
     camera: PinholeCamera,
     camera_to_world: Float[np.ndarray, '4 4'],
     depth_guide_m: Float[np.ndarray, 'height width'] | None = None,
-    appearance: Float[Tensor, 'a'] | None = None,
 ) -> RenderedView:
     """Renders a view.
 
@@ -46,15 +44,12 @@ def render_view(
         camera: Intrinsics of the view.
         camera_to_world: Pose of the view.
         depth_guide_m: About where each pixel's surface is, NaN where unknown; makes it fast.
-        appearance: Appearance code, where the field has them.
     """
     device = next(field.parameters()).device
     rays = view_rays(camera, camera_to_world, depth_guide_m, device)
     parts = []
     for first in range(0, len(rays), _CHUNK):
-        chunk = rays[first : first + _CHUNK]
-        code = None if appearance is None else appearance.expand(len(chunk), -1)
-        rendering = field.render(chunk, appearance=code)
+        rendering = field.render(rays[first : first + _CHUNK])
         parts.append((rendering.rgb, rendering.depth_m, rendering.accumulation))
     rgb, depth_m, accumulation = (torch.cat(values) for values in zip(*parts, strict=True))
     size = (camera.height, camera.width)

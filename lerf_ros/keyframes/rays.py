@@ -18,7 +18,6 @@ class RayBatch:
         rays: The rays; their depth guide is the measured depth.
         rgb: Measured colour in [0, 1].
         slots: Place of each ray's keyframe on the device.
-        order: Number of each ray's keyframe in the order of arrival.
         uv: Pixel of each ray.
         embedding: Unit language embedding of the first rays.
         scale_per_depth: Scale in metres of that embedding at one metre of depth.
@@ -28,7 +27,6 @@ class RayBatch:
     rays: RayBundle
     rgb: Float[Tensor, 'n 3']
     slots: Int[Tensor, 'n']
-    order: Int[Tensor, 'n']
     uv: Float[Tensor, 'n 2']
     embedding: Float[Tensor, 'm d']
     scale_per_depth: Float[Tensor, 'm']

@@ -24,7 +24,6 @@ class SlotTables:
         width: Image width, whole number.
         focal: Focal lengths, pixels.
         centre: Principal point, pixels.
-        order: Place in the order of arrival.
         poses: The upper rows of ``camera_to_world``.
         tiles: Pyramids.
         dense: Dense features, None without.
@@ -34,7 +33,6 @@ class SlotTables:
     width: Int[Tensor, 'slots']
     focal: Float[Tensor, 'slots 2']
     centre: Float[Tensor, 'slots 2']
-    order: Int[Tensor, 'slots']
     poses: Float[Tensor, 'slots 3 4']
     tiles: Grids
     dense: Grids | None
@@ -73,7 +71,6 @@ class SlotTables:
             width=table([c.width for c in cameras], torch.long),
             focal=table([(c.fx, c.fy) for c in cameras]),
             centre=table([(c.cx, c.cy) for c in cameras]),
-            order=table([record.order for record in records], torch.long),
             poses=table(np.stack([record.camera_to_world[:3] for record in records])),
             tiles=Grids.from_rows(levels.to(device)),
             dense=dense,

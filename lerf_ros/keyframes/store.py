@@ -74,14 +74,14 @@ class KeyframeStore:
         return list(self._records)
 
     @property
-    def arrived(self) -> int:
-        """Number of keyframes that ever came."""
-        return self._arrived
-
-    @property
     def on_device(self) -> int:
         """Number of keyframes on the training device."""
         return len(self._slots)
+
+    @property
+    def device_ids(self) -> list[KeyframeId]:
+        """Names of the keyframes on the training device, by slot."""
+        return list(self._slots)
 
     @property
     def device_bytes(self) -> int:
@@ -210,9 +210,7 @@ class KeyframeStore:
             level = torch.zeros_like(slots_)
             dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
         scale_per_depth = tile_px / tables.focal[slots_, 1]
-        return RayBatch(
-            rays, rgb, slots, tables.order[slots], uv, embedding, scale_per_depth, dense
-        )
+        return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
 
     def point_sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Returns (m, 3) world points at measured depths of random pixels, at most ``count``."""

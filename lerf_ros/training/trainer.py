@@ -23,7 +23,6 @@ from lerf_ros.field.view import RenderedView, render_view
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
-from lerf_ros.training.keyframe_codes import KeyframeCodes
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
@@ -112,7 +111,6 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(config.training.seed)
         self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
-        self._codes = KeyframeCodes(config.field, config.training, self.device)
 
     def add_keyframe(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -188,11 +186,6 @@ class Trainer:
 
     def _adopt(self, field: LerfField) -> None:
         """Trains this field from now on."""
-        if self._codes.refines_poses and not field.radiance.grid.moves_positions:
-            raise ValueError(
-                f'training.pose_learning_rate: the hash grid {field.radiance.grid.backend} gives '
-                'no gradient of positions; set field.backend to native, torch or tinycudann'
-            )
         self._optimizer = FieldOptimizer(field, self.config.training)
         self.field = field
 
@@ -241,21 +234,18 @@ class Trainer:
             _log.warning('step %d skipped: a loss or gradient is not finite', self.step_count)
         else:
             self._optimizer.step(self.step_count)
-            self._codes.step()
         return total, parts, skipped
 
     def _discard(self) -> None:
         """Forgets the gradients of a step that failed."""
         if self._optimizer is not None:
             self._optimizer.discard()
-        self._codes.discard()
 
     def _backward(self) -> tuple[float, dict[str, float], bool]:
         """Returns the loss, its terms, and whether all gradients are finite."""
         training = self.config.training
         assert self.field is not None
         assert self._optimizer is not None
-        self._codes.reserve(self.store.arrived)
         batch = self.store.sample_rays(
             training.rays_per_step,
             self._generator,
@@ -264,11 +254,10 @@ class Trainer:
         dtype = self._optimizer.autocast_dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
             rendering = self.field.render(
-                self._codes.corrected(batch.rays, batch.order),
+                batch.rays,
                 language=len(batch.embedding) > 0,
                 language_rays=len(batch.embedding),
                 scale_per_depth=batch.scale_per_depth,
-                appearance=self._codes.appearance_of(batch.order),
                 generator=self._device_generator,
                 explore=_EXPLORE_RAYS,
                 anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
@@ -300,13 +289,7 @@ class Trainer:
         """
         if self.field is None:
             raise ValueError('render: there is no field yet, no keyframe has come')
-        return render_view(
-            self.field,
-            camera,
-            camera_to_world,
-            depth_guide_m,
-            self._codes.mean_appearance(self.store.arrived),
-        )
+        return render_view(self.field, camera, camera_to_world, depth_guide_m)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns the weights, the scene box and the number of steps, by name.
@@ -320,8 +303,6 @@ class Trainer:
         box = self.field.scene_box
         state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
         state['step_count'] = torch.tensor(self.step_count)
-        if self._codes.used:
-            state |= {f'codes.{name}': rows for name, rows in self._codes.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -344,12 +325,5 @@ class Trainer:
             raise ValueError(f'the weights do not fit these options: {error}') from error
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
             raise ValueError('the weights are not finite')
-        if self._codes.used:
-            try:
-                self._codes.load_state_dict(
-                    {name: state[f'codes.{name}'] for name in ('appearance', 'motion')}
-                )
-            except KeyError as error:
-                raise ValueError(f'the map holds nothing for single keyframes: {error}') from error
         self._adopt(field)
         self.step_count = step_count

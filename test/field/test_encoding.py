@@ -51,18 +51,6 @@ def test_outputs_and_gradients_equal_the_twins(encode, layout):
     assert relative(grad, twin_grad) < 1e-4
 
 
-def test_gradients_of_positions_equal_the_twins():
-    layout = LAYOUTS[0]
-    grads = []
-    for encode in (cpu.encode, twin.encode):
-        positions, table, grad = inputs(layout)
-        positions.requires_grad_()
-        encode(positions, table, layout).backward(grad)
-        grads.append(positions.grad)
-    # The derivative jumps at cell faces; the first three points lie on some.
-    assert relative(grads[0][3:], grads[1][3:]) < 1e-4
-
-
 def test_threads_do_not_change_the_result():
     layout = LAYOUTS[0]
     threads = torch.get_num_threads()

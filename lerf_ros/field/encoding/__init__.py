@@ -51,11 +51,6 @@ class HashGrid(nn.Module):
         self._encode = _load(self.backend)
         self._sink: list[tuple[Tensor, Tensor]] | None = None
 
-    @property
-    def moves_positions(self) -> bool:
-        """Whether positions get a gradient, which pose refinement needs."""
-        return self.backend in ('native', 'torch', 'tinycudann')
-
     def send_gradients_to(self, sink: list[tuple[Tensor, Tensor]]) -> None:
         """Keeps positions and gradients of features in ``sink`` from now on.
 

@@ -74,18 +74,7 @@ class _Encode(torch.autograd.Function):
         count = ctypes.c_int64(positions.shape[0])
         threads = ctypes.c_int(native_threads())
         grad_out = _floats(grad_out)
-        grad_positions = grad_table = None
-        if ctx.needs_input_grad[0]:
-            grad_positions = torch.empty_like(positions)
-            library.lerf_hash_grid_backward_positions(
-                _pointer(positions),
-                count,
-                _pointer(_floats(table)),
-                _pointer(grad_out),
-                *arrays.arguments,
-                _pointer(grad_positions),
-                threads,
-            )
+        grad_table = None
         if ctx.needs_input_grad[1] and ctx.sink is not None:
             ctx.sink.append((positions, grad_out))
         elif ctx.needs_input_grad[1]:
@@ -98,7 +87,7 @@ class _Encode(torch.autograd.Function):
                 _pointer(grad_table),
                 threads,
             )
-        return grad_positions, grad_table, None, None
+        return None, grad_table, None, None
 
 
 def encode(
@@ -107,7 +96,7 @@ def encode(
     layout: GridLayout,
     sink: Sink | None = None,
 ) -> Float[Tensor, 'n width']:
-    """Returns the interpolated features of each position, with gradients of both inputs.
+    """Returns the interpolated features of each position, with gradients of the table only.
 
     Args:
         positions: Positions in [0, 1]^3.

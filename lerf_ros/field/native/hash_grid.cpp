@@ -170,45 +170,6 @@ void backward_table(const float *positions, int64_t points, const float *grad_ou
   }
 }
 
-template <int F>
-void backward_positions(const float *positions, int64_t points, const float *table,
-                        const float *grad_out, const float *scales, const int64_t *resolutions,
-                        const int64_t *firsts, int levels, float *grad_positions, int threads) {
-#pragma omp parallel for schedule(static) num_threads(threads)
-  for (int64_t i = 0; i < points; ++i) {
-    float total[3] = {};
-    Cells cells;
-    for (int l = 0; l < levels; ++l) {
-      const Level level = level_of(scales, resolutions, firsts, l);
-      const float *entries = table + firsts[l] * F;
-      const float *source = grad_out + (i * levels + l) * F;
-      find_cells(level, positions + 3 * i, 1, cells);
-      float value[8];  // inner product of each corner's entry with the gradient
-      for (int c = 0; c < 8; ++c) {
-        const float *entry = entries + static_cast<size_t>(cells.entry[c][0]) * F;
-        value[c] = 0.0f;
-        for (int f = 0; f < F; ++f) value[c] += entry[f] * source[f];
-      }
-      float t[3];
-      for (int axis = 0; axis < 3; ++axis) {
-        const float scaled = level.scale * positions[3 * i + axis] + 0.5f;
-        t[axis] = scaled - std::floor(scaled);
-      }
-      for (int axis = 0; axis < 3; ++axis) {
-        const int a = (axis + 1) % 3, b = (axis + 2) % 3;
-        for (int ca = 0; ca < 2; ++ca) {
-          for (int cb = 0; cb < 2; ++cb) {
-            const int low = (ca << a) | (cb << b);
-            const float weight = (ca ? t[a] : 1.0f - t[a]) * (cb ? t[b] : 1.0f - t[b]);
-            total[axis] += level.scale * weight * (value[low | (1 << axis)] - value[low]);
-          }
-        }
-      }
-    }
-    for (int axis = 0; axis < 3; ++axis) grad_positions[3 * i + axis] = total[axis];
-  }
-}
-
 // Adam (Kingma and Ba 2015, algorithm 1) on the entries that have a gradient; the others rest, as
 // in Instant Neural Graphics Primitives. Gradients are zero afterwards.
 LERF_CLONES
@@ -285,7 +246,7 @@ void learn(const float *const *positions, const int64_t *points, const float *co
 extern "C" {
 
 // Changes with the meaning of any function below; the loader refuses another number.
-int lerf_hash_grid_version() { return 3; }
+int lerf_hash_grid_version() { return 4; }
 
 // Each returns 0, or 1 where `features` is none of 1, 2, 4, 8.
 int lerf_hash_grid_forward(const float *positions, int64_t points, const float *table,
@@ -306,19 +267,6 @@ int lerf_hash_grid_backward_table(const float *positions, int64_t points, const 
 #define CALL(F)                                                                               \
   backward_table<F>(positions, points, grad_out, scales, resolutions, firsts, levels,         \
                     grad_table, threads)
-  LERF_FOR_FEATURES(CALL)
-#undef CALL
-}
-
-// Overwrites `grad_positions`.
-int lerf_hash_grid_backward_positions(const float *positions, int64_t points,
-                                      const float *table, const float *grad_out,
-                                      const float *scales, const int64_t *resolutions,
-                                      const int64_t *firsts, int levels, int features,
-                                      float *grad_positions, int threads) {
-#define CALL(F)                                                                               \
-  backward_positions<F>(positions, points, table, grad_out, scales, resolutions, firsts,      \
-                        levels, grad_positions, threads)
   LERF_FOR_FEATURES(CALL)
 #undef CALL
 }
