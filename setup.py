@@ -14,12 +14,13 @@ VERSION = re.search(r"__version__ = '(.+)'", (ROOT / 'lerf_ros/__init__.py').rea
 
 # Plain C++ libraries that ctypes opens; where no compiler is, the package does without. `make
 # setup` asks for none: the ROS workspace builds them.
+FLAGS = (ROOT / 'lerf_ros/field/native/flags.txt').read_text().split()
 NATIVE = [
     Extension(
         f'lerf_ros.field.native.{source.stem}',
         [str(source.relative_to(ROOT))],
-        extra_compile_args=['-O3', '-std=c++17', '-fopenmp', '-fno-math-errno'],
-        extra_link_args=['-fopenmp'],
+        extra_compile_args=FLAGS,
+        extra_link_args=FLAGS,
         language='c++',
         optional=True,
     )

@@ -164,6 +164,7 @@ def build_workspace(beside_ros: bool) -> None:
         *sorted(ROOT.glob('msg/*.msg')),
         *sorted(ROOT.glob('srv/*.srv')),
         *sorted(ROOT.glob('lerf_ros/field/native/*.cpp')),
+        ROOT / 'lerf_ros/field/native/flags.txt',
     ]
     # A file that appears or goes away needs a new link: the list of names is part of the key.
     linked = [

@@ -47,6 +47,7 @@ class FieldOptimizer:
         # Gradients in half precision vanish unless the loss is scaled up.
         half = self.autocast_dtype == torch.float16
         self._scaler = torch.amp.GradScaler(device, enabled=half)
+        self._checked = False  # whether the scaler has looked at the gradients of this step
 
     def decay(self, step: int) -> float:
         """Returns the share of the first learning rates that applies at a step.
@@ -63,6 +64,7 @@ class FieldOptimizer:
         """
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._adam)
+        self._checked = self._scaler.is_enabled()
         gradients = [p.grad for p in self._networks if p.grad is not None]
         return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
 
@@ -72,18 +74,23 @@ class FieldOptimizer:
         for group in self._adam.param_groups:
             group['lr'] = group['first_lr'] * decay
         self._scaler.step(self._adam)
-        self._scaler.update()
+        self._update_scale()
         if self._native is not None:
             self._native.step(self._options.learning_rate * decay)
         self._adam.zero_grad(set_to_none=True)
 
     def discard(self) -> None:
         """Forgets the gradients, and scales the next loss less where they overflowed."""
-        if self._scaler.is_enabled():
-            self._scaler.update()
         self._adam.zero_grad(set_to_none=True)
         if self._native is not None:
             self._native.discard()
+        self._update_scale()
+
+    def _update_scale(self) -> None:
+        """Takes in what the scaler saw; of a backward pass that did not end it saw nothing."""
+        if self._checked:
+            self._scaler.update()
+        self._checked = False
 
 
 def _autocast_dtype(precision: str, device: str) -> torch.dtype | None:

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from lerf_ros.field import native
+from lerf_ros.field import encoding, native
 from lerf_ros.field.encoding import BACKENDS, HashGrid, choose_backend, cpu, fallback, twin
 from lerf_ros.field.encoding.layout import GridLayout
 
@@ -144,6 +144,34 @@ def test_auto_falls_back_with_a_warning_where_nothing_compiles(monkeypatch, capl
 def test_gpu_backends_name_what_they_miss(backend):
     with pytest.raises(ValueError, match='CUDA'):
         choose_backend(backend, torch.device('cpu'))
+
+
+BROKEN = "raise OSError('Unknown compute capability. Build it for this GPU.')"
+
+
+@pytest.mark.parametrize(
+    ('source', 'reason'),
+    [(BROKEN, 'Unknown compute capability'), ('import nowhere_at_all', 'nowhere_at_all')],
+)
+def test_auto_on_cuda_passes_over_a_package_that_cannot_be_imported(
+    tmp_path, monkeypatch, source, reason
+):
+    (tmp_path / 'tinycudann.py').write_text(source)
+    (tmp_path / 'triton.py').write_text('')
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in ('tinycudann', 'triton'):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    encoding._import_problem.cache_clear()
+    try:
+        backend, why = choose_backend('auto', torch.device('cuda'))
+        assert backend == 'triton'
+        assert reason in why
+        with pytest.raises(ValueError, match=reason):
+            choose_backend('tinycudann', torch.device('cuda'))
+    finally:
+        encoding._import_problem.cache_clear()
+        for name in ('tinycudann', 'triton'):
+            sys.modules.pop(name, None)
 
 
 def test_unknown_backends_are_refused():

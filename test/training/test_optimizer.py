@@ -93,3 +93,48 @@ def test_gradients_that_are_not_finite_are_noticed():
 def test_half_precision_without_cuda_is_refused():
     with pytest.raises(ValueError, match='float16 needs CUDA'):
         make(precision='float16')
+
+
+def half_precision():
+    """A field and optimiser whose gradients are scaled, as under float16; CUDA is not needed."""
+    field, optimizer = make()
+    optimizer._scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
+    return field, optimizer
+
+
+def test_out_of_memory_in_a_scaled_backward_pass_leaves_nothing_behind():
+    class OutOfMemory(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.clone()
+
+        @staticmethod
+        def backward(ctx, grad):
+            raise torch.OutOfMemoryError('no memory')
+
+    field, optimizer = half_precision()
+    before = {name: value.clone() for name, value in field.state_dict().items()}
+    positions = torch.rand(50, 3)
+    density = OutOfMemory.apply(field.density(positions)).sum()
+    # What was made last goes backward first: this half is done when memory runs out.
+    colour = field.radiance.colour(torch.rand(50, 15), torch.rand(50, 3)).sum()
+    with pytest.raises(torch.OutOfMemoryError):
+        optimizer.backward(density + colour)
+    assert any(p.grad is not None for p in field.parameters())
+    optimizer.discard()
+    assert all(p.grad is None for p in field.parameters())
+    # The same step again, with enough memory; the scale is what it was.
+    assert optimizer._scaler.get_scale() == 1024.0
+    assert optimizer.backward(field.density(positions).sum() * 0)
+    optimizer.step(0)
+    after = field.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in before)
+
+
+def test_an_overflow_lowers_the_scale_of_the_next_loss():
+    field, optimizer = half_precision()
+    assert not optimizer.backward(field.density(torch.rand(5, 3)).sum() * float('inf'))
+    optimizer.discard()
+    assert optimizer._scaler.get_scale() == 512.0
+    assert optimizer.backward(field.density(torch.rand(5, 3)).sum())
+    optimizer.step(0)

@@ -6,7 +6,8 @@ trained with one loads with another.
 
 from __future__ import annotations
 
-import importlib.util
+import functools
+import importlib
 import logging
 
 import torch
@@ -107,8 +108,24 @@ def _problem(backend: str, device: torch.device) -> str | None:
     if backend in ('tinycudann', 'triton'):
         if device.type != 'cuda':
             return f'it runs on CUDA, not on {device.type}'
-        if importlib.util.find_spec(backend) is None:
-            return f'the package {backend} is not installed'
+        return _import_problem(backend)
+    return None
+
+
+@functools.cache
+def _import_problem(package: str) -> str | None:
+    """Returns why a package cannot be imported, None if it can; it is tried once a process.
+
+    That it is there is not enough: tinycudann raises where it was built for another GPU or torch.
+    """
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError as error:
+        if error.name == package:
+            return f'the package {package} is not installed'
+        return f'the package {package} cannot be imported: {error}'
+    except Exception as error:  # whatever a compiled extension raises
+        return f'the package {package} cannot be imported: {error}'
     return None
 
 

@@ -22,8 +22,9 @@ import torch  # noqa: F401  loads the one OpenMP runtime that the library must s
 # Versions of the interfaces that this package calls.
 _VERSIONS = {'hash_grid': 4, 'network': 1}
 _FOLDER = Path(__file__).parent
-# SSE2 is part of every x86-64; AVX2 brought nothing that could be measured.
-_FLAGS = ('-O3', '-std=c++17', '-fPIC', '-shared', '-fopenmp', '-fno-math-errno')
+# Of compiler and linker; CMake and setuptools read the same file. SSE2 is part of every x86-64;
+# AVX2 for whole files brought nothing that could be measured.
+_FLAGS = ('-fPIC', '-shared', *(_FOLDER / 'flags.txt').read_text().split())
 
 _log = logging.getLogger(__name__)
 
