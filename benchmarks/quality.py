@@ -140,8 +140,8 @@ def compare_language(
             taken: list[tuple[Keyframe, FeaturePyramid]] = []
             live_map.on_features = lambda *pair, taken=taken: taken.append(pair)
             walk = shots(scene, seconds)
-            for number, shot in enumerate(walk[:: max(1, len(walk) // views)][:views]):
-                live_map.ingest(Keyframe(KeyframeId('camera', number), shot.read()))
+            for shot in walk[:: max(1, len(walk) // views)][:views]:
+                live_map.ingest(shot.read())
             pyramids = PyramidBuilder(encoder, config.features, live_map.device)
             unseen = [
                 HeldOutView.of(frame, pyramids.build(frame.image), seed)

@@ -29,7 +29,6 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox
-from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.embedding_cache import EmbeddingCache
 from lerf_ros.query.engine import QueryEngine, QueryRequest
@@ -205,8 +204,8 @@ def small_map(encoder: LanguageEncoder, keyframes: int, steps: int) -> tuple[Sub
     live_map = Submap(LerfConfig(), encoder)
     with TabletopScene(9000) as scene:
         frames = list(scene.frames('orbit', 20.0, keyframes / 20.0))
-    for number, frame in enumerate(frames):
-        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
+    for frame in frames:
+        live_map.ingest(frame)
     for _ in range(steps):
         live_map.step()
     return live_map, frames

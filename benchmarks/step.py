@@ -33,7 +33,7 @@ def measure(variant: str, steps: int, threads: int, changes: dict[str, object]) 
     import torch
 
     from lerf_ros.config import load_yaml
-    from lerf_ros.maps.submap import resolve_device
+    from lerf_ros.training.device import resolve_device
     from lerf_ros.training.trainer import Trainer
 
     torch.set_num_threads(threads)

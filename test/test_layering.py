@@ -13,13 +13,14 @@ PACKAGE = Path(__file__).resolve().parent.parent / 'lerf_ros'
 BASE = {'options', 'config', 'geometry'}
 # What a map is made of, below what drives it.
 PARTS = BASE | {'frames', 'scheduling', 'features', 'field', 'keyframes', 'surface', 'query'}
-CORE = PARTS | {'training', 'maps', 'runtime', 'sources', 'simulation', 'drawing'}
+CORE = PARTS | {'live_options', 'training', 'maps', 'runtime', 'sources', 'simulation', 'drawing'}
 
 # Module or subpackage -> what it may import of this package, besides itself.
 MAY_IMPORT = {
     'options': set(),
     'config': {'options'},
     'geometry': set(),
+    'live_options': {'options', 'config'},
     'workspace': set(),
     'frames': BASE,
     'scheduling': set(),
@@ -30,13 +31,13 @@ MAY_IMPORT = {
     'training': BASE | {'frames', 'features', 'field', 'keyframes'},
     'query': BASE | {'scheduling', 'features', 'field', 'surface'},
     'maps': PARTS | {'training'},
-    'runtime': PARTS | {'training', 'maps'},
+    'runtime': PARTS | {'live_options', 'training', 'maps'},
     'sources': BASE | {'frames'},
     'simulation': BASE | {'frames'},
     'drawing': BASE | {'query'},
     'evaluation': CORE,
     'commands': CORE | {'evaluation'},
-    'bridge': PARTS | {'msg', 'srv'},
+    'bridge': PARTS | {'live_options', 'msg', 'srv'},
     'nodes': CORE | {'bridge', 'msg', 'srv'},
     '__main__': {'workspace', 'commands', 'nodes'},
     '__init__': set(),

@@ -14,18 +14,19 @@ from lerf_ros.bridge.compressed import (
     compressed_image_message,
 )
 from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of, pose_message, stamp_message
-from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.msg import Keyframe as KeyframeMessage
 
 
 def keyframe_message(
-    frame: PosedFrame, index: int, world_frame: str, jpeg_quality: int
+    frame: PosedFrame, index: int, world_frame: str, jpeg_quality: int, *, source: str = ''
 ) -> KeyframeMessage:
-    """Returns the message of a rectified frame."""
+    """Returns the message of a rectified frame, number `index` of a stream."""
     stamp = stamp_message(frame.stamp_ns)
     camera_header = Header(stamp=stamp, frame_id=frame.frame_id)
     message = KeyframeMessage(
         header=Header(stamp=stamp, frame_id=world_frame),
+        source=source,
         index=index,
         camera_info=camera_info_message(frame.camera, camera_header),
         pose=pose_message(frame.camera_to_world),
@@ -36,12 +37,16 @@ def keyframe_message(
     return message
 
 
-def keyframe_of(message: KeyframeMessage, id_: KeyframeId, world_frame: str) -> Keyframe:
-    """Returns the keyframe of a message.
+def source_of(message: KeyframeMessage) -> str:
+    """Returns the name of the stream that a keyframe message belongs to."""
+    return message.source or message.camera_info.header.frame_id or 'camera'
+
+
+def frame_of(message: KeyframeMessage, world_frame: str) -> PosedFrame:
+    """Returns the frame of a keyframe message.
 
     Args:
         message: The message.
-        id_: Name of the keyframe in the map.
         world_frame: The frame its pose must be given in.
 
     Raises:
@@ -54,7 +59,7 @@ def keyframe_of(message: KeyframeMessage, id_: KeyframeId, world_frame: str) -> 
         )
     rectifier = Rectifier(message.camera_info)
     depth_m = compressed_depth_array(message.depth) if len(message.depth.data) else None
-    frame = PosedFrame(
+    return PosedFrame(
         image=rectifier.image(compressed_image_array(message.image)),
         depth=None if depth_m is None else rectifier.depth(depth_m),
         camera=rectifier.camera,
@@ -62,7 +67,6 @@ def keyframe_of(message: KeyframeMessage, id_: KeyframeId, world_frame: str) -> 
         stamp_ns=nanoseconds(message.header.stamp),
         frame_id=message.camera_info.header.frame_id,
     )
-    return Keyframe(id=id_, frame=frame)
 
 
 def shrunk(frame: PosedFrame, max_width: int, max_depth_m: float) -> PosedFrame:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from rcl_interfaces.msg import (
     FloatingPointRange,
@@ -15,6 +15,7 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from lerf_ros.config import LerfConfig, flat_options
+from lerf_ros.live_options import LiveOptions
 from lerf_ros.options import OptionInfo
 
 # Parameter ranges need both ends; these stand for "no bound" on one side.
@@ -61,15 +62,12 @@ def declare_options(node: Node, groups: Sequence[str] = ()) -> LerfConfig:
     return LerfConfig.from_flat(values)
 
 
-def follow_live_options(
-    node: Node, config: LerfConfig, apply: Callable[[LerfConfig], None]
-) -> None:
-    """Calls ``apply`` with the new options whenever live parameters were changed.
+def follow_live_options(node: Node, options: LiveOptions) -> None:
+    """Changes options whenever live parameters are set.
 
     Changes that are out of range are refused with a sentence before anything is applied.
     """
     known = dict(flat_options())
-    current = config
 
     def ours(parameters: list[Parameter]) -> dict:
         return {
@@ -78,17 +76,15 @@ def follow_live_options(
 
     def judge(parameters: list[Parameter]) -> SetParametersResult:
         try:
-            current.replace(ours(parameters))
+            options.judge(ours(parameters))
         except ValueError as error:
             return SetParametersResult(successful=False, reason=str(error))
         return SetParametersResult(successful=True)
 
     def accept(parameters: list[Parameter]) -> None:
-        nonlocal current
         changes = ours(parameters)
         if changes:
-            current = current.replace(changes)
-            apply(current)
+            options.change(changes)
 
     node.add_on_set_parameters_callback(judge)
     node.add_post_set_parameters_callback(accept)

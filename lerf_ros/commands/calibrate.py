@@ -20,12 +20,13 @@ from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.stream import Stream, shots_of
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.features.load import load_encoder
-from lerf_ros.maps.submap import Submap, resolve_device
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
 from lerf_ros.query.request import Evidence
 from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene, absent_phrases
+from lerf_ros.training.device import resolve_device
 
 PATHS = ('orbit', 'handheld', 'wrist')
 # Absent phrases for each object of a scene: there are more things that are not there.

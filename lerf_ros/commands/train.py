@@ -16,7 +16,7 @@ from lerf_ros.commands.arguments import parse_options
 from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
-from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.maps.submap import Submap
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
@@ -70,11 +70,11 @@ def run(arguments: argparse.Namespace) -> int:
     progress = Progress(len(frames) - len(held_out))
     for index in range(len(frames)):
         if index not in held_out:
-            live_map.ingest(Keyframe(KeyframeId('recording', index), frames[index]))
+            live_map.ingest(frames[index], 'recording')
             progress.advance(1, 'features')
     progress.close()
     if not config.field.half_extent_m:
-        live_map.trainer.fix_scene_box()
+        live_map.fix_scene_box()
     truth = [frames[index] for index in sorted(held_out)]
     rows = _train(live_map, truth, arguments)
     if arguments.pictures:

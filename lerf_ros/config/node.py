@@ -43,6 +43,13 @@ class NodeOptions(Section):
     query_timeout_s: float = option(
         30.0, 'A query is given up after this long.', unit='s', low=0.1, high=3600.0, live=True
     )
+    max_waiting_questions: int = option(
+        64,
+        'Questions that may wait for their answer; further ones are refused at once.',
+        low=1,
+        high=10_000,
+        live=True,
+    )
     status_period_s: float = option(
         0.5, 'Time between two status messages.', unit='s', low=0.05, high=60.0
     )

@@ -23,7 +23,7 @@ from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.evaluation.verdicts import ANSWER_KEYS
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import inside_box
 from lerf_ros.maps.submap import NotReadyError, Submap
@@ -199,10 +199,10 @@ def held_out_picture(live_map: Submap, folder: RgbdFolder, numbers: Sequence[int
 
 def learn_from(live_map: Submap, frames: Sequence[PosedFrame]) -> None:
     """Takes in all frames of a recording, then makes the field around what all of them see."""
-    for index, frame in enumerate(frames):
-        live_map.ingest(Keyframe(KeyframeId('recording', index), frame))
-    if live_map.trainer.field is None:
-        live_map.trainer.fix_scene_box()
+    for frame in frames:
+        live_map.ingest(frame, 'recording')
+    if not live_map.ready():
+        live_map.fix_scene_box()
 
 
 def _hold_out(count: int, every: int) -> tuple[list[int], list[int]]:

@@ -16,7 +16,7 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.config import KeyframeOptions
-from lerf_ros.frames import Keyframe, KeyframeId, KeyframeSelector, PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
 
 if TYPE_CHECKING:
     from lerf_ros.maps.submap import Submap
@@ -125,9 +125,9 @@ class Stream:
                 clock.resume()
 
     def _take_in(self, shot: Shot) -> None:
-        keyframe = Keyframe(KeyframeId('camera', self.effort.keyframes), shot.read())
+        frame = shot.read()
         started = time.perf_counter()
-        self.live_map.ingest(keyframe)
+        keyframe = self.live_map.ingest(frame)
         self.effort.intake_s += time.perf_counter() - started
         self.effort.keyframes += 1
         if self.on_keyframe is not None:

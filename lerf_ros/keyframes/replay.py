@@ -28,6 +28,10 @@ class Replay:
         self._options = options
         self.errors = torch.zeros(0)
 
+    def configure(self, options: TrainingOptions) -> None:
+        """Takes over other shares."""
+        self._options = options
+
     def put(self, slot: int) -> None:
         """Forgets what was known of a slot; a slot one past the end is added."""
         if slot == len(self.errors):

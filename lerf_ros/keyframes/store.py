@@ -65,6 +65,11 @@ class KeyframeStore:
         self._replay = Replay(options)
         self._tables: SlotTables | None = None
 
+    def configure(self, options: TrainingOptions) -> None:
+        """Takes over the shares of the replay; budgets stay."""
+        self._options = options
+        self._replay.configure(options)
+
     def __len__(self) -> int:
         return len(self._records)
 

@@ -1,4 +1,4 @@
-"""The live map: keyframes in, answers out.
+"""A map: frames in, answers out.
 
 :class:`Submap` joins the encoder, the pyramid, the trainer, the surface and the query engine. The
 field node and the evaluation both drive this class, so that what is measured is what runs on the
@@ -8,27 +8,30 @@ robot. It knows no threads: whoever owns it calls every method from one thread.
 from __future__ import annotations
 
 import logging
+import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float, Float32
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.dense import load_dense_extractor
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
+from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
-from lerf_ros.frames import Keyframe, KeyframeId
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.file import load_map, save_map
+from lerf_ros.maps.view import MapView, opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
+from lerf_ros.training.device import resolve_device
 from lerf_ros.training.trainer import StepReport, Trainer
 
 logger = logging.getLogger(__name__)
@@ -38,31 +41,12 @@ logger = logging.getLogger(__name__)
 SURFACE_RENDER_STEPS = 25
 SURFACE_RENDER_WIDTH_PX = 160
 SURFACE_FIRST_STEP = 300
-# Rays rendered in one piece of a view: about as long as a training step takes.
-PIECE_RAYS = 4096
-# A view shows something where at least this much of the ray's light comes from the map.
-OPAQUE = 0.5
+
+T = TypeVar('T')
 
 
 class NotReadyError(RuntimeError):
     """The map cannot answer yet; the message says what is missing."""
-
-
-@dataclass(frozen=True, eq=False)
-class MapView:
-    """What a camera would see of the map.
-
-    Attributes:
-        image: RGB picture.
-        depth_m: Depth along the optical axis, NaN where the map holds nothing.
-        relevancy: Relevancy of a phrase, NaN where the map holds nothing; None without a phrase.
-        stamp_ns: Stamp of the last keyframe in the map.
-    """
-
-    image: UInt8[np.ndarray, 'height width 3']
-    depth_m: Float32[np.ndarray, 'height width']
-    relevancy: Float32[np.ndarray, 'height width'] | None
-    stamp_ns: int
 
 
 class Submap:
@@ -77,6 +61,11 @@ class Submap:
         FileNotFoundError: Weights are missing; the message says which and where they belong.
 
     Attributes:
+        id: Identity of the map: another one after a reset, that of the file after a load.
+        config: All options, as they are now.
+        keyframe_count: Number of keyframes that were taken in.
+        last_camera: Intrinsics of the last keyframe; None before the first.
+        last_stamp_ns: Stamp of the newest keyframe.
         on_features: Called with each keyframe and its pyramid after their intake; the evaluation's
             fusion without a field listens here.
     """
@@ -92,35 +81,75 @@ class Submap:
         self.reset()
 
     def reset(self) -> None:
-        """Forgets all keyframes and weights; the encoder stays."""
-        self.trainer = Trainer(
+        """Forgets all keyframes and weights; the encoder stays. Another map begins."""
+        self._begin(self._new_trainer(), SurfaceMap(self.config.query), uuid.uuid4().hex[:12])
+
+    def _new_trainer(self) -> Trainer:
+        return Trainer(
             self.config,
             embedding_size=self.encoder.embedding_size,
             dense_size=self._dense.size if self._dense else 0,
             device=self.device,
         )
-        self.surface_map = SurfaceMap(self.config.query)
+
+    def _begin(self, trainer: Trainer, surface_map: SurfaceMap, map_id: str) -> None:
+        """Makes these the map; nothing of the one before is left."""
+        self.id = map_id
+        self.trainer, self.surface_map = trainer, surface_map
         self.engine.clear()
         self.last_stamp_ns = 0
         self.keyframe_count = 0
         self.last_camera: PinholeCamera | None = None
+        # The map names its keyframes: a source that starts again repeats its own numbers.
+        self._next_index: dict[str, int] = {}
         self._without_depth: list[Keyframe] = []
         self._rendered_at: dict[KeyframeId, int] = {}
         self._asked = False
 
-    def ingest_jobs(self, keyframe: Keyframe) -> list[Callable[[], None]]:
-        """Cuts the intake of one keyframe into short jobs, to be run in this order.
+    def configure(self, config: LerfConfig) -> None:
+        """Takes over options that may change while the map lives."""
+        self.config = config
+        self.trainer.configure(config)
+        self.engine.configure(config.query)
+
+    @property
+    def step_count(self) -> int:
+        """Number of training steps so far."""
+        return self.trainer.step_count
+
+    @property
+    def surface_points(self) -> int:
+        """Number of points of the surface cloud."""
+        return len(self.surface_map.points().positions)
+
+    def fix_scene_box(self) -> None:
+        """Fits the scene box to all keyframes so far; to be called before the first step.
+
+        Raises:
+            ValueError: There is no keyframe, or the field has begun to learn.
+        """
+        self.trainer.fix_scene_box()
+
+    def ingest_jobs(
+        self, frame: PosedFrame, source: str = 'camera'
+    ) -> list[Callable[[], Keyframe | None]]:
+        """Cuts the intake of one frame into short jobs, to be run in this order.
 
         Each job takes one pyramid level at most, so that a query which arrives meanwhile waits
-        for one of them only.
+        for one of them only. The last one returns the keyframe, which the map then has named.
+
+        Args:
+            frame: The frame.
+            source: Name of the stream that it comes from.
         """
         levels: list[PyramidLevel] = []
 
         def encode_level(level: int) -> None:
-            levels.append(self._pyramids.encode_level(keyframe.frame.image, level))
+            levels.append(self._pyramids.encode_level(frame.image, level))
 
-        def integrate() -> None:
-            frame = keyframe.frame
+        def integrate() -> Keyframe:
+            index = self._next_index.get(source, 0)
+            keyframe = Keyframe(KeyframeId(source, index), frame)
             dense = self._dense.extract(frame.image) if self._dense else None
             pyramid = FeaturePyramid(frame.camera.width, frame.camera.height, tuple(levels))
             self.trainer.add_keyframe(keyframe, pyramid, dense)
@@ -130,22 +159,28 @@ class Submap:
                 )
             else:
                 self._without_depth.append(keyframe)
+            self._next_index[source] = index + 1
             self.keyframe_count += 1
             self.last_camera = frame.camera
             self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
             if self.on_features is not None:
                 self.on_features(keyframe, pyramid)
+            return keyframe
 
-        jobs: list[Callable[[], None]] = [
+        jobs: list[Callable[[], Any]] = [
             lambda level=level: encode_level(level)  # type: ignore[misc]
             for level in range(self._pyramids.level_count)
         ]
         return [*jobs, integrate]
 
-    def ingest(self, keyframe: Keyframe) -> None:
-        """Takes in one keyframe at once."""
-        for job in self.ingest_jobs(keyframe):
-            job()
+    def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
+        """Takes in one frame at once; returns the keyframe that it has become."""
+        *levels, integrate = self.ingest_jobs(frame, source)
+        for level in levels:
+            level()
+        keyframe = integrate()
+        assert keyframe is not None
+        return keyframe
 
     def ready(self) -> bool:
         """Tells whether there is anything to train on."""
@@ -233,8 +268,7 @@ class Submap:
         Raises:
             NotReadyError: There is no map yet.
         """
-        if self.trainer.field is None:
-            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        self._require_field()
         return self.trainer.render(camera, camera_to_world)
 
     def view_pieces(
@@ -250,26 +284,15 @@ class Submap:
         """
         if phrase:
             parse_phrase(phrase, 'phrase')
-        trainer = self.trainer
-        if trainer.field is None:
-            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        rows = max(1, PIECE_RAYS // camera.width)
-        strips = []
-        for first in range(0, camera.height, rows):
-            self._require_same(trainer)
-            height = min(rows, camera.height - first)
-            strip = replace(camera, cy=camera.cy - first, height=height)
-            strips.append(trainer.render(strip, camera_to_world))
-            yield
-        image, depth_m, accumulation = (
-            np.concatenate([getattr(strip, name) for strip in strips])
-            for name in ('image', 'depth_m', 'accumulation')
+        self._require_field()
+        view = yield from self._while_it_lasts(
+            rendered_pieces(self.trainer.render, camera, camera_to_world)
         )
-        depth_m = np.where(accumulation > OPAQUE, depth_m, np.nan).astype(np.float32)
+        depth_m = opaque_depth(view)
         relevancy = None
         if phrase:
             relevancy = yield from self.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
-        return MapView(image, depth_m, relevancy, self.last_stamp_ns)
+        return MapView(view.image, depth_m, relevancy, self.last_stamp_ns)
 
     def relevancy_pieces(
         self,
@@ -284,30 +307,39 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word, or the map has no surface yet.
         """
-        trainer = self.trainer
-        if trainer.field is None:
-            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        pieces = self.engine.heat_map_pieces(
-            phrase,
-            field=trainer.field,
-            surface=self.surface_map,
-            depth_m=depth_m,
-            camera=camera,
-            camera_to_world=camera_to_world,
-            step=trainer.step_count,
+        field = self._require_field()
+        relevancy = yield from self._while_it_lasts(
+            self.engine.heat_map_pieces(
+                phrase,
+                field=field,
+                surface=self.surface_map,
+                depth_m=depth_m,
+                camera=camera,
+                camera_to_world=camera_to_world,
+                step=self.step_count,
+            )
         )
+        return relevancy
+
+    def _require_field(self) -> LerfField:
+        if self.trainer.field is None:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        return self.trainer.field
+
+    def _while_it_lasts(self, pieces: Pieces[T]) -> Pieces[T]:
+        """Works on pieces as long as this is the map they were begun for.
+
+        What is read for a map that is gone must not get into the answers of the next one.
+        """
+        trainer = self.trainer
         while True:
-            # What is read for a map that is gone must not get into the answers of the next one.
-            self._require_same(trainer)
+            if self.trainer is not trainer:
+                raise NotReadyError('the map was replaced while the view was drawn: ask again')
             try:
                 next(pieces)
             except StopIteration as stop:
                 return stop.value
             yield
-
-    def _require_same(self, trainer: Trainer) -> None:
-        if self.trainer is not trainer:
-            raise NotReadyError('the map was replaced while the view was drawn: ask again')
 
     def save(self, path: Path | str) -> None:
         """Writes the map to one file, or leaves the old file as it was.
@@ -319,10 +351,12 @@ class Submap:
         if not self.ready():
             raise NotReadyError('there is no map to save yet')
         metadata = {
+            'map_id': self.id,
             'encoder': self.encoder.name,
             'encoder_fingerprint': self.encoder.fingerprint,
             'stamp_ns': self.last_stamp_ns,
             'keyframes': self.keyframe_count,
+            'next_index': self._next_index,
             'world_frame': self.config.node.world_frame,
         }
         save_map(path, self.trainer, {'surface': self.surface_map.state_dict()}, metadata)
@@ -331,44 +365,40 @@ class Submap:
         """Replaces this map by a saved one; on any error this map stays as it was.
 
         Raises:
-            ValueError: The file is no map, is damaged, or was made with another encoder.
+            ValueError: The file is no map, is damaged, was made with another encoder, or lives in
+                another world frame.
             OSError: The file cannot be read.
         """
-        trainer = Trainer(
-            self.config,
-            embedding_size=self.encoder.embedding_size,
-            dense_size=self._dense.size if self._dense else 0,
-            device=self.device,
-        )
+        trainer = self._new_trainer()
         extra, metadata = load_map(path, trainer)
+        self._check_fit(path, metadata)
+        surface_map = SurfaceMap(self.config.query)
+        try:
+            surface_map.load_state_dict(extra['surface'])
+            map_id, stamp_ns = str(metadata['map_id']), int(metadata['stamp_ns'])
+            count = int(metadata['keyframes'])
+            next_index = {str(name): int(n) for name, n in metadata['next_index'].items()}
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f'{path}: the map is damaged: {error!r}') from error
+        self._begin(trainer, surface_map, map_id)
+        self.last_stamp_ns, self.keyframe_count = stamp_ns, count
+        self._next_index = next_index
+        ids = trainer.store.ids
+        self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera if ids else None
+
+    def _check_fit(self, path: Path | str, metadata: dict[str, Any]) -> None:
         if metadata.get('encoder_fingerprint') != self.encoder.fingerprint:
             raise ValueError(
                 f'{path}: the map was made with the encoder {metadata.get("encoder")!r}, '
                 f'this node runs {self.encoder.name!r}; set features.encoder to match'
             )
-        surface_map = SurfaceMap(self.config.query)
-        surface_map.load_state_dict(extra['surface'])
-        self.trainer, self.surface_map = trainer, surface_map
-        self.engine.clear()
-        self.last_stamp_ns = int(metadata['stamp_ns'])
-        self.keyframe_count = int(metadata['keyframes'])
-        self._without_depth, self._rendered_at = [], {}
+        world_frame = self.config.node.world_frame
+        if metadata.get('world_frame') != world_frame:
+            raise ValueError(
+                f'{path}: the map lives in the frame {metadata.get("world_frame")!r}, this node '
+                f'maps in {world_frame!r}; set node.world_frame to match'
+            )
 
-
-def resolve_device(name: str) -> torch.device:
-    """Returns the device an option names; 'auto' takes CUDA where it works.
-
-    Raises:
-        ValueError: The device is unknown or not there.
-    """
-    if name == 'auto':
-        return torch.device('cuda' if torch.cuda.is_available() else 'cpu')
-    try:
-        device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"training.device: expected 'auto', 'cpu' or 'cuda', got {name!r}") from (
-            error
-        )
-    if device.type == 'cuda' and not torch.cuda.is_available():
-        raise ValueError(f'training.device: {name!r} was asked for, but torch finds no CUDA GPU')
-    return device
+    def close(self) -> None:
+        """Gives back files and memory that outlive a map."""
+        self.trainer.store.close()

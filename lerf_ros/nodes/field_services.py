@@ -1,18 +1,21 @@
 """What the field node answers: questions, views, and the life of the map.
 
-Every request is answered: what goes wrong becomes ``success=False`` with one sentence.
+Every request is answered: what goes wrong becomes ``success=False`` with one sentence. A client
+that waits holds no thread.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import numpy as np
-from rclpy.callback_groups import MutuallyExclusiveCallbackGroup, ReentrantCallbackGroup
+from rclpy.callback_groups import MutuallyExclusiveCallbackGroup
+from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from std_msgs.msg import Header
 from std_srvs.srv import Trigger
@@ -22,29 +25,34 @@ from lerf_ros.bridge.cameras import Rectifier
 from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import pose_matrix_of, stamp_message
 from lerf_ros.bridge.transforms import TransformError, TransformSource
-from lerf_ros.config import LerfConfig
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
 from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.maps.view import MapView
+from lerf_ros.nodes.deferred import DeferredServices
 from lerf_ros.nodes.health import Health
 from lerf_ros.query.engine import QueryResult
-from lerf_ros.runtime.host import MapHost
-from lerf_ros.scheduling.worker import CONTROL, QUERY, Priority, WorkerStopped
+from lerf_ros.runtime.host import Answer, MapHost
+from lerf_ros.runtime.questions import BusyError
+from lerf_ros.scheduling.worker import WorkerStopped
 from lerf_ros.srv import FilePath, QueryLanguage, RenderView
-
-T = TypeVar('T')
 
 MAX_VIEW_PX = 4_000_000
 DEFAULT_MAXIMA = 8
+# How often questions that have waited too long are looked for.
+EXPIRY_PERIOD_S = 0.1
 # What a request may meet through no fault of ours.
 EXPECTED = (
     ValueError,
     OSError,
     NotReadyError,
+    BusyError,
     TransformError,
     WorkerStopped,
     CancelledError,
     FutureTimeoutError,
 )
+
+Begun = tuple[Future[Any], Callable[[Any], None]]
 
 
 class FieldServices:
@@ -55,9 +63,8 @@ class FieldServices:
         host: The map.
         tf: Where frames are; None where TF is not installed.
         health: Counts refused requests.
-        config: Returns the options as they are now.
-        on_results: Called with the results of each query, and its first phrase or an empty one.
-        on_replaced: Called when another map has taken the place of the old one.
+        on_results: Called with the results of each query, and its first phrase or an empty one;
+            always from one thread.
 
     Attributes:
         query_s: Seconds the last query took, waiting included.
@@ -69,49 +76,53 @@ class FieldServices:
         host: MapHost,
         tf: TransformSource | None,
         health: Health,
-        config: Callable[[], LerfConfig],
         on_results: Callable[[Sequence[QueryResult], str], None],
-        on_replaced: Callable[[], None],
     ) -> None:
         self._node, self._host, self._tf, self._health = node, host, tf, health
-        self._config, self._on_results, self._on_replaced = config, on_results, on_replaced
+        self._on_results = on_results
         self.query_s = 0.0
-        questions, control = ReentrantCallbackGroup(), MutuallyExclusiveCallbackGroup()
-        for kind, name, callback, group in (
-            (QueryLanguage, 'query', self._query, questions),
-            (RenderView, 'render_view', self._render_view, questions),
-            (Trigger, 'pause', self._pause, control),
-            (Trigger, 'resume', self._resume, control),
-            (Trigger, 'reset', self._reset, control),
-            (FilePath, 'save', self._save, control),
-            (FilePath, 'load', self._load, control),
+        self._services = DeferredServices(node, self._fail)
+        # Callbacks only begin work, so one thread serves them all.
+        group = MutuallyExclusiveCallbackGroup()
+        for kind, name, begin in (
+            (QueryLanguage, 'query', self._query),
+            (RenderView, 'render_view', self._render_view),
+            (Trigger, 'pause', self._pause),
+            (Trigger, 'resume', self._resume),
+            (Trigger, 'reset', self._reset),
+            (FilePath, 'save', self._save),
+            (FilePath, 'load', self._load),
         ):
-            node.create_service(kind, name, self._answering(callback), callback_group=group)
+            self._services.create(kind, name, begin, group)
+        node.create_timer(
+            EXPIRY_PERIOD_S,
+            host.questions.expire,
+            MutuallyExclusiveCallbackGroup(),
+            clock=Clock(clock_type=ClockType.STEADY_TIME),
+        )
 
-    def _answering(self, callback: Callable[[Any, Any], None]) -> Callable[[Any, Any], Any]:
-        """Returns a service callback that always reply."""
+    def later(self, work: Callable[[], None]) -> None:
+        """Does work in the one thread in which answers are made."""
+        self._services.later(work)
 
-        def answer(request: Any, response: Any) -> Any:
-            try:
-                callback(request, response)
-                response.success = True
-            except EXPECTED as error:
-                response.message = str(error) or type(error).__name__
-            except Exception as error:
-                self._node.get_logger().error(f'{callback.__name__}: {error!r}')
-                response.message = f'internal error: {error!r}'
-            if not response.success:
-                self._health.complain('refused_requests', f'refused: {response.message}')
-            return response
+    def close(self) -> None:
+        """Sends what is ready, and nothing after it."""
+        self._services.close()
 
-        return answer
-
-    def _run(self, job: Callable[[], T], priority: Priority = QUERY) -> T:
-        return self._host.run(job, priority, self._config().node.query_timeout_s)
+    def _fail(self, response: Any, error: BaseException) -> Any:
+        """Returns the response that tells what went wrong."""
+        response.success = False
+        if isinstance(error, EXPECTED):
+            response.message = str(error) or type(error).__name__
+        else:
+            self._node.get_logger().error(f'{type(response).__name__}: {error!r}')
+            response.message = f'internal error: {error!r}'
+        self._health.complain('refused_requests', f'refused: {response.message}')
+        return response
 
     @property
     def _world_frame(self) -> str:
-        return self._config().node.world_frame
+        return self._host.options.current.node.world_frame
 
     def _world_from(self, frame: str) -> np.ndarray:
         """Returns where a frame was when the last keyframe was taken.
@@ -131,44 +142,50 @@ class FieldServices:
         except TransformError as error:
             raise TransformError(f'frame_id: {error}') from error
 
-    def _query(self, message: QueryLanguage.Request, response: QueryLanguage.Response) -> None:
+    def _query(self, message: QueryLanguage.Request, response: QueryLanguage.Response) -> Begun:
         world_from_frame = self._world_from(message.frame_id)
         request, region = reply.request_of(message, world_from_frame, DEFAULT_MAXIMA)
-        live_map = self._host.map
-
-        def ask() -> tuple[list[QueryResult], int]:
-            return live_map.query(request), live_map.trainer.step_count
-
-        clock = self._node.get_clock()
-        started = clock.now()
-        results, response.step = self._run(ask)
-        self.query_s = (clock.now() - started).nanoseconds * 1e-9
         count = message.max_maxima or DEFAULT_MAXIMA
-        results = reply.within(results, region, count)
-        stamp = stamp_message(results[0].stamp_ns)
-        response.header = Header(stamp=stamp, frame_id=message.frame_id or self._world_frame)
-        frame_from_world = inverse_transform(world_from_frame)
-        response.results = [
-            reply.phrase_result_message(
-                result, frame_from_world, response.header, message.with_cloud
-            )
-            for result in results
-        ]
-        response.viewpoints = reply.viewpoint_messages(results, frame_from_world)
-        self._on_results(results, next(iter(message.positives), ''))
+        started = time.monotonic()
 
-    def _render_view(self, message: RenderView.Request, response: RenderView.Response) -> None:
+        def fill(answer: Answer) -> None:
+            self.query_s = time.monotonic() - started
+            results = reply.within(answer.results, region, count)
+            response.header = Header(
+                stamp=stamp_message(answer.stamp_ns),
+                frame_id=message.frame_id or self._world_frame,
+            )
+            response.step, response.map_id = answer.step, answer.map_id
+            frame_from_world = inverse_transform(world_from_frame)
+            response.results = [
+                reply.phrase_result_message(
+                    result, frame_from_world, response.header, message.with_cloud
+                )
+                for result in results
+            ]
+            response.viewpoints = reply.viewpoint_messages(results, frame_from_world)
+            response.success = True
+            if answer.map_id == self._host.map.id:
+                self._on_results(results, next(iter(message.positives), ''))
+
+        return self._host.ask(request), fill
+
+    def _render_view(self, message: RenderView.Request, response: RenderView.Response) -> Begun:
         pose = message.camera_pose
         world_from_frame = self._world_from(pose.header.frame_id)
         camera_to_world = require_rigid(world_from_frame @ pose_matrix_of(pose.pose))
         camera = self._camera_of(message)
+
+        def fill(view: MapView) -> None:
+            header = Header(stamp=stamp_message(view.stamp_ns), frame_id=pose.header.frame_id)
+            response.image = image_message(view.image, 'rgb8', header)
+            response.depth = image_message(view.depth_m, '32FC1', header)
+            if view.relevancy is not None:
+                response.relevancy = image_message(view.relevancy, '32FC1', header)
+            response.success = True
+
         pieces = self._host.map.view_pieces(camera, camera_to_world, message.phrase)
-        view = self._host.run_pieces(pieces, QUERY, self._config().node.query_timeout_s)
-        header = Header(stamp=stamp_message(view.stamp_ns), frame_id=pose.header.frame_id)
-        response.image = image_message(view.image, 'rgb8', header)
-        response.depth = image_message(view.depth_m, '32FC1', header)
-        if view.relevancy is not None:
-            response.relevancy = image_message(view.relevancy, '32FC1', header)
+        return self._host.draw(pieces), fill
 
     def _camera_of(self, message: RenderView.Request) -> PinholeCamera:
         info = message.camera_info
@@ -184,29 +201,35 @@ class FieldServices:
 
     def _pause(self, _: Trigger.Request, response: Trigger.Response) -> None:
         self._host.pause()
+        response.success = True
         response.message = 'paused: questions are still answered'
 
     def _resume(self, _: Trigger.Request, response: Trigger.Response) -> None:
         self._host.resume()
+        response.success = True
         response.message = 'learning goes on'
 
-    def _reset(self, _: Trigger.Request, response: Trigger.Response) -> None:
-        self._run(self._host.map.reset, CONTROL)
-        self._host.revive()
-        self._on_replaced()
-        response.message = 'the map is empty'
+    def _reset(self, _: Trigger.Request, response: Trigger.Response) -> Begun:
+        return self._host.reset(), _done(response, message='the map is empty')
 
-    def _save(self, message: FilePath.Request, response: FilePath.Response) -> None:
+    def _save(self, message: FilePath.Request, response: FilePath.Response) -> Begun:
         path = _absolute(message.path)
-        self._run(lambda: self._host.map.save(path), CONTROL)
-        response.path = str(path)
+        return self._host.save(path), _done(response, path=str(path))
 
-    def _load(self, message: FilePath.Request, response: FilePath.Response) -> None:
+    def _load(self, message: FilePath.Request, response: FilePath.Response) -> Begun:
         path = _absolute(message.path)
-        self._run(lambda: self._host.map.load(path), CONTROL)
-        self._host.revive()
-        self._on_replaced()
-        response.path = str(path)
+        return self._host.load(path), _done(response, path=str(path))
+
+
+def _done(response: Any, **values: str) -> Callable[[Any], None]:
+    """Returns what fills a response that says that it is done."""
+
+    def fill(_: object) -> None:
+        response.success = True
+        for name, value in values.items():
+            setattr(response, name, value)
+
+    return fill
 
 
 def _absolute(path: str) -> Path:

@@ -36,6 +36,7 @@ from lerf_ros.bridge.transforms import (
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeSelector, PosedFrame
 from lerf_ros.geometry import require_rigid
+from lerf_ros.live_options import LiveOptions
 from lerf_ros.msg import Keyframe
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.spinning import spin
@@ -64,8 +65,10 @@ class KeyframeNode(Node):
 
     def __init__(self) -> None:
         super().__init__('keyframe_node', namespace='lerf')
-        self._config = declare_options(self, ('keyframes', 'node'))
-        follow_live_options(self, self._config, self._apply)
+        options = LiveOptions(declare_options(self, ('keyframes', 'node')))
+        self._config = options.current
+        options.on_change(self._apply)
+        follow_live_options(self, options)
         self._health = Health(self, self._values)
         self._rate = Rate()
         # Callbacks and the timer share one callback group, hence one thread at a time.
@@ -211,7 +214,13 @@ class KeyframeNode(Node):
         frame = shrunk(frame, options.max_width, options.max_depth_m)
         world_frame = self._config.node.world_frame
         self._publisher.publish(
-            keyframe_message(frame, self._index, world_frame, options.jpeg_quality)
+            keyframe_message(
+                frame,
+                self._index,
+                world_frame,
+                options.jpeg_quality,
+                source=self.get_fully_qualified_name(),
+            )
         )
         self._index += 1
 

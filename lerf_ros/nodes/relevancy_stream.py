@@ -19,7 +19,6 @@ from std_msgs.msg import Header
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import stamp_message
-from lerf_ros.config import LerfConfig
 from lerf_ros.drawing.heat_maps import heat_overlay
 from lerf_ros.frames import Keyframe
 from lerf_ros.runtime.host import MapHost
@@ -35,7 +34,6 @@ class RelevancyStream:
     Args:
         node: The node.
         host: The map.
-        config: Returns the options as they are now.
         complain: Called with a sentence when a heat map fails.
 
     Attributes:
@@ -46,22 +44,25 @@ class RelevancyStream:
         self,
         node: Node,
         host: MapHost,
-        config: Callable[[], LerfConfig],
         complain: Callable[[str], None],
     ) -> None:
-        self._host, self._config, self._complain = host, config, complain
+        self._host, self._complain = host, complain
         self._publisher = node.create_publisher(Image, 'relevancy_image', qos.PICTURES)
         self._drawing: Future[Picture] | None = None
         self._drawn_at = -float('inf')
         self.phrase = ''
 
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a heat map is being drawn."""
+        return self._drawing is not None and not self._drawing.done()
+
     def offer(self, keyframe: Keyframe) -> None:
         """Draws a keyframe that is in the map, if somebody listens and it is time for one."""
         if not self.phrase or self._publisher.get_subscription_count() == 0:
             return
-        now, period_s = time.monotonic(), self._config().node.relevancy_image_period_s
-        busy = self._drawing is not None and not self._drawing.done()
-        if busy or now - self._drawn_at < period_s or self._host.map.trainer.step_count == 0:
+        now, period_s = time.monotonic(), self._host.options.current.node.relevancy_image_period_s
+        if self.is_drawing or now - self._drawn_at < period_s or self._host.map.step_count == 0:
             return
         self._drawn_at = now
         self._drawing = self._host.start(self._pieces(keyframe, self.phrase), INGEST)
@@ -76,7 +77,8 @@ class RelevancyStream:
         relevancy = yield from live_map.relevancy_pieces(
             phrase, depth_m, frame.camera, frame.camera_to_world
         )
-        return heat_overlay(frame.image, relevancy, self._config().node.relevancy_image_colours)
+        colours = self._host.options.current.node.relevancy_image_colours
+        return heat_overlay(frame.image, relevancy, colours)
 
     def _publish(self, keyframe: Keyframe, drawn: Future[Picture]) -> None:
         error = drawn.exception()

@@ -76,6 +76,10 @@ class QueryEngine:
         self._search = ScaleSearch(options, features or FeatureOptions())
         self.clear()
 
+    def configure(self, options: QueryOptions) -> None:
+        """Takes over options that may change while the map lives: the existence threshold."""
+        self._options = options
+
     def clear(self) -> None:
         """Forgets what was read of the map; to be called when the map is replaced."""
         self._cache = EmbeddingCache(self._options.cache_limit_mb * 2**20)

@@ -1,4 +1,8 @@
-"""A live map and the one thread that may touch it."""
+"""A map and the one thread that may touch it.
+
+Everything that touches the map is a job of one worker: control, then questions, then intake, then
+a training step. What belongs together, such as loading a map and counting anew, is one job.
+"""
 
 from __future__ import annotations
 
@@ -6,16 +10,41 @@ import math
 from collections.abc import Callable
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from dataclasses import dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from lerf_ros.config import LerfConfig
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.live_options import LiveOptions
 from lerf_ros.maps.submap import Submap
+from lerf_ros.query.request import QueryRequest, QueryResult
+from lerf_ros.runtime.intake import Intake
+from lerf_ros.runtime.questions import Questions
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.scheduling.rate import Rate
-from lerf_ros.scheduling.worker import Priority, Worker
+from lerf_ros.scheduling.worker import CONTROL, INGEST, QUERY, Priority, Worker
 from lerf_ros.training.trainer import StepReport
 
 T = TypeVar('T')
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a question got, and what it rests on.
+
+    Attributes:
+        results: One for each positive.
+        map_id: The map that answered.
+        step: Its training step.
+        stamp_ns: Stamp of its last keyframe.
+    """
+
+    results: list[QueryResult]
+    map_id: str
+    step: int
+    stamp_ns: int
 
 
 class MapHost:
@@ -23,25 +52,66 @@ class MapHost:
 
     Args:
         config: All options.
+        encoder: The language encoder; loaded as the options say if None.
 
     Attributes:
-        map: The live map; to be touched in jobs only, but for plain numbers.
+        options: All options as they are now; a change is carried into the map.
+        map: The map; to be touched in jobs only, but for plain numbers.
+        intake: Takes in frames.
+        questions: Admits questions.
         steps: Rate of training steps.
+        keyframes: Rate of keyframes that got into the map.
         loss: Loss of the last step, NaN before the first.
+        report: What the last step did; None before the first.
+        surface_points: Number of surface points after the last keyframe.
+        on_replaced: Called in the worker's thread when another map, or an empty one, has taken the
+            place of the old one.
     """
 
-    def __init__(self, config: LerfConfig) -> None:
-        self.map = Submap(config)
-        self.steps = Rate()
-        self.loss = math.nan
+    def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
+        self.options = LiveOptions(config)
+        self.map = Submap(config, encoder)
+        self.intake = Intake(
+            lambda job: self.submit(job, INGEST),
+            self._ingest_jobs,
+            config.node.keyframe_backlog,
+        )
+        self.questions = Questions(
+            lambda: self.options.current.node.max_waiting_questions,
+            lambda: self.options.current.node.query_timeout_s,
+        )
+        self.steps, self.keyframes = Rate(), Rate()
+        self.report: StepReport | None = None
+        self.surface_points = 0
+        self.on_replaced: list[Callable[[], None]] = []
         self._worker: Worker[StepReport] = Worker(
             lambda: self.map.step(), lambda: self.map.ready(), self._on_step
         )
+        self.options.on_change(self._configure)
         self._worker.start()
+
+    def _configure(self, config: LerfConfig) -> None:
+        self.submit(lambda: self.map.configure(config), CONTROL)
 
     def _on_step(self, report: StepReport) -> None:
         self.steps.tick()
-        self.loss = report.loss
+        self.report = report
+
+    def _ingest_jobs(self, frame: PosedFrame, source: str) -> list[Callable[[], Keyframe | None]]:
+        jobs = self.map.ingest_jobs(frame, source)
+
+        def integrate() -> Keyframe | None:
+            keyframe = jobs[-1]()
+            self.keyframes.tick()
+            self.surface_points = self.map.surface_points
+            return keyframe
+
+        return [*jobs[:-1], integrate]
+
+    @property
+    def loss(self) -> float:
+        """Loss of the last step, NaN before the first."""
+        return math.nan if self.report is None else self.report.loss
 
     @property
     def state(self) -> str:
@@ -57,6 +127,61 @@ class MapHost:
     def steps_per_second(self) -> float:
         """Training steps a second; 0 while none is done."""
         return self.steps.hz if self.steps.age_s < 2 else 0.0
+
+    def ask(self, request: QueryRequest) -> Future[Answer]:
+        """Asks; returns the future answer.
+
+        An answer that takes longer than ``node.query_timeout_s`` becomes a TimeoutError, provided
+        that somebody calls ``questions.expire()`` now and then.
+
+        Raises:
+            BusyError: Too many questions wait already.
+        """
+
+        def answer() -> Answer:
+            results = self.map.query(request)
+            return Answer(results, self.map.id, self.map.step_count, self.map.last_stamp_ns)
+
+        return self.questions.admit(lambda: self.submit(answer, QUERY))
+
+    def draw(self, pieces: Pieces[T]) -> Future[T]:
+        """Does long work that somebody waits for, such as a view, piece by piece.
+
+        Raises:
+            BusyError: Too many questions wait already.
+        """
+        return self.questions.admit(lambda: self.start(pieces, QUERY))
+
+    def reset(self) -> Future[None]:
+        """Forgets the map; an empty one takes its place."""
+
+        def job() -> None:
+            self.map.reset()
+            self._replaced()
+
+        return self.submit(job, CONTROL)
+
+    def save(self, path: Path) -> Future[None]:
+        """Writes the map to a file, however long it takes."""
+        return self.submit(lambda: self.map.save(path), CONTROL)
+
+    def load(self, path: Path) -> Future[None]:
+        """Replaces the map by a saved one, however long it takes; on an error it stays."""
+
+        def job() -> None:
+            self.map.load(path)
+            self._replaced()
+
+        return self.submit(job, CONTROL)
+
+    def _replaced(self) -> None:
+        """Forgets what was known of the map that is gone; in the worker's thread."""
+        self._worker.begin_anew()
+        self.intake.reset()
+        self.report = None
+        self.surface_points = self.map.surface_points
+        for listener in self.on_replaced:
+            listener()
 
     def submit(self, job: Callable[[], T], priority: Priority) -> Future[T]:
         """Queues a job."""
@@ -115,16 +240,15 @@ class MapHost:
         self._worker.pause()
 
     def resume(self) -> None:
-        """Goes on learning."""
+        """Goes on learning, also after a failure."""
         self._worker.resume()
-
-    def revive(self) -> None:
-        """Forgets a failure: the map has been replaced."""
-        self._worker.revive()
 
     def stop(self, timeout_s: float) -> bool:
         """Ends the worker; whoever waits for it gets an error. Tells whether it ended in time."""
-        return self._worker.stop(timeout_s)
+        stopped = self._worker.stop(timeout_s)
+        if stopped:
+            self.map.close()
+        return stopped
 
 
 def _wait(future: Future[T], timeout_s: float) -> T:

@@ -117,10 +117,15 @@ class Worker(Generic[Report]):
         self.revive()
 
     def revive(self) -> None:
-        """Forgets a failure, as when the map has been replaced."""
+        """Forgets a failure, as when it may have been mended."""
         with self._changed:
             self.error = None
             self._changed.notify()
+
+    def begin_anew(self) -> None:
+        """Forgets a failure and that anything was ever learned: the map has been replaced."""
+        self._trained = False
+        self.revive()
 
     def submit(self, job: Callable[[], T], priority: Priority = Priority.QUERY) -> Future[T]:
         """Queues a job and returns its future result; an error of the job is the future's."""
@@ -141,18 +146,26 @@ class Worker(Generic[Report]):
             started = time.perf_counter()
             try:
                 report = self._step()
+                self._step_s = time.perf_counter() - started
+                self._trained = True
+                if self._on_step is not None:
+                    self._on_step(report)
             except Exception as error:
-                _log.exception('learning has failed; what was learned still answers')
-                self.error = error
-                continue
-            self._step_s = time.perf_counter() - started
-            self._trained = True
-            if self._on_step is not None:
-                self._on_step(report)
+                self._fail(error)
         self._refuse_all(WorkerStopped('the worker has stopped'))
 
+    def _fail(self, error: Exception) -> None:
+        _log.error('learning has failed; what was learned still answers', exc_info=error)
+        self.error = error
+
     def _rests(self) -> bool:
-        return self._paused or self.error is not None or not self._ready()
+        if self._paused or self.error is not None:
+            return True
+        try:
+            return not self._ready()
+        except Exception as error:
+            self._fail(error)
+            return True
 
     def _run_jobs(self) -> None:
         """Runs what waits, each kind for its share of a step; rests while nothing is to do."""

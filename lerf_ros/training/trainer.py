@@ -112,6 +112,11 @@ class Trainer:
         self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
 
+    def configure(self, config: LerfConfig) -> None:
+        """Takes over options that may change while training goes on: weights and replay."""
+        self.config = config
+        self.store.configure(config.training)
+
     def add_keyframe(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
     ) -> None:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerf_ros.bridge.keyframes import keyframe_message, keyframe_of, shrunk
-from lerf_ros.frames import KeyframeId, PosedFrame
+from lerf_ros.bridge.keyframes import frame_of, keyframe_message, shrunk, source_of
+from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera, look_at
-
-ID = KeyframeId('camera', 3)
 
 
 @pytest.fixture
@@ -30,9 +28,7 @@ def frame() -> PosedFrame:
 
 
 def test_there_and_back(frame: PosedFrame) -> None:
-    keyframe = keyframe_of(keyframe_message(frame, 7, 'map', 95), ID, 'map')
-    found = keyframe.frame
-    assert keyframe.id == ID
+    found = frame_of(keyframe_message(frame, 7, 'map', 95), 'map')
     assert (found.camera, found.stamp_ns, found.frame_id) == (
         frame.camera,
         frame.stamp_ns,
@@ -46,28 +42,34 @@ def test_there_and_back(frame: PosedFrame) -> None:
 
 def test_depth_may_be_absent(frame: PosedFrame) -> None:
     blind = PosedFrame(frame.image, None, frame.camera, frame.camera_to_world, 0)
-    assert keyframe_of(keyframe_message(blind, 0, 'map', 90), ID, 'map').frame.depth is None
+    assert frame_of(keyframe_message(blind, 0, 'map', 90), 'map').depth is None
+
+
+def test_a_stream_is_named_by_its_source_or_its_camera(frame: PosedFrame) -> None:
+    named = keyframe_message(frame, 7, 'map', 95, source='/robot/left')
+    assert source_of(named) == '/robot/left'
+    assert source_of(keyframe_message(frame, 7, 'map', 95)) == 'camera_optical'
 
 
 def test_another_world_frame_is_refused(frame: PosedFrame) -> None:
     message = keyframe_message(frame, 0, 'odom', 90)
     with pytest.raises(ValueError, match="expected a pose in the frame 'map', got 'odom'"):
-        keyframe_of(message, ID, 'map')
+        frame_of(message, 'map')
 
 
 def test_damaged_parts_are_refused(frame: PosedFrame) -> None:
     message = keyframe_message(frame, 0, 'map', 90)
     message.pose.orientation.w = 5.0
     with pytest.raises(ValueError, match='quaternion'):
-        keyframe_of(message, ID, 'map')
+        frame_of(message, 'map')
     message = keyframe_message(frame, 0, 'map', 90)
     message.image.data = message.image.data[:100]
     with pytest.raises(ValueError, match='image'):
-        keyframe_of(message, ID, 'map')
+        frame_of(message, 'map')
     message = keyframe_message(frame, 0, 'map', 90)
     message.camera_info.width = 32
     with pytest.raises(ValueError, match='as in camera_info'):
-        keyframe_of(message, ID, 'map')
+        frame_of(message, 'map')
 
 
 def test_shrinking_keeps_the_view(frame: PosedFrame) -> None:

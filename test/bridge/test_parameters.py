@@ -11,6 +11,7 @@ from rclpy.parameter import Parameter
 
 from lerf_ros.bridge.parameters import declare_options, descriptor, follow_live_options
 from lerf_ros.config import LerfConfig, flat_options
+from lerf_ros.live_options import LiveOptions
 
 
 @pytest.fixture
@@ -75,7 +76,9 @@ def test_wrong_overrides_name_the_option(context: rclpy.Context, name: str, valu
 def test_live_options_are_judged_then_applied(context: rclpy.Context) -> None:
     node = make_node(context)
     applied: list[LerfConfig] = []
-    follow_live_options(node, declare_options(node), applied.append)
+    options = LiveOptions(declare_options(node))
+    options.on_change(applied.append)
+    follow_live_options(node, options)
     good = node.set_parameters([Parameter('keyframes.min_translation_m', value=0.5)])[0]
     assert good.successful
     assert applied[-1].keyframes.min_translation_m == 0.5
@@ -84,3 +87,4 @@ def test_live_options_are_judged_then_applied(context: rclpy.Context) -> None:
     fixed = node.set_parameters([Parameter('features.encoder', value='ViT-B-16')])[0]
     assert not fixed.successful
     assert len(applied) == 1
+    assert options.current is applied[0]

@@ -9,7 +9,7 @@ import pytest
 
 from lerf_ros.config import KeyframeOptions
 from lerf_ros.evaluation.stream import Shot, Stream
-from lerf_ros.frames import PosedFrame
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 
 CAMERA = PinholeCamera(10.0, 10.0, 4.0, 4.0, 8, 8)
@@ -25,8 +25,9 @@ class CountingMap:
     def ready(self) -> bool:
         return any(entry.startswith('keyframe') for entry in self.log)
 
-    def ingest(self, keyframe) -> None:
-        self.log.append(f'keyframe {keyframe.frame.stamp_ns // 10**6}')
+    def ingest(self, frame: PosedFrame) -> Keyframe:
+        self.log.append(f'keyframe {frame.stamp_ns // 10**6}')
+        return Keyframe(KeyframeId('camera', len(self.log)), frame)
 
     def step(self) -> None:
         time.sleep(self._step_s)

@@ -6,11 +6,12 @@ import torch
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
-from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
-from lerf_ros.maps.submap import SURFACE_FIRST_STEP, NotReadyError, Submap, resolve_device
+from lerf_ros.maps.submap import SURFACE_FIRST_STEP, NotReadyError, Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import TabletopOptions, TabletopScene
+from lerf_ros.training.device import resolve_device
 from lerf_ros.training.trainer import RenderedView
 
 CONFIG = LerfConfig.from_flat(
@@ -43,8 +44,8 @@ def frames() -> list[PosedFrame]:
 @pytest.fixture
 def live_map(encoder, frames) -> Submap:
     live_map = Submap(CONFIG, encoder)
-    for number, frame in enumerate(frames[:3]):
-        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
+    for frame in frames[:3]:
+        live_map.ingest(frame)
     for _ in range(5):
         live_map.step()
     return live_map
@@ -67,7 +68,7 @@ def test_an_empty_map_says_that_it_is_empty(encoder, frames):
 
 def test_intake_is_cut_into_one_job_a_level(encoder, frames):
     live_map = Submap(CONFIG, encoder)
-    jobs = live_map.ingest_jobs(Keyframe(KeyframeId('camera', 0), frames[0]))
+    jobs = live_map.ingest_jobs(frames[0])
     assert len(jobs) == CONFIG.features.pyramid_levels + 1
     for job in jobs[:-1]:
         job()
@@ -95,7 +96,7 @@ def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
 
 def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
     live_map = Submap(CONFIG, encoder)
-    live_map.ingest(Keyframe(KeyframeId('camera', 0), frames[0]))
+    live_map.ingest(frames[0])
     with pytest.raises(NotReadyError, match='learned'):
         live_map.query(QUESTION)
 
@@ -153,8 +154,8 @@ def test_corrected_poses_move_the_surface(live_map, frames):
 
 def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeypatch):
     live_map = Submap(CONFIG, encoder)
-    for number, frame in enumerate(without_depth(frame) for frame in frames):
-        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
+    for frame in frames:
+        live_map.ingest(without_depth(frame))
     if live_map.trainer.field is None:
         live_map.trainer.fix_scene_box()
     live_map.step()

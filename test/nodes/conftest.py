@@ -11,8 +11,13 @@ from typing import Any
 
 import pytest
 import rclpy
+from field_robot import Robot
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
+from rclpy.parameter import Parameter
+
+from lerf_ros.msg import FieldStatus
+from lerf_ros.nodes.field_node import FieldNode
 
 
 @pytest.fixture(scope='session', autouse=True)
@@ -73,3 +78,46 @@ def wait_until() -> Callable[..., None]:
             time.sleep(0.01)
 
     return wait
+
+
+@pytest.fixture(scope='module')
+def robot(spinner: Spinner, wait_until: Callable[..., None]) -> Robot:
+    """Talks to a field node that learns from few rays and reports often."""
+    node = FieldNode(
+        [
+            Parameter('training.rays_per_step', value=128),
+            Parameter('training.language_rays_per_step', value=32),
+            Parameter('training.device', value='cpu'),
+            Parameter('node.status_period_s', value=0.1),
+            Parameter('node.cloud_period_s', value=0.2),
+        ]
+    )
+    helper = Node('robot')
+    result = Robot(helper, node)
+    spinner.add(node)
+    spinner.add(helper)
+    wait_until(lambda: result.status is not None, 'a status')
+    wait_until(lambda: result.keyframes.get_subscription_count() > 0, 'the node subscribes')
+    return result
+
+
+@pytest.fixture
+def empty(robot: Robot) -> Robot:
+    """The robot with a map that has just begun."""
+    assert robot.trigger('resume').success
+    assert robot.trigger('reset').success
+    return robot
+
+
+@pytest.fixture
+def learning(robot: Robot, wait_until: Callable[..., None]) -> Robot:
+    """The robot with a map that learns, whatever the tests before have done to it."""
+    assert robot.trigger('resume').success
+    if robot.node._host.map.keyframe_count < 3:
+        before = robot.integrated()
+        for number in range(3):
+            robot.send(number)
+        wait_until(lambda: robot.integrated() >= before + 3, 'three keyframes in the map', 60.0)
+    wait_until(lambda: robot.step() > 0, 'the first step', 60.0)
+    wait_until(lambda: robot.node._host.state == FieldStatus.TRAINING, 'training')
+    return robot

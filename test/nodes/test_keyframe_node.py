@@ -15,9 +15,9 @@ from std_msgs.msg import Header
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.cameras import camera_info_message
 from lerf_ros.bridge.images import image_message
-from lerf_ros.bridge.keyframes import keyframe_of
+from lerf_ros.bridge.keyframes import frame_of
 from lerf_ros.bridge.poses import pose_message, stamp_message
-from lerf_ros.frames import Keyframe
+from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.msg import Keyframe as KeyframeMessage
 from lerf_ros.nodes.keyframe_node import KeyframeNode
@@ -38,7 +38,7 @@ class Camera:
 
     def __init__(self, helper: Node, node: KeyframeNode) -> None:
         self.node = node
-        self.found: list[Keyframe] = []
+        self.found: list[PosedFrame] = []
         self._now_ns = 1_000_000_000
         self._image = helper.create_publisher(Image, '/lerf/image', 10)
         self._info = helper.create_publisher(CameraInfo, '/lerf/camera_info', 10)
@@ -47,7 +47,7 @@ class Camera:
         helper.create_subscription(KeyframeMessage, '/lerf/keyframes', self._take, qos.KEYFRAMES)
 
     def _take(self, message: KeyframeMessage) -> None:
-        self.found.append(keyframe_of(message, message.index, 'map'))
+        self.found.append(frame_of(message, 'map'))
 
     def ready(self) -> bool:
         publishers = (self._image, self._info, self._depth, self._pose)
@@ -111,7 +111,7 @@ def fresh(camera: Camera) -> None:
 def test_a_frame_comes_out_as_it_went_in(camera: Camera, wait_until: Callable) -> None:
     stamp_ns = camera.send(10.0)
     wait_until(lambda: camera.found, 'a keyframe')
-    frame = camera.found[0].frame
+    frame = camera.found[0]
     assert frame.stamp_ns == stamp_ns
     assert frame.camera == CAMERA
     assert frame.frame_id == 'camera'
@@ -129,7 +129,7 @@ def test_the_pose_is_that_of_the_stamp_not_the_latest(
     camera.send_pose(at(22.0), last)
     camera.send_image(stamp_ns)
     wait_until(lambda: camera.found, 'a keyframe')
-    assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(21.0)
+    assert camera.found[0].camera_to_world[0, 3] == pytest.approx(21.0)
 
 
 def test_an_image_waits_for_its_pose(camera: Camera, wait_until: Callable) -> None:
@@ -138,7 +138,7 @@ def test_an_image_waits_for_its_pose(camera: Camera, wait_until: Callable) -> No
     # Something that is certainly later than the image in the node's inbox.
     camera.send_pose(at(30.0), stamp_ns)
     wait_until(lambda: camera.found, 'a keyframe')
-    assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(30.0)
+    assert camera.found[0].camera_to_world[0, 3] == pytest.approx(30.0)
 
 
 def test_a_camera_at_rest_gives_no_second_keyframe(camera: Camera, wait_until: Callable) -> None:
@@ -146,7 +146,7 @@ def test_a_camera_at_rest_gives_no_second_keyframe(camera: Camera, wait_until: C
     camera.send(40.001)
     camera.send(41.0)
     wait_until(lambda: len(camera.found) >= 2, 'two keyframes')
-    positions = [keyframe.frame.camera_to_world[0, 3] for keyframe in camera.found]
+    positions = [frame.camera_to_world[0, 3] for frame in camera.found]
     assert positions == pytest.approx([40.0, 41.0])
 
 
@@ -260,6 +260,6 @@ def test_a_recording_that_starts_again_goes_on(camera: Camera, wait_until: Calla
     try:
         camera.send(500.0)
         wait_until(lambda: camera.found, 'a keyframe after the jump')
-        assert camera.found[0].frame.camera_to_world[0, 3] == pytest.approx(500.0)
+        assert camera.found[0].camera_to_world[0, 3] == pytest.approx(500.0)
     finally:
         camera._now_ns += 120_000_000_000

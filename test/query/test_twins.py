@@ -14,7 +14,7 @@ import torch.nn.functional as F
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
 from lerf_ros.field.view import view_rays
-from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.query.phrase import TextEmbedder, embed_phrase
@@ -47,8 +47,8 @@ def trained() -> tuple[Submap, list[PosedFrame]]:
     live_map = Submap(CONFIG, encoder)
     with TabletopScene(seed=9050, options=OPTIONS) as scene:
         frames = list(scene.frames('orbit', 10.0, 1.2))
-    for number, frame in enumerate(frames):
-        live_map.ingest(Keyframe(KeyframeId('camera', number), frame))
+    for frame in frames:
+        live_map.ingest(frame)
     for _ in range(STEPS):
         live_map.step()
     return live_map, frames

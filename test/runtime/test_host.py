@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.runtime.host import MapHost
@@ -42,13 +41,9 @@ def frames() -> list:
 @pytest.fixture
 def host(frames) -> Iterator[MapHost]:
     result = MapHost(CONFIG)
-    for number, frame in enumerate(frames):
-        result.run(
-            lambda f=frame, n=number: result.map.ingest(Keyframe(KeyframeId('camera', n), f)),
-            INGEST,
-            60,
-        )
-    while result.map.trainer.step_count < 2:
+    for frame in frames:
+        result.run(lambda f=frame: result.map.ingest(f), INGEST, 60)
+    while result.map.step_count < 2:
         time.sleep(0.01)
     yield result
     result.stop(10)
@@ -103,7 +98,7 @@ def test_a_reset_ends_a_view_with_a_sentence(host, frames) -> None:
     pieces = host.map.view_pieces(frames[0].camera, frames[0].camera_to_world, 'mug')
     host.run(lambda: next(pieces), QUERY, 30)
     view = host.start(pieces, INGEST)
-    host.run(host.map.reset, CONTROL, 30)
+    host.reset().result(30)
     with pytest.raises(NotReadyError, match='replaced'):
         view.result(30)
 
@@ -129,10 +124,10 @@ def test_work_that_takes_too_long_is_given_up(host) -> None:
 
 
 def test_training_goes_on_between_the_pieces_of_patient_work(host) -> None:
-    before = host.map.trainer.step_count
+    before = host.map.step_count
     work: Future = host.start(endless(), INGEST)
     deadline = time.monotonic() + 30
-    while host.map.trainer.step_count < before + 3:
+    while host.map.step_count < before + 3:
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert work.cancel()

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future
+from typing import Any
 
+import numpy as np
+
+from lerf_ros.frames import PosedFrame
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.runtime.intake import Intake
 
 
@@ -30,78 +35,111 @@ class Queue:
         self.jobs.clear()
 
 
-def make(backlog: int = 2) -> tuple[Intake, Queue, list[str], list[str]]:
-    queue, sentences, done = Queue(), [], []
-    intake = Intake(
-        queue.submit,
-        backlog,
-        sentences.append,
-        lambda sentence: sentences.append(f'note: {sentence}'),
-        lambda keyframe: done.append(f'{keyframe} integrated'),
-    )
-    return intake, queue, sentences, done
+def frame() -> PosedFrame:
+    camera = PinholeCamera(10.0, 10.0, 2.0, 2.0, 4, 4)
+    return PosedFrame(np.zeros((4, 4, 3), np.uint8), None, camera, np.eye(4), 0)
 
 
-def counts(intake: Intake) -> tuple[int, int, int]:
-    return intake.received, intake.integrated, intake.dropped
+class Recorder:
+    """An intake over a queue, with what it says and what became of its frames."""
+
+    def __init__(self, backlog: int = 2) -> None:
+        self.queue, self.sentences, self.done = Queue(), [], []
+        self.log: list[str] = []
+        self.failing = False
+        self.intake = Intake(self.queue.submit, self.jobs, backlog)
+        self.intake.on_complaint = self.sentences.append
+        self.intake.on_note = lambda sentence: self.sentences.append(f'note: {sentence}')
+        self.intake.on_integrated = self.done.append
+
+    def jobs(self, taken: PosedFrame, source: str) -> list[Callable[[], Any]]:
+        def encode() -> None:
+            if self.failing:
+                raise RuntimeError('out of memory')
+            self.log.append(f'{source} level')
+
+        def integrate() -> str:
+            self.log.append(f'{source} add')
+            return source
+
+        return [encode, integrate]
+
+    def take(self, source: str = 'camera', index: int | None = None) -> None:
+        self.intake.take(frame, source, index)
+
+    @property
+    def counts(self) -> tuple[int, int, int]:
+        return self.intake.received, self.intake.integrated, self.intake.dropped
 
 
 def test_jobs_run_in_order_and_the_keyframe_counts_at_the_end() -> None:
-    intake, queue, _, done = make()
-    log: list[str] = []
-    intake.take(lambda: 'k', lambda k: [lambda: log.append('level'), lambda: log.append('add')])
-    assert counts(intake) == (1, 0, 0)
-    queue.run_all()
-    assert log == ['level', 'add']
-    assert done == ['k integrated']
-    assert counts(intake) == (1, 1, 0)
+    recorder = Recorder()
+    recorder.take()
+    assert recorder.counts == (1, 0, 0)
+    recorder.queue.run_all()
+    assert recorder.log == ['camera level', 'camera add']
+    assert recorder.done == ['camera']
+    assert recorder.counts == (1, 1, 0)
 
 
 def test_too_many_waiting_keyframes_are_dropped_and_said() -> None:
-    intake, queue, sentences, _ = make(backlog=2)
+    recorder = Recorder(backlog=2)
     for _ in range(5):
-        intake.take(lambda: 'k', lambda k: [lambda: None])
-    assert counts(intake) == (5, 0, 3)
-    assert sentences[0].startswith('note: keyframe dropped: 2 are waiting')
-    queue.run_all()
-    assert counts(intake) == (5, 2, 3)
-    intake.take(lambda: 'k', lambda k: [lambda: None])
-    queue.run_all()
-    assert counts(intake) == (6, 3, 3)
+        recorder.take()
+    assert recorder.counts == (5, 0, 3)
+    assert recorder.sentences[0].startswith('note: keyframe dropped: 2 are waiting')
+    recorder.queue.run_all()
+    assert recorder.counts == (5, 2, 3)
+    recorder.take()
+    recorder.queue.run_all()
+    assert recorder.counts == (6, 3, 3)
 
 
 def test_a_malformed_keyframe_is_dropped_with_its_sentence() -> None:
-    intake, _, sentences, _ = make(backlog=1)
+    recorder = Recorder(backlog=1)
 
-    def broken() -> str:
+    def broken() -> PosedFrame:
         raise ValueError('image: expected JPEG')
 
     for _ in range(3):
-        intake.take(broken, lambda k: [])
-    assert counts(intake) == (3, 0, 3)
-    assert sentences[0] == 'image: expected JPEG'
+        recorder.intake.take(broken, 'camera')
+    assert recorder.counts == (3, 0, 3)
+    assert recorder.sentences[0] == 'image: expected JPEG'
 
 
 def test_a_job_that_fails_stops_the_rest_of_its_keyframe() -> None:
-    intake, queue, sentences, done = make()
-    log: list[str] = []
-
-    def fails() -> None:
-        raise RuntimeError('out of memory')
-
-    intake.take(lambda: 'a', lambda k: [fails, lambda: log.append('a added')])
-    intake.take(lambda: 'b', lambda k: [lambda: log.append('b added')])
-    queue.run_all()
-    assert log == ['b added']
-    assert counts(intake) == (2, 1, 1)
-    assert done == ['b integrated']
-    assert sentences == ['keyframe dropped: out of memory']
+    recorder = Recorder()
+    recorder.take('a')
+    recorder.failing = True
+    recorder.queue.run_all()
+    recorder.failing = False
+    recorder.take('b')
+    recorder.queue.run_all()
+    assert recorder.log == ['b level', 'b add']
+    assert recorder.counts == (2, 1, 1)
+    assert recorder.done == ['b']
+    assert recorder.sentences == ['keyframe dropped: out of memory']
 
 
 def test_reset_counts_what_still_waits() -> None:
-    intake, queue, _, _ = make()
-    intake.take(lambda: 'k', lambda k: [lambda: None])
-    intake.reset()
-    assert counts(intake) == (1, 0, 0)
-    queue.run_all()
-    assert counts(intake) == (1, 1, 0)
+    recorder = Recorder()
+    recorder.take()
+    recorder.intake.reset()
+    assert recorder.counts == (1, 0, 0)
+    recorder.queue.run_all()
+    assert recorder.counts == (1, 1, 0)
+
+
+def test_gaps_in_the_numbers_of_a_source_count_as_dropped() -> None:
+    recorder = Recorder(backlog=20)
+    for source, index in (('left', 57), ('right', 0), ('left', 58), ('left', 61), ('right', 1)):
+        recorder.take(source, index)
+    recorder.queue.run_all()
+    # The first number of a source is no gap: the stream was there before the map.
+    assert recorder.counts == (5, 5, 2)
+    assert recorder.sentences == ["note: 2 keyframes of 'left' were lost before number 61"]
+    # A camera that starts again counts from 0.
+    recorder.take('left', 0)
+    recorder.take('left', 1)
+    recorder.queue.run_all()
+    assert recorder.counts == (7, 7, 2)

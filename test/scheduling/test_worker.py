@@ -191,3 +191,55 @@ def test_reports_reach_the_callback(steps):
     wait_until(lambda: len(reports) >= 3)
     assert worker.stop()
     assert reports[:3] == [1, 2, 3]
+
+
+def test_an_error_beside_the_step_is_a_failure_and_no_end(steps):
+    steps.gate.set()
+    wrong = True
+
+    def listen(_):
+        if wrong:
+            raise RuntimeError('the listener is broken')
+
+    worker = Worker(steps.step, lambda: True, listen)
+    worker.start()
+    wait_until(lambda: worker.state == 'FAILED')
+    assert 'listener' in str(worker.error)
+    assert worker.submit(lambda: 7).result(5) == 7
+    wrong = False
+    worker.resume()
+    before = steps.count
+    wait_until(lambda: steps.count > before)
+    assert worker.state == 'TRAINING'
+    assert worker.stop()
+
+
+def test_an_error_in_ready_is_a_failure_and_no_end(steps):
+    steps.gate.set()
+    wrong = threading.Event()
+    wrong.set()
+
+    def ready():
+        if wrong.is_set():
+            raise RuntimeError('nobody knows')
+        return True
+
+    worker = Worker(steps.step, ready)
+    worker.start()
+    wait_until(lambda: worker.state == 'FAILED')
+    assert worker.submit(lambda: 7).result(5) == 7
+    wrong.clear()
+    worker.resume()
+    wait_until(lambda: worker.state == 'TRAINING')
+    assert worker.stop()
+
+
+def test_a_map_that_begins_anew_waits_again(worker, steps):
+    steps.gate.set()
+    worker.start()
+    wait_until(lambda: worker.state == 'TRAINING')
+    steps.is_ready = False
+    worker.submit(worker.begin_anew, CONTROL).result(5)
+    assert worker.state == 'WAITING'
+    steps.is_ready = True
+    wait_until(lambda: worker.state == 'TRAINING')

@@ -83,7 +83,7 @@ def encoder_maker(config: LerfConfig) -> Callable[[], LanguageEncoder]:
     """Returns what loads the encoder, here or in another process."""
     # torch is loaded only now: --help and bad arguments answer at once.
     from lerf_ros.features.load import load_encoder
-    from lerf_ros.maps.submap import resolve_device
+    from lerf_ros.training.device import resolve_device
 
     return functools.partial(load_encoder, config.features, resolve_device(config.training.device))
 

@@ -22,7 +22,6 @@ from lerf_ros.evaluation.lerf.labels import Label, LabelledFrame
 from lerf_ros.evaluation.lerf.protocol import mask_iou, ovs_mask, peak_in_boxes, smoothed
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
@@ -65,9 +64,9 @@ def evaluate_lerf(
         raise ValueError('labels: expected pictures without labels to learn from, got none')
     live_map = Submap(config, encoder)
     for index in learned:
-        live_map.ingest(Keyframe(KeyframeId('recording', index), frames[index]))
-    if live_map.trainer.field is None:
-        live_map.trainer.fix_scene_box()
+        live_map.ingest(frames[index], 'recording')
+    if not live_map.ready():
+        live_map.fix_scene_box()
     rows, trained_s = [], 0.0
     pictures: list[Picture] = []
     for goal_s in seconds:
@@ -87,8 +86,8 @@ def evaluate_lerf(
                 'seconds': goal_s,
                 **_pictures_row(live_map, frames, labelled, pictures),
                 **_existence_row(live_map, labelled, absent),
-                'steps': live_map.trainer.step_count,
-                'steps_per_s': live_map.trainer.step_count / trained_s,
+                'steps': live_map.step_count,
+                'steps_per_s': live_map.step_count / trained_s,
             }
         )
         advance(trained_s - before_s, f'{goal_s:g} s')
