@@ -78,8 +78,32 @@ def section_options(section: type) -> list[OptionInfo]:
 
 
 class Section:
-    """Base of the option groups: checks each value when the group is made."""
+    """Base of the option groups: checks each value, and values together, when a group is made."""
 
     def __post_init__(self) -> None:
         for info in section_options(type(self)):
             object.__setattr__(self, info.name, info.check(getattr(self, info.name)))
+        self.check_together()
+
+    def check_together(self) -> None:
+        """Checks what one value alone cannot tell; groups with such values override it.
+
+        Raises:
+            ValueError: Two values contradict each other.
+        """
+
+    def require_order(self, lower: str, upper: str, *, strictly: bool = False) -> None:
+        """Checks that one option does not exceed another.
+
+        Args:
+            lower: Name of the one.
+            upper: Name of the other.
+            strictly: Whether they may not be equal either.
+
+        Raises:
+            ValueError: It does.
+        """
+        low, high = getattr(self, lower), getattr(self, upper)
+        if low > high or (strictly and low == high):
+            relation = 'less than' if strictly else 'at most'
+            raise ValueError(f'{lower}: expected {relation} {upper} = {high:g}, got {low:g}')

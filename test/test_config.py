@@ -42,6 +42,43 @@ def test_wrong_options_are_named(name, value, sentence):
         LerfConfig.from_flat({name: value})
 
 
+@pytest.mark.parametrize(
+    ('changes', 'sentence'),
+    [
+        (
+            {'features.tile_share_min': 0.6},
+            r'features\.tile_share_min: expected at most tile_share_max = 0\.5, got 0\.6',
+        ),
+        ({'field.min_resolution': 513}, 'min_resolution: expected at most max_resolution'),
+        ({'field.min_resolution': 129}, 'at most proposal_max_resolution'),
+        ({'field.language_min_resolution': 300}, 'at most language_max_resolution'),
+        ({'field.language_split_resolution': 8}, 'less than language_split_resolution'),
+        ({'field.language_split_resolution': 256}, 'less than language_max_resolution'),
+        (
+            {'keyframes.min_interval_s': 2.0, 'keyframes.max_interval_s': 1.0},
+            'at most max_interval_s',
+        ),
+        ({'query.min_scale_m': 0.5}, r'query\.min_scale_m: expected less than max_scale_m'),
+        ({'query.region_min_y_m': 1000.0}, 'region_min_y_m: expected less than region_max_y_m'),
+        (
+            {'training.replay_newest_share': 0.6},
+            'replay_uniform_share: expected at most 1 together, got 0.6 and 0.5',
+        ),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused_with_a_sentence(changes, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        LerfConfig.from_flat(changes)
+
+
+def test_what_contradicts_may_be_changed_together():
+    config = LerfConfig().replace({'query.min_scale_m': 0.6, 'query.max_scale_m': 0.9})
+    with pytest.raises(ValueError, match='min_scale_m'):
+        config.replace({'query.max_scale_m': 0.5})
+    assert config.replace({'query.max_scale_m': 0.5, 'query.min_scale_m': 0.1}).query.scales == 16
+    assert LerfConfig.from_flat({'keyframes.min_interval_s': 2.0}).keyframes.max_interval_s == 0
+
+
 def test_integers_may_stand_for_floats():
     assert LerfConfig.from_flat({'field.half_extent_m': 2}).field.half_extent_m == 2.0
 

@@ -41,3 +41,7 @@ class FeatureOptions(Section):
     cache_limit_mb: int = option(
         2048, 'Size bound of the feature cache.', unit='MB', low=1, high=1_000_000
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where the smallest tile is larger than the largest."""
+        self.require_order('tile_share_min', 'tile_share_max')

@@ -102,3 +102,16 @@ class FieldOptions(Section):
     proposal_table_log2: int = option(
         15, 'Entries a level of that grid, as a power of 2.', low=8, high=24
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where a grid's coarsest level is finer than its finest."""
+        self.require_order('min_resolution', 'max_resolution')
+        self.require_order('min_resolution', 'proposal_max_resolution')
+        self.require_order('language_min_resolution', 'language_max_resolution')
+        if self.language_split_resolution:
+            self.require_order(
+                'language_min_resolution', 'language_split_resolution', strictly=True
+            )
+            self.require_order(
+                'language_split_resolution', 'language_max_resolution', strictly=True
+            )

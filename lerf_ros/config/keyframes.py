@@ -35,3 +35,8 @@ class KeyframeOptions(Section):
     max_depth_m: float = option(
         10.0, 'Depth beyond this counts as unknown.', unit='m', low=0.1, high=1000.0, live=True
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where keyframes must and must not come."""
+        if self.max_interval_s:
+            self.require_order('min_interval_s', 'max_interval_s')

@@ -43,7 +43,8 @@ class LerfConfig:
         """Returns a copy with the options named ``'group.option'`` replaced.
 
         Raises:
-            ValueError: An option is unknown, of the wrong type or out of range.
+            ValueError: An option is unknown, of the wrong type or out of range, or two contradict
+                each other.
         """
         known = dict(flat_options())
         groups: dict[str, dict[str, Any]] = {}
@@ -52,10 +53,12 @@ class LerfConfig:
                 raise ValueError(f'unknown option {name!r}; see `lerf_ros options`')
             group, key = name.split('.', 1)
             groups.setdefault(group, {})[key] = value
-        sections = {
-            group: dataclasses.replace(getattr(self, group), **changes)
-            for group, changes in groups.items()
-        }
+        sections = {}
+        for group, changes in groups.items():
+            try:
+                sections[group] = dataclasses.replace(getattr(self, group), **changes)
+            except ValueError as error:
+                raise ValueError(f'{group}.{error}') from error
         return dataclasses.replace(self, **sections)
 
     def flat(self) -> dict[str, Any]:

@@ -68,3 +68,9 @@ class QueryOptions(Section):
     existence_threshold: float = option(
         0.5, 'Confidence from which a phrase counts as present.', low=0.0, high=1.0, live=True
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where a range is empty."""
+        self.require_order('min_scale_m', 'max_scale_m', strictly=True)
+        for axis in 'xyz':
+            self.require_order(f'region_min_{axis}_m', f'region_max_{axis}_m', strictly=True)

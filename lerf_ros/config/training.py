@@ -78,3 +78,12 @@ class TrainingOptions(Section):
         low=0,
         high=10**6,
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where shares of the same rays are more than all of them."""
+        shares = self.replay_newest_share, self.replay_uniform_share
+        if sum(shares) > 1 + 1e-9:
+            raise ValueError(
+                'replay_newest_share and replay_uniform_share: expected at most 1 together, '
+                f'got {shares[0]:g} and {shares[1]:g}'
+            )

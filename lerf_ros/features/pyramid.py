@@ -62,16 +62,11 @@ def tile_grids(width: int, height: int, options: FeatureOptions) -> tuple[TileGr
     one size.
 
     Raises:
-        ValueError: The image is too small for any tile, or the tile shares are reversed.
+        ValueError: The image is too small for any tile.
     """
     if min(width, height) < MIN_IMAGE_PX:
         raise ValueError(
             f'image: expected at least {MIN_IMAGE_PX}x{MIN_IMAGE_PX} pixels, got {width}x{height}'
-        )
-    if options.tile_share_max < options.tile_share_min:
-        raise ValueError(
-            f'tile_share_max: expected at least tile_share_min = {options.tile_share_min}, '
-            f'got {options.tile_share_max}'
         )
     shares = np.linspace(options.tile_share_min, options.tile_share_max, options.pyramid_levels)
     grids = []

@@ -25,17 +25,9 @@ class ScaleSearch:
     Args:
         options: Their number and bounds.
         features: The tile sizes the map was trained with.
-
-    Raises:
-        ValueError: The bounds are reversed.
     """
 
     def __init__(self, options: QueryOptions, features: FeatureOptions) -> None:
-        if options.min_scale_m >= options.max_scale_m:
-            raise ValueError(
-                'query.min_scale_m: expected less than query.max_scale_m, got '
-                f'{options.min_scale_m:g} and {options.max_scale_m:g}'
-            )
         self._shares = (features.tile_share_min, features.tile_share_max)
         self._all_m = search_scales(options.min_scale_m, options.max_scale_m, options.scales)
 

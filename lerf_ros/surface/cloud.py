@@ -84,11 +84,6 @@ class SurfaceMap:
         self._high = np.array(
             [options.region_max_x_m, options.region_max_y_m, options.region_max_z_m]
         )
-        if (self._low >= self._high).any():
-            raise ValueError(
-                'query.region: expected every region_min below its region_max, got '
-                f'{self._low.tolist()} and {self._high.tolist()}'
-            )
         self.clear()
 
     def clear(self) -> None:

@@ -163,8 +163,3 @@ def test_cache_tells_images_encoders_and_tilings_apart(tmp_path):
 def test_bad_images_are_refused_with_a_sentence(image):
     with pytest.raises(ValueError, match='image: expected'):
         PyramidBuilder(ColourEncoder(), FeatureOptions(), 'cpu').build(image)
-
-
-def test_reversed_tile_shares_are_refused():
-    with pytest.raises(ValueError, match='tile_share_max'):
-        tile_grids(64, 64, FeatureOptions(tile_share_min=0.5, tile_share_max=0.1))

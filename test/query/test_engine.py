@@ -237,11 +237,6 @@ def test_a_map_without_surface_says_so(engine):
         ask(engine, SurfaceMap(QueryOptions()), '0')
 
 
-def test_reversed_scales_are_refused():
-    with pytest.raises(ValueError, match=r'query\.min_scale_m'):
-        QueryEngine(WordEncoder(), QueryOptions(min_scale_m=0.4, max_scale_m=0.3))
-
-
 def test_what_few_keyframes_saw_is_no_maximum_in_a_grown_map(engine):
     surface = SurfaceMap(QueryOptions())
     for number, pose in enumerate(orbit(24)):

@@ -136,11 +136,6 @@ def test_region_and_range_bound_the_points():
     assert len(mapped(QueryOptions(max_range_m=0.3)).points()) == 0
 
 
-def test_reversed_region_is_refused():
-    with pytest.raises(ValueError, match=r'query\.region'):
-        SurfaceMap(QueryOptions(region_min_x_m=1.0, region_max_x_m=-1.0))
-
-
 def test_wrong_sizes_are_refused():
     surface = SurfaceMap(QueryOptions())
     with pytest.raises(ValueError, match='expected 160x120'):
