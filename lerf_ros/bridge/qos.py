@@ -18,6 +18,14 @@ KEYFRAMES = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+#: Services keep as many requests as may come at once: with the usual 10, those of further clients
+#: are lost without a word.
+SERVICES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1000,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
 #: Pictures for people: the newest is enough, and a reliable RViz hears them too.
 PICTURES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE

@@ -15,6 +15,8 @@ from typing import Any
 from rclpy.callback_groups import CallbackGroup
 from rclpy.node import Node
 
+from lerf_ros.bridge import qos
+
 Respond = Callable[[], Any]
 
 
@@ -57,7 +59,9 @@ class DeferredServices:
                 return self._fail(response, error)
             return response if begun is None else (*begun, response)
 
-        service = self._node.create_service(kind, name, start, callback_group=group)
+        service = self._node.create_service(
+            kind, name, start, qos_profile=qos.SERVICES, callback_group=group
+        )
         send = service.send_response
 
         def send_later(begun: Any, header: Any) -> None:

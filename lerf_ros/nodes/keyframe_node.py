@@ -9,6 +9,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -16,6 +17,7 @@ import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
@@ -61,10 +63,17 @@ class Waiting:
 
 
 class KeyframeNode(Node):
-    """Chooses keyframes and publishes them, rectified and compressed, with their pose."""
+    """Chooses keyframes and publishes them, rectified and compressed, with their pose.
 
-    def __init__(self) -> None:
-        super().__init__('keyframe_node', namespace='lerf')
+    Args:
+        parameters: Values that go before those of the command line.
+        namespace: Namespace of the node, unless it is remapped.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter] = (), namespace: str = 'lerf') -> None:
+        super().__init__(
+            'keyframe_node', namespace=namespace, parameter_overrides=list(parameters)
+        )
         options = LiveOptions(declare_options(self, ('keyframes', 'node')))
         self._config = options.current
         options.on_change(self._apply)
@@ -233,13 +242,18 @@ class KeyframeNode(Node):
             self._rectified_info = info
         return self._rectifier
 
+    @property
+    def waiting_for_pose(self) -> int:
+        """Number of images that wait for their pose."""
+        return len(self._waiting)
+
     def _values(self) -> dict[str, object]:
         return {
             'image_rate_hz': self._rate.hz,
             'image_age_s': self._rate.age_s,
             'dropped_messages': self._inbox.dropped,
             'unpaired_images': self._pairer.unpaired,
-            'waiting_for_pose': len(self._waiting),
+            'waiting_for_pose': self.waiting_for_pose,
             'keyframes': self._index,
         }
 

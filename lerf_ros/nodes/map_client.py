@@ -34,8 +34,10 @@ class MapClient:
         rclpy.init(context=self._context)
         self._node = rclpy.create_node('map_client', namespace=namespace, context=self._context)
         self._node.create_subscription(FieldStatus, 'status', self._on_status, qos.LATCHED)
-        self._query = self._node.create_client(QueryLanguage, 'query')
-        self._render = self._node.create_client(RenderView, 'render_view')
+        self._query = self._node.create_client(QueryLanguage, 'query', qos_profile=qos.SERVICES)
+        self._render = self._node.create_client(
+            RenderView, 'render_view', qos_profile=qos.SERVICES
+        )
         self._executor = SingleThreadedExecutor(context=self._context)
         self._executor.add_node(self._node)
         self._thread = threading.Thread(target=self._executor.spin, daemon=True)

@@ -73,7 +73,9 @@ class Robot:
 
     def call_async(self, name: str, kind: Any, **fields: Any) -> Any:
         if name not in self._clients:
-            self._clients[name] = self.helper.create_client(kind, f'/lerf/{name}')
+            self._clients[name] = self.helper.create_client(
+                kind, f'/lerf/{name}', qos_profile=qos.SERVICES
+            )
         client = self._clients[name]
         assert client.wait_for_service(10.0), f'{name} is not there'
         return client.call_async(kind.Request(**fields))
