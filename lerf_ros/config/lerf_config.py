@@ -76,8 +76,12 @@ def flat_options() -> Iterator[tuple[str, OptionInfo]]:
             yield f'{group.name}.{info.name}', info
 
 
-def load_yaml(path: Path | str) -> LerfConfig:
-    """Reads a ROS parameter file (``/**: ros__parameters:``) on top of the defaults.
+def load_yaml(path: Path | str, base: LerfConfig | None = None) -> LerfConfig:
+    """Reads a ROS parameter file (``/**: ros__parameters:``) on top of other options.
+
+    Args:
+        path: The file.
+        base: What it changes; the defaults if None.
 
     Raises:
         ValueError: The file cannot be read, is no parameter file, or names a wrong option.
@@ -89,7 +93,7 @@ def load_yaml(path: Path | str) -> LerfConfig:
         raise ValueError(f'{path}: expected a ROS parameter file, got {error!r}') from error
     # A parameter file may also hold parameters that are not ours, such as use_sim_time.
     groups = {group.name for group in dataclasses.fields(LerfConfig)}
-    return LerfConfig.from_flat(
+    return (base or LerfConfig()).replace(
         {
             f'{group}.{name}': value
             for group, options in parameters.items()

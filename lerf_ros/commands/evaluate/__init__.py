@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-from lerf_ros.commands.evaluate import comparison, lerf, recordings, tabletop
+from lerf_ros.commands.evaluate import comparison, flat, lerf, recordings, tabletop
 from lerf_ros.evaluation.report import require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     kinds = parser.add_subparsers(dest='kind', metavar='WHAT', required=True)
-    for module in (tabletop, recordings, lerf, comparison):
+    for module in (tabletop, flat, recordings, lerf, comparison):
         module.add_kinds(kinds)
 
 

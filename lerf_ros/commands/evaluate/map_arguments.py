@@ -51,11 +51,20 @@ def add_map(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--report', type=Path, metavar='DIR', help='write an HTML page and plots')
 
 
-def make_config(variant: str, changes: list[str]) -> LerfConfig:
-    """Returns the options of a variant with ``group.option=value`` changes.
+def add_place(parser: argparse.ArgumentParser, default: str) -> None:
+    """Declares the kind of place that is mapped."""
+    parser.add_argument(
+        '--place',
+        default=default,
+        help='what is mapped, a file of config/places: table, room or floor (%(default)s)',
+    )
+
+
+def make_config(variant: str, changes: list[str], place: str = '') -> LerfConfig:
+    """Returns the options of a variant at a place, with ``group.option=value`` changes.
 
     Raises:
-        ValueError: The variant or an option is unknown, or a value does not fit.
+        ValueError: The variant, the place or an option is unknown, or a value does not fit.
     """
     path = CONFIG_FOLDER / f'{VARIANTS[variant]}.yaml' if variant in VARIANTS else Path(variant)
     if variant == 'tabletop' and not path.exists():
@@ -66,6 +75,12 @@ def make_config(variant: str, changes: list[str]) -> LerfConfig:
         raise ValueError(
             f'variant: expected one of {", ".join(VARIANTS)} or a YAML file, got {variant!r}'
         )
+    if place:
+        file = CONFIG_FOLDER / 'places' / f'{place}.yaml'
+        if not file.exists():
+            known = ', '.join(sorted(path.stem for path in file.parent.glob('*.yaml')))
+            raise ValueError(f'place: expected one of {known}, got {place!r}')
+        config = load_yaml(file, config)
     return config.replace(parse_options(changes))
 
 
@@ -76,7 +91,7 @@ def config_of(arguments: argparse.Namespace) -> LerfConfig:
         changes.append(f'features.encoder={arguments.encoder}')
     if arguments.device:
         changes.append(f'training.device={arguments.device}')
-    return make_config(arguments.variant, changes)
+    return make_config(arguments.variant, changes, getattr(arguments, 'place', ''))
 
 
 def encoder_maker(config: LerfConfig) -> Callable[[], LanguageEncoder]:

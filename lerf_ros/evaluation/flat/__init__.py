@@ -1,0 +1,1 @@
+"""The flat: a robot walks through rooms, and is asked where things are."""

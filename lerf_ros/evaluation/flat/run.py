@@ -1,0 +1,324 @@
+"""The flat benchmark: a robot walks through unseen rooms and is asked on its way and at the end.
+
+The clock is the camera's: so many training steps belong to each of its seconds. Each room is asked
+about when the robot has left it for the first time, and again at the end with all the others.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import resource
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
+from lerf_ros.evaluation.flat.pictures import draw_flat
+from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
+from lerf_ros.evaluation.metrics import percentile
+from lerf_ros.evaluation.processes import Advance, each_seed
+from lerf_ros.evaluation.stream import Shot, Stream
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.frames import PosedFrame
+from lerf_ros.geometry import Array
+from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.query.engine import QueryRequest
+from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene
+
+CAMERA_HZ = 10.0
+# A room counts as visited after this long in it.
+VISIT_S = 20.0
+SECONDS_PER_M2 = 6.4
+ROW_KEYS = (
+    'room',
+    'within_25cm',
+    'median_error_m',
+    'absent_refused',
+    'present_refused',
+    'forgotten_points',
+    'query_p95_ms',
+    'peak_rss_mb',
+    'map_mb_per_m2',
+    'area_m2',
+    'keyframes_per_s',
+)
+
+
+@dataclass(frozen=True)
+class FlatRun:
+    """What is run.
+
+    Attributes:
+        seeds: Flats.
+        area_m2: Floor area of each.
+        seconds: Duration of the walk; 0 takes 6.4 s a square metre.
+        steps_per_second: Training steps for each second of the camera.
+        sensor: Name of the camera, one of `SENSORS`.
+        width: Width of its pictures; they are 4 to 3.
+    """
+
+    seeds: tuple[int, ...]
+    area_m2: float = 75.0
+    seconds: float = 0.0
+    steps_per_second: float = 10.0
+    sensor: str = 'usual'
+    width: int = 640
+
+    @property
+    def duration_s(self) -> float:
+        """How long the robot walks."""
+        return self.seconds or SECONDS_PER_M2 * self.area_m2
+
+
+@dataclass
+class FlatReport:
+    """What one flat gave.
+
+    Attributes:
+        seed: The flat.
+        answers: Of each method at the end.
+        left: Answers about each room when the robot had left it, by room.
+        map_row: Figures of the map as a whole.
+        classes: Figures by room, distance, size and support.
+        growth: (seconds, area visited, memory of the process) on the way.
+        picture: The flat from above with way and answers.
+    """
+
+    seed: int
+    answers: dict[str, list[FlatAnswer]] = field(default_factory=dict)
+    left: dict[int, list[FlatAnswer]] = field(default_factory=dict)
+    map_row: dict[str, Any] = field(default_factory=dict)
+    classes: dict[str, Any] = field(default_factory=dict)
+    growth: list[tuple[float, float, float]] = field(default_factory=list)
+    picture: Array | None = None
+
+
+def run_flat(
+    run: FlatRun, seed: int, config: LerfConfig, encoder: LanguageEncoder, advance: Advance
+) -> FlatReport:
+    """Maps one flat and asks about it."""
+    options = FlatOptions(area_m2=run.area_m2, width=run.width, height=round(run.width * 0.75))
+    with FlatScene(seed, options) as scene:
+        truth, sightings = FlatTruth(scene), Sightings()
+        path = scene.path(run.duration_s, CAMERA_HZ)
+        report = FlatReport(seed)
+        live_map = Submap(config, encoder)
+        before_mb = rss_mb()
+        stream = Stream(
+            live_map,
+            shots(scene, path, run.sensor, sightings),
+            config.keyframes,
+            steps_per_second=run.steps_per_second,
+        )
+        leaves = leaving_times(scene, path)
+        times = sorted({*leaves, run.duration_s})
+        done_s, visited_m2 = 0.0, 0.0
+        for time_s in stream.run(times):
+            for room in leaves.get(time_s, ()):
+                visited_m2 += scene.plan.rooms[room].area_m2
+                here = [i for i in sightings.seen() if truth.objects[i].room == room]
+                report.left[room] = ask(live_map, truth, truth.questions(here))
+            report.growth.append((time_s, visited_m2, rss_mb()))
+            advance(time_s - done_s, f'seed {seed}')
+            done_s = time_s
+        present = truth.questions(sightings.seen())
+        report.answers = answer_all(live_map, truth, present)
+        ours = report.answers['field']
+        report.classes = by_class(truth, sightings, ours)
+        visited_m2 = visited_area(scene, path)
+        report.growth[-1] = (done_s, visited_m2, rss_mb())
+        spent_s = stream.effort.intake_s + stream.effort.training_s
+        report.map_row = {
+            'forgotten_points': forgotten_points(
+                [answer for answers in report.left.values() for answer in answers], ours
+            ),
+            'query_p95_ms': percentile([answer.query_ms for answer in ours], 95),
+            'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            'map_mb_per_m2': saved_mb(live_map) / visited_m2,
+            'area_m2': visited_m2,
+            'keyframes_per_s': stream.effort.keyframes / spent_s,
+            'rss_before_mb': before_mb,
+            'keyframes': stream.effort.keyframes,
+            'steps': stream.effort.steps,
+            'steps_per_s': stream.effort.steps_per_s,
+            'intake_ms': 1e3 * stream.effort.intake_s / max(stream.effort.keyframes, 1),
+            'surface_points': len(live_map.surface().positions),
+        }
+        report.picture = draw_flat(scene, path, ours, [])
+        return report
+
+
+def shots(scene: FlatScene, path: Array, sensor: str, sightings: Sightings) -> list[Shot]:
+    """Returns the camera's walk; frames are rendered only when they become keyframes."""
+
+    def shot(index: int) -> Shot:
+        stamp_ns = round(index / CAMERA_HZ * 1e9)
+
+        def read() -> PosedFrame:
+            frame, view = scene.shoot(path[index], index, stamp_ns, SENSORS[sensor])
+            sightings.note(view)
+            return frame
+
+        return Shot(stamp_ns, scene.reported_pose(path[index], index, SENSORS[sensor]), read)
+
+    return [shot(index) for index in range(len(path))]
+
+
+def rooms_on_the_way(scene: FlatScene, path: Array) -> Array:
+    """Returns the index of the room at each pose."""
+    return np.array([scene.room_of(pose[:3, 3]) for pose in path])
+
+
+def leaving_times(scene: FlatScene, path: Array) -> dict[float, list[int]]:
+    """Returns the rooms that are left for the first time after a visit, by time."""
+    rooms = rooms_on_the_way(scene, path)
+    leaves: dict[float, list[int]] = {}
+    for room in range(len(scene.plan.rooms)):
+        inside = rooms == room
+        stayed = np.cumsum(inside) / CAMERA_HZ
+        gone = np.flatnonzero(~inside & (stayed >= VISIT_S))
+        if len(gone) and gone[0] > 0:
+            leaves.setdefault(float(gone[0] / CAMERA_HZ), []).append(room)
+    return leaves
+
+
+def visited_area(scene: FlatScene, path: Array) -> float:
+    """Returns the floor area of all rooms in which the robot has stayed for a while."""
+    stays = np.bincount(rooms_on_the_way(scene, path).clip(0), minlength=len(scene.plan.rooms))
+    return float(
+        sum(
+            room.area_m2
+            for room, count in zip(scene.plan.rooms, stays, strict=True)
+            if count / CAMERA_HZ >= VISIT_S / 2
+        )
+    )
+
+
+def ask(live_map: Submap, truth: FlatTruth, questions: Sequence[FlatQuestion]) -> list[FlatAnswer]:
+    """Asks one phrase a request, as a robot would, and trains a step between two of them."""
+    answers = []
+    for question in questions:
+        if live_map.ready():
+            live_map.step()
+        started = time.perf_counter()
+        try:
+            request = QueryRequest(positives=(question.phrase,), with_points=False)
+            (result,) = live_map.query(request)
+        except NotReadyError:
+            answers.append(truth.judge(question, False, 0.0, None))
+            continue
+        query_ms = (time.perf_counter() - started) * 1e3
+        place = np.asarray(result.maxima[0].position_m) if result.maxima else None
+        answers.append(truth.judge(question, result.exists, result.confidence, place, query_ms))
+    return answers
+
+
+def answer_all(
+    live_map: Submap, truth: FlatTruth, present: Sequence[FlatQuestion]
+) -> dict[str, list[FlatAnswer]]:
+    """Asks all that was seen and as much that is absent; returns our answers and the bounds'."""
+    questions = [*present, *truth.absent_questions(len(present))]
+    ours = ask(live_map, truth, questions)
+    positions = live_map.surface().positions
+    labels = truth.label(positions)
+    return {
+        'field': ours,
+        'oracle': [truth.oracle(question, positions, labels) for question in questions],
+        'shuffled': shuffled(truth, ours, np.random.default_rng(truth.seed)),
+    }
+
+
+def rss_mb() -> float:
+    """Returns the memory of this process as it is now."""
+    try:
+        pages = int(Path('/proc/self/statm').read_text().split()[1])
+    except OSError:
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    return pages * resource.getpagesize() / 2**20
+
+
+def saved_mb(live_map: Submap) -> float:
+    """Returns the size of the map on disk."""
+    with tempfile.TemporaryDirectory(prefix='lerf_flat_') as folder:
+        live_map.save(Path(folder) / 'map')
+        return sum(file.stat().st_size for file in Path(folder).rglob('*') if file.is_file()) / 1e6
+
+
+def evaluate_flat(
+    run: FlatRun,
+    config: LerfConfig,
+    make_encoder: Callable[[], LanguageEncoder],
+    settings: dict[str, Any],
+    advance: Advance,
+    on_scene: Callable[[dict[str, Any]], None] | None = None,
+    jobs: int = 1,
+) -> tuple[dict[str, Any], list[FlatReport]]:
+    """Runs all flats; see `evaluation.tabletop.evaluate_tabletop` for the arguments.
+
+    Raises:
+        ChildProcessError: A flat failed.
+    """
+    reports: dict[int, FlatReport] = {}
+    ordered: list[FlatReport] = []
+    result: dict[str, Any] = {}
+    make_work = functools.partial(_work, run, config, make_encoder)
+    with contextlib.closing(each_seed(make_work, run.seeds, jobs, advance)) as done:
+        for seed, report in done:
+            reports[seed] = report
+            ordered = [reports[each] for each in run.seeds if each in reports]
+            result = result_of(run, ordered, settings)
+            if on_scene is not None:
+                on_scene(result)
+    return result, ordered
+
+
+def _work(
+    run: FlatRun, config: LerfConfig, make_encoder: Callable[[], LanguageEncoder]
+) -> Callable[[int, Advance], FlatReport]:
+    encoder = make_encoder()
+    return lambda seed, advance: run_flat(run, seed, config, encoder, advance)
+
+
+def result_of(
+    run: FlatRun, reports: Sequence[FlatReport], settings: dict[str, Any]
+) -> dict[str, Any]:
+    """Returns what ``--json`` holds: a row for us, the oracle and shuffled labels."""
+    return {
+        'command': 'flat',
+        'settings': settings,
+        'rows': _rows(run, reports),
+        'scenes': [
+            {
+                'seed': report.seed,
+                'rows': _rows(run, [report]),
+                'classes': report.classes,
+                'growth': report.growth,
+            }
+            for report in reports
+        ],
+    }
+
+
+def _rows(run: FlatRun, reports: Sequence[FlatReport]) -> list[dict[str, Any]]:
+    rows = []
+    for method in ('field', 'oracle', 'shuffled'):
+        answers = [answer for report in reports for answer in report.answers[method]]
+        row: dict[str, Any] = {'method': method, 'seconds': run.duration_s, **figures(answers)}
+        if method == 'field':
+            worst = ('query_p95_ms', 'peak_rss_mb', 'map_mb_per_m2')
+            for key in reports[0].map_row:
+                values = [r.map_row[key] for r in reports if r.map_row[key] is not None]
+                combine = max if key in worst else lambda each: float(np.mean(each))
+                row[key] = combine(values) if values else None
+            row['questions'] = len(answers)
+        else:
+            row.update(dict.fromkeys(ROW_KEYS[5:]))
+        rows.append(row)
+    return rows

@@ -1,0 +1,198 @@
+"""What is true of a simulated flat: what its camera saw, what is asked, and who is right.
+
+World frame, metres. A phrase is right wherever a thing of that name is: a floor may hold two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lerf_ros.evaluation.metrics import BOX_MARGIN_M, inside_oriented_box
+from lerf_ros.geometry import Array
+from lerf_ros.simulation import (
+    HELD_OUT_SEED,
+    FlatObject,
+    FlatScene,
+    View,
+    absent_phrases,
+)
+
+# A view shows an object from so many pixels of 640x480 on, and no farther than this.
+SEEN_SHARE = 150 / (640 * 480)
+SEEN_RANGE_M = 3.0
+# Keyframes that must show an object before it is asked for.
+SEEN_VIEWS = 3
+NEAR_M = 0.25
+# Fewer surface points than this and not even the oracle finds the thing.
+FEW_POINTS = 8
+
+
+@dataclass(frozen=True)
+class FlatQuestion:
+    """A phrase whose answer is known.
+
+    Attributes:
+        phrase: What is asked.
+        objects: Indices of the objects that it names; empty if it is absent.
+    """
+
+    phrase: str
+    objects: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class FlatAnswer:
+    """What was said to a question, and whether it was right.
+
+    Attributes:
+        question: What was asked.
+        said_present: Whether the thing was said to be there.
+        confidence: How surely, 0 to 1.
+        position_m: The best place; None without one.
+        room: Whether that place is in the right room.
+        within: Whether it is in the thing's box or within 25 cm of its centre.
+        error_m: Distance from the centre of its surface; infinite without a place.
+        query_ms: How long the answer took.
+    """
+
+    question: FlatQuestion
+    said_present: bool
+    confidence: float
+    position_m: tuple[float, float, float] | None = None
+    room: bool = False
+    within: bool = False
+    error_m: float = math.inf
+    query_ms: float = math.nan
+
+
+@dataclass
+class Sightings:
+    """Which objects the camera has seen so far.
+
+    Attributes:
+        views: Keyframes that showed each object.
+        nearest_m: Least distance from which each was seen.
+    """
+
+    views: dict[int, int] = field(default_factory=dict)
+    nearest_m: dict[int, float] = field(default_factory=dict)
+
+    def note(self, view: View) -> None:
+        """Counts what a perfect picture shows."""
+        shown = view.objects[view.objects >= 0]
+        counts = np.bincount(shown) if len(shown) else np.zeros(0, int)
+        for index in np.flatnonzero(counts >= SEEN_SHARE * view.objects.size):
+            far_m = float(np.median(view.depth[view.objects == index]))
+            if far_m <= SEEN_RANGE_M:
+                number = int(index)
+                self.views[number] = self.views.get(number, 0) + 1
+                self.nearest_m[number] = min(self.nearest_m.get(number, math.inf), far_m)
+
+    def seen(self) -> list[int]:
+        """Returns the indices of the objects that were seen often enough to be asked for."""
+        return sorted(index for index, views in self.views.items() if views >= SEEN_VIEWS)
+
+
+class FlatTruth:
+    """The truth about one flat.
+
+    Args:
+        scene: The flat.
+    """
+
+    def __init__(self, scene: FlatScene) -> None:
+        self.seed = scene.seed
+        self.plan = scene.plan
+        self.objects: tuple[FlatObject, ...] = scene.objects
+        self._named: dict[str, list[int]] = {}
+        for each in scene.objects:
+            self._named.setdefault(each.thing.name, []).append(each.thing.index)
+
+    def questions(self, seen: Sequence[int]) -> list[FlatQuestion]:
+        """Returns one question for each name among the objects that were seen."""
+        names = dict.fromkeys(self.objects[index].thing.name for index in seen)
+        return [FlatQuestion(name, tuple(self._named[name])) for name in names]
+
+    def absent_questions(self, count: int) -> list[FlatQuestion]:
+        """Returns phrases of what is nowhere in the flat, near misses among them."""
+        present = [(each.thing.colour, each.thing.category) for each in self.objects]
+        phrases = absent_phrases(
+            present,
+            count,
+            np.random.default_rng([self.seed, 9]),
+            with_excluded=self.seed >= HELD_OUT_SEED,
+        )
+        return [FlatQuestion(each.text) for each in phrases]
+
+    def judge(
+        self,
+        question: FlatQuestion,
+        said_present: bool,
+        confidence: float,
+        position_m: Float[Array, '3'] | None,
+        query_ms: float = math.nan,
+    ) -> FlatAnswer:
+        """Compares an answer with the truth."""
+        answer = FlatAnswer(question, said_present, confidence, query_ms=query_ms)
+        if position_m is None:
+            return answer
+        place = (float(position_m[0]), float(position_m[1]), float(position_m[2]))
+        answer = replace(answer, position_m=place)
+        if not question.objects:
+            return answer
+        things = [self.objects[index] for index in question.objects]
+        errors = [
+            float(np.linalg.norm(position_m - each.thing.surface_centre_world)) for each in things
+        ]
+        inside = [
+            bool(
+                inside_oriented_box(
+                    position_m[None], each.thing.box_to_world, each.thing.box_size_m, BOX_MARGIN_M
+                )[0]
+            )
+            for each in things
+        ]
+        return replace(
+            answer,
+            room=self.plan.room_at(place[0], place[1]) in {each.room for each in things},
+            within=min(errors) <= NEAR_M or any(inside),
+            error_m=min(errors),
+        )
+
+    def oracle(
+        self, question: FlatQuestion, positions: Float[Array, 'n 3'], labels: Int[Array, 'n']
+    ) -> FlatAnswer:
+        """Returns the answer of one who knows which surface point belongs to what."""
+        if not question.objects:
+            return self.judge(question, False, 0.0, None)
+        counts = [int((labels == index).sum()) for index in question.objects]
+        best = question.objects[int(np.argmax(counts))]
+        if max(counts) < FEW_POINTS:
+            return self.judge(question, False, 0.0, None)
+        points = positions[labels == best].astype(np.float64)
+        middle = (points.min(axis=0) + points.max(axis=0)) / 2
+        return self.judge(question, True, 1.0, (points.mean(axis=0) + middle) / 2)
+
+    def label(self, positions: Float[Array, 'n 3']) -> Int[Array, 'n']:
+        """Returns the object in whose box each point lies, -1 elsewhere."""
+        labels = np.full(len(positions), -1)
+        order = np.argsort(positions[:, 0], kind='stable')
+        along = positions[order, 0]
+        for each in self.objects:
+            thing = each.thing
+            first, last = np.searchsorted(
+                along,
+                [
+                    thing.box_min_world[0] - BOX_MARGIN_M,
+                    thing.box_max_world[0] + BOX_MARGIN_M,
+                ],
+            )
+            near = order[first:last]
+            held = inside_oriented_box(positions[near], thing.box_to_world, thing.box_size_m)
+            labels[near[held]] = thing.index
+        return labels
