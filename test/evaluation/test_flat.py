@@ -1,0 +1,121 @@
+"""The truth about a simulated flat, and the figures made of answers."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+
+pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
+
+from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
+from lerf_ros.evaluation.flat.run import leaving_times, visited_area
+from lerf_ros.evaluation.flat.truth import FlatQuestion, FlatTruth, Sightings
+from lerf_ros.geometry import look_at
+from lerf_ros.simulation import FlatOptions, FlatScene, gl
+
+try:
+    gl.make_current()
+except RuntimeError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+
+@pytest.fixture(scope='module')
+def flat():
+    options = FlatOptions(area_m2=30.0, width=160, height=120, samples=0)
+    with FlatScene(5, options) as scene:
+        yield scene
+
+
+@pytest.fixture(scope='module')
+def truth(flat):
+    return FlatTruth(flat)
+
+
+def right(truth, question):
+    centre = truth.objects[question.objects[0]].thing.surface_centre_world
+    return truth.judge(question, True, 0.9, centre)
+
+
+def test_an_answer_at_the_object_is_right_and_one_in_the_next_room_wrong(truth):
+    question = truth.questions([0])[0]
+    assert right(truth, question).room
+    assert right(truth, question).within
+    assert right(truth, question).error_m == 0
+    other = next(each for each in truth.objects if each.room != truth.objects[0].room)
+    far = truth.judge(question, True, 0.9, other.thing.surface_centre_world)
+    assert not far.room
+    assert not far.within
+    assert far.error_m > 0.25
+    nowhere = truth.judge(question, False, 0.1, None)
+    assert (nowhere.room, nowhere.within, nowhere.error_m) == (False, False, math.inf)
+
+
+def test_absent_phrases_name_nothing_in_the_flat(truth):
+    names = {name for each in truth.objects for name in each.thing.names}
+    asked = truth.absent_questions(20)
+    assert len(asked) == 20
+    assert not names & {question.phrase for question in asked}
+
+
+def test_only_what_is_seen_from_near_by_often_enough_is_asked_for(flat):
+    sightings = Sightings()
+    thing = flat.objects[0].thing
+    eye = thing.surface_centre_world + np.array([0.0, 0.05, 0.6])
+    view = flat.render(look_at(eye, thing.surface_centre_world), room=flat.objects[0].room)
+    for _ in range(3):
+        assert thing.index not in sightings.seen()
+        sightings.note(view)
+    assert thing.index in sightings.seen()
+    assert sightings.nearest_m[thing.index] == pytest.approx(0.6, abs=0.15)
+
+
+def test_the_oracle_finds_what_the_surface_holds_and_nothing_else(truth):
+    question = truth.questions([0])[0]
+    thing = truth.objects[0].thing
+    rng = np.random.default_rng(0)
+    spread = rng.uniform(-0.5, 0.5, (200, 3)) * thing.box_size_m
+    on_it = spread @ thing.box_to_world[:3, :3].T + thing.box_to_world[:3, 3]
+    positions = np.concatenate([on_it, on_it + np.array([0, 0, 5.0])])
+    labels = truth.label(positions)
+    assert (labels[:200] == 0).all()
+    assert (labels[200:] == -1).all()
+    assert truth.oracle(question, positions, labels).within
+    assert not truth.oracle(question, positions[200:], labels[200:]).said_present
+    assert not truth.oracle(FlatQuestion('unicorn'), positions, labels).said_present
+
+
+def test_chance_scores_far_below_right_answers(truth):
+    questions = truth.questions(range(len(truth.objects)))
+    ours = [right(truth, question) for question in questions]
+    ours += [truth.judge(each, False, 0.1, None) for each in truth.absent_questions(10)]
+    row = figures(ours)
+    assert (row['room'], row['within_25cm'], row['absent_refused']) == (1, 1, 1)
+    assert row['median_error_m'] == 0
+    assert row['present_refused'] == 0
+    chance = figures(shuffled(truth, ours, np.random.default_rng(0)))
+    assert chance['within_25cm'] < 0.2
+    assert chance['room'] < 0.9
+    classes = by_class(truth, Sightings(), ours)
+    assert sum(each['questions'] for each in classes['support'].values()) == len(questions)
+    assert set(classes['room']) == {room.name for room in truth.plan.rooms}
+
+
+def test_forgotten_points_compare_the_same_questions(truth):
+    questions = truth.questions(range(4))
+    before = [right(truth, question) for question in questions]
+    after = [*before[:3], truth.judge(questions[3], True, 0.5, np.array([-9.0, -9.0, 0.0]))]
+    assert forgotten_points(before, after) == pytest.approx(25.0)
+    assert forgotten_points(before[:3], after) == pytest.approx(0.0)
+    assert forgotten_points([], after) is None
+
+
+def test_a_room_is_asked_about_once_it_is_left(flat):
+    path = flat.path(150.0, 10.0)
+    leaves = leaving_times(flat, path)
+    assert leaves
+    for time_s, rooms in leaves.items():
+        for room in rooms:
+            assert flat.room_of(path[round(time_s * 10)][:3, 3]) != room
+    assert visited_area(flat, path) == pytest.approx(30.0, abs=20.0)
