@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -49,18 +50,20 @@ def frame(number: int) -> PosedFrame:
 class Robot:
     """Talks to the node as a robot's other nodes would."""
 
-    def __init__(self, helper: Node, node: FieldNode) -> None:
-        self.node, self.helper = node, helper
+    def __init__(self, helper: Node, node: FieldNode | None = None) -> None:
+        # None where the field node is a process of its own.
+        self.node: Any = node
+        self.helper = helper
+        self.on_status: Callable[[], None] = lambda: None
         self.status: FieldStatus | None = None
         self.keyframes = helper.create_publisher(Keyframe, '/lerf/keyframes', qos.KEYFRAMES)
         helper.create_subscription(FieldStatus, '/lerf/status', self._take_status, qos.LATCHED)
         self._clients: dict[str, Any] = {}
         self._index = 0
-        self.statuses = 0
 
     def _take_status(self, message: FieldStatus) -> None:
         self.status = message
-        self.statuses += 1
+        self.on_status()
 
     def send(self, number: int) -> None:
         """Sends a view of the floor; its stamp is number + 1 seconds."""
