@@ -52,8 +52,9 @@ setup(
     extras_require={
         'sources': ['mujoco', 'pillow', 'rosbags'],
         'reports': ['matplotlib'],
+        'viewer': ['viser', 'websockets'],
         'docs': ['pdoc'],
-        'test': ['beartype', 'mypy', 'pytest', 'pytest-timeout', 'ruff'],
+        'test': ['beartype', 'mypy', 'playwright', 'pytest', 'pytest-timeout', 'ruff'],
     },
     entry_points={'console_scripts': ['lerf_ros=lerf_ros.__main__:main']},
 )

@@ -16,6 +16,7 @@ COMMANDS = {
     'train': ('lerf_ros.commands.train', 'Train a map from recorded frames, without ROS.'),
     'evaluate': ('lerf_ros.commands.evaluate', 'Measure the truth of answers and renderings.'),
     'calibrate': ('lerf_ros.commands.calibrate', "Fit an encoder's existence confidence."),
+    'view': ('lerf_ros.commands.view', 'See a map on a web page, and ask it, without ROS.'),
     'options': ('lerf_ros.commands.options', 'List every option with default, range and meaning.'),
 }
 

@@ -35,10 +35,11 @@ MAY_IMPORT = {
     'sources': BASE | {'frames'},
     'simulation': BASE | {'frames'},
     'drawing': BASE | {'query'},
+    'viewer': CORE,
     'evaluation': CORE,
-    'commands': CORE | {'evaluation'},
+    'commands': CORE | {'evaluation', 'viewer'},
     'bridge': PARTS | {'live_options', 'msg', 'srv'},
-    'nodes': CORE | {'bridge', 'msg', 'srv'},
+    'nodes': CORE | {'viewer', 'bridge', 'msg', 'srv'},
     '__main__': {'workspace', 'commands', 'nodes'},
     '__init__': set(),
 }

@@ -13,6 +13,7 @@ from lerf_ros.config.lerf_config import LerfConfig, flat_options, load_yaml
 from lerf_ros.config.node import NodeOptions
 from lerf_ros.config.query import QueryOptions
 from lerf_ros.config.training import TrainingOptions
+from lerf_ros.config.viewer import ViewerOptions
 
 __all__ = [
     'FeatureOptions',
@@ -22,6 +23,7 @@ __all__ = [
     'NodeOptions',
     'QueryOptions',
     'TrainingOptions',
+    'ViewerOptions',
     'flat_options',
     'load_yaml',
 ]

@@ -16,6 +16,7 @@ from lerf_ros.config.keyframes import KeyframeOptions
 from lerf_ros.config.node import NodeOptions
 from lerf_ros.config.query import QueryOptions
 from lerf_ros.config.training import TrainingOptions
+from lerf_ros.config.viewer import ViewerOptions
 from lerf_ros.options import OptionInfo, section_options
 
 
@@ -29,6 +30,7 @@ class LerfConfig:
     training: TrainingOptions = TrainingOptions()
     query: QueryOptions = QueryOptions()
     node: NodeOptions = NodeOptions()
+    viewer: ViewerOptions = ViewerOptions()
 
     @classmethod
     def from_flat(cls, values: Mapping[str, Any]) -> LerfConfig:

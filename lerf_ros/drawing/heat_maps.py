@@ -14,6 +14,13 @@ Picture = UInt8[Array, 'height width 3']
 
 MAPPINGS = ('raw', 'centred', 'normalised')
 HEAT_SHARE = 0.6
+# Name -> OpenCV's table; None is grey.
+COLOUR_MAPS: dict[str, int | None] = {
+    'turbo': cv2.COLORMAP_TURBO,
+    'viridis': cv2.COLORMAP_VIRIDIS,
+    'inferno': cv2.COLORMAP_INFERNO,
+    'grey': None,
+}
 
 
 def levels(
@@ -45,8 +52,24 @@ def levels(
 
 def turbo(level: Float[Array, 'height width']) -> Picture:
     """Returns the colours of levels in [0, 1]: dark blue, green, red."""
+    return coloured(level, 'turbo')
+
+
+def coloured(level: Float[Array, 'height width'], colour_map: str) -> Picture:
+    """Returns the colours of levels in [0, 1].
+
+    Raises:
+        ValueError: The colour map is unknown.
+    """
+    if colour_map not in COLOUR_MAPS:
+        raise ValueError(
+            f'colour_map: expected one of {", ".join(COLOUR_MAPS)}, got {colour_map!r}'
+        )
     grey = np.round(255 * level).astype(np.uint8)
-    return np.ascontiguousarray(cv2.applyColorMap(grey, cv2.COLORMAP_TURBO)[..., ::-1])
+    table = COLOUR_MAPS[colour_map]
+    if table is None:
+        return np.repeat(grey[..., None], 3, axis=-1)
+    return np.ascontiguousarray(cv2.applyColorMap(grey, table)[..., ::-1])
 
 
 def heat_overlay(

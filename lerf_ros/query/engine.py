@@ -6,6 +6,7 @@ Everything in and out is in metres, in the world frame.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -28,7 +29,7 @@ from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase
 from lerf_ros.query.reading import dense_reader, read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
-from lerf_ros.query.scales import ScaleSearch
+from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 
@@ -109,7 +110,7 @@ class QueryEngine:
             ValueError: The request is malformed, or there is no surface to answer on.
         """
         request.check()
-        scene = self._scene(field, surface, request.region, step, stamp_ns)
+        scene = self._scene(field, surface, request, step, stamp_ns)
         texts = request.phrases()
         phrases = [
             embed_phrase(self._embed, text.object, (text.object,), request.negatives)
@@ -167,11 +168,13 @@ class QueryEngine:
         camera: PinholeCamera,
         camera_to_world: Float[np.ndarray, '4 4'],
         step: int,
+        negatives: Sequence[str] = (),
+        scale_m: float | None = None,
     ) -> Pieces[Float32[np.ndarray, 'height width']]:
         """Returns the relevancy of what each pixel of a view shows, NaN where that is unknown.
 
-        Each pixel is read at the best scale of the surface point closest to what it shows. It is
-        done in short pieces; questions may be answered between them.
+        Each pixel is read at one scale, or at the best of the surface point closest to what it
+        shows. It is done in short pieces; questions may be answered between them.
 
         Args:
             text: The phrase; of 'object; part' the object counts.
@@ -181,12 +184,14 @@ class QueryEngine:
             camera: Intrinsics of the view.
             camera_to_world: Its pose.
             step: The training step the field is at.
+            negatives: What it must not be mistaken for; the canonical negatives if empty.
+            scale_m: The scale; None for the best.
 
         Raises:
             ValueError: The phrase holds no word, or there is no surface.
         """
         name = parse_phrase(text, 'phrase').object
-        phrase = embed_phrase(self._embed, name, (name,))
+        phrase = embed_phrase(self._embed, name, (name,), negatives)
         while True:
             # Meanwhile the surface may have grown, and answers may have read younger weights.
             step = max(step, self._step)
@@ -199,6 +204,8 @@ class QueryEngine:
         trained = torch.from_numpy(self._search.trained(points, scales_m))
         scores = self._scores(trained, phrase, self._cache.cosines(read, _texts(phrase)))
         best_m = scales_m.numpy()[scores.argmax(axis=1)]
+        if scale_m is not None:
+            best_m = np.full_like(best_m, scale_m)
         yield
         result = yield from view_relevancy(
             field,
@@ -215,7 +222,7 @@ class QueryEngine:
         self,
         field: EmbeddingField,
         surface: SurfaceMap | SurfacePoints,
-        region: Box | None,
+        request: QueryRequest,
         step: int,
         stamp_ns: int,
     ) -> _Scene:
@@ -228,11 +235,13 @@ class QueryEngine:
             self._options.min_maximum_views, 1 + len(points.cameras_m) // KEYFRAMES_PER_VIEW
         )
         inside = np.ones(len(points), bool)
-        if region is not None:
+        if (region := request.region) is not None:
             low, high = np.array(region.minimum_m), np.array(region.maximum_m)
             inside = inside_box(points.positions, low, high)
         allowed = inside & (points.views >= enough)
         trained = torch.from_numpy(self._search.trained(points, scales_m))
+        if request.scale_m is not None:
+            trained = only_scale(trained, scales_m, request.scale_m)
         dense = dense_reader(field, points.positions, self._embed(['object']).device)
         return _Scene(self._graph, scales_m, trained, inside, allowed, read, dense, step, stamp_ns)
 

@@ -16,6 +16,8 @@ MAX_POSITIVES = 64
 MAX_NEGATIVES = 256
 MAX_MAXIMA = 100
 MIN_EXEMPLAR_PX = 8
+# Relevancy from which a place is closer to the phrase than to every negative.
+AGREES = 0.5
 
 
 @dataclass(frozen=True)
@@ -100,6 +102,7 @@ class QueryRequest:
         min_relevancy: Maxima below this are left out, in [0, 1].
         max_maxima: Most maxima of one positive.
         with_points: Whether the results carry the cloud with its relevancy.
+        scale_m: The scale at which every point is read; the best of each point if None.
     """
 
     positives: tuple[str, ...] = ()
@@ -110,6 +113,7 @@ class QueryRequest:
     min_relevancy: float = 0.0
     max_maxima: int = 8
     with_points: bool = True
+    scale_m: float | None = None
 
     def check(self) -> None:
         """Checks everything that needs no map.
@@ -138,6 +142,8 @@ class QueryRequest:
             self.region.check()
         if not 0 <= self.min_relevancy <= 1:
             raise ValueError(f'min_relevancy: expected 0 to 1, got {self.min_relevancy}')
+        if self.scale_m is not None and not 0 < self.scale_m < math.inf:
+            raise ValueError(f'scale_m: expected a height above 0 m, got {self.scale_m}')
         if not 1 <= self.max_maxima <= MAX_MAXIMA:
             raise ValueError(f'max_maxima: expected 1 to {MAX_MAXIMA}, got {self.max_maxima}')
 
@@ -249,3 +255,15 @@ class QueryResult:
     stamp_ns: int
     object: QueryResult | None = None
     evidence: Evidence | None = None
+
+    @property
+    def shown(self) -> tuple[Maximum, ...]:
+        """The places that a person wants to see.
+
+        The best one, and those others that are closer to the phrase than to every negative; of a
+        phrase that is absent only the nearest thing to it.
+        """
+        if not self.exists:
+            return self.maxima[:1]
+        others = self.maxima[1:]
+        return (*self.maxima[:1], *(other for other in others if other.relevancy >= AGREES))

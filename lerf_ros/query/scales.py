@@ -7,7 +7,10 @@ depth; so each point has its own range of scales that were trained. Others would
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
+import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
@@ -49,3 +52,13 @@ class ScaleSearch:
         high = np.log2(self._shares[1] * SLACK * points.visible_height_m[:, 1:])
         outside = np.maximum(np.maximum(low - octaves, octaves - high), 0)
         return outside <= outside.min(axis=1, keepdims=True)
+
+
+def only_scale(
+    trained: Bool[Tensor, 'n s'], scales_m: Float[Tensor, 's'], scale_m: float
+) -> Bool[Tensor, 'n s']:
+    """Returns that every point is read at the scale closest to one, trained there or not."""
+    closest = (scales_m.log2() - math.log2(scale_m)).abs().argmin()
+    result = torch.zeros_like(trained)
+    result[:, closest] = True
+    return result

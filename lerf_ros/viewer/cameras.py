@@ -1,0 +1,132 @@
+"""The browser's camera: where it looks from, and how to send it somewhere.
+
+viser's cameras have optical axes as ours; its quaternions are ``wxyz``.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+from jaxtyping import Float
+from viser import CameraHandle, ClientHandle
+
+from lerf_ros.geometry import (
+    PinholeCamera,
+    inverse_transform,
+    pose_matrix,
+    quaternion_from_rotation,
+    transform_points,
+)
+
+Array = np.ndarray
+Transform = Float[Array, '4 4']
+
+UP = (0.0, 0.0, 1.0)
+# A flight, in pictures and seconds.
+FLIGHT_STEPS = 6
+FLIGHT_S = 0.3
+# How close a person is brought, in times of a thing's size, and at least.
+CLOSE_SIZES = 5.0
+CLOSE_M = 0.35
+
+
+def pose_of(camera: CameraHandle) -> Transform:
+    """Returns `camera_to_world` of a browser's camera."""
+    w, x, y, z = camera.wxyz
+    return pose_matrix(np.array(camera.position), np.array([x, y, z, w]))
+
+
+def intrinsics_of(camera: CameraHandle, width: int) -> PinholeCamera:
+    """Returns a browser's camera in a picture of this width."""
+    height = max(1, round(width / max(float(camera.aspect), 0.1)))
+    return PinholeCamera.from_vertical_fov(width, height, math.degrees(float(camera.fov)))
+
+
+def wxyz_of(camera_to_world: Transform) -> tuple[float, float, float, float]:
+    """Returns the rotation of a pose as viser wants it."""
+    x, y, z, w = (float(value) for value in quaternion_from_rotation(camera_to_world[:3, :3]))
+    return w, x, y, z
+
+
+def vertical_fov(camera: PinholeCamera) -> float:
+    """Returns the opening angle from top to bottom, radians."""
+    return 2 * math.atan(camera.height / 2 / camera.fy)
+
+
+def fly(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '3']) -> None:
+    """Moves a browser's camera to a place, looking at a target."""
+    camera = client.camera
+    eye, target = np.array(camera.position), np.array(camera.look_at)
+    for step in range(1, FLIGHT_STEPS + 1):
+        share = step / FLIGHT_STEPS
+        share = share * share * (3 - 2 * share)
+        with client.atomic():
+            camera.up_direction = UP
+            camera.position = eye + share * (eye_m - eye)
+            camera.look_at = target + share * (target_m - target)
+        if step < FLIGHT_STEPS:
+            time.sleep(FLIGHT_S / FLIGHT_STEPS)
+
+
+def look_from(client: ClientHandle, camera: PinholeCamera, camera_to_world: Transform) -> None:
+    """Puts a browser's camera where a keyframe was taken."""
+    eye = camera_to_world[:3, 3]
+    with client.atomic():
+        client.camera.up_direction = -camera_to_world[:3, 1]
+        client.camera.fov = vertical_fov(camera)
+        client.camera.position = eye
+        client.camera.look_at = eye + 0.5 * camera_to_world[:3, 2]
+
+
+def eye_for(
+    place_m: Float[Array, '3'],
+    size_m: float,
+    viewpoints: Float[Array, 'v 3'],
+    camera: CameraHandle,
+) -> Float[Array, '3']:
+    """Returns from where to look at a place: as the nearest camera that saw it did, but closer."""
+    here = np.array(camera.position)
+    if len(viewpoints):
+        here = viewpoints[((viewpoints - here) ** 2).sum(axis=1).argmin()]
+    away = here.astype(np.float64) - place_m
+    length = float(np.linalg.norm(away))
+    away = away / length if length > 1e-6 else np.array([0.5, -0.5, 0.7])
+    return place_m + away * max(CLOSE_SIZES * size_m, CLOSE_M)
+
+
+def picked(
+    origin_m: Float[Array, '3'],
+    direction: Float[Array, '3'],
+    points: Float[Array, 'n 3'],
+    reach_m: float,
+) -> int | None:
+    """Returns the first point that a ray passes within reach of; None if there is none.
+
+    Args:
+        origin_m: Where the ray starts.
+        direction: Where it goes.
+        points: The points.
+        reach_m: How close is close enough.
+    """
+    along = direction / np.linalg.norm(direction)
+    offset = points - origin_m
+    depth_m = offset @ along
+    apart = (offset**2).sum(axis=1) - depth_m**2
+    near = np.flatnonzero((depth_m > 0) & (apart <= reach_m**2))
+    return int(near[depth_m[near].argmin()]) if len(near) else None
+
+
+def overview(points: Float[Array, 'n 3']) -> tuple[Float[Array, '3'], Float[Array, '3']]:
+    """Returns an eye and a target that show most of a cloud."""
+    low, high = np.quantile(points, [0.03, 0.97], axis=0)
+    centre = (low + high) / 2
+    size_m = max(float(np.linalg.norm(high - low)), 0.1)
+    return centre + size_m * np.array([0.55, -0.75, 0.75]), centre
+
+
+def distance_m(points: Float[Array, 'n 3'], camera_to_world: Transform) -> Float[Array, 'n']:
+    """Returns the depth of points before a camera; NaN behind it."""
+    depth = transform_points(inverse_transform(camera_to_world), points.astype(np.float64))[:, 2]
+    return np.where(depth > 0, depth, np.nan)

@@ -1,0 +1,62 @@
+"""The panel of the map: how it does, and the levers of its life."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from viser import GuiApi
+
+from lerf_ros.viewer.map_access import Status
+from lerf_ros.viewer.words import note_html, status_html
+
+DEFAULT_FILE = 'map.safetensors'
+
+
+class MapPanel:
+    """How the map does and what a person does with it.
+
+    Args:
+        gui: The browser's panels; the current tab is filled.
+        act: Called with the name of a lever: 'pause', 'resume', 'reset', 'save', 'load' or 'ply'.
+    """
+
+    def __init__(self, gui: GuiApi, act: Callable[[str], None]) -> None:
+        self._gui = gui
+        self._html = gui.add_html(note_html('…'))
+        self._pause = gui.add_button('Pause')
+        self._resume = gui.add_button('Resume')
+        self._pause.on_click(lambda _: act('pause'))
+        self._resume.on_click(lambda _: act('resume'))
+        gui.add_button('Reset').on_click(lambda _: self._confirm(act))
+        self._path = gui.add_text('File', DEFAULT_FILE, hint='On the machine of the map.')
+        gui.add_button('Save').on_click(lambda _: act('save'))
+        gui.add_button('Load').on_click(lambda _: act('load'))
+        gui.add_button('Download the cloud (PLY)').on_click(lambda _: act('ply'))
+        self._told = ''
+
+    @property
+    def path(self) -> str:
+        """The file that is typed."""
+        return self._path.value
+
+    def show(self, status: Status, points: int) -> None:
+        """Shows how the map does; sends nothing where nothing changed."""
+        page = status_html(status, points)
+        if page != self._told:
+            self._told = self._html.content = page
+            self._pause.disabled = status.state == 'PAUSED'
+            self._resume.disabled = status.state not in ('PAUSED', 'FAILED')
+
+    def _confirm(self, act: Callable[[str], None]) -> None:
+        modal = self._gui.add_modal('Reset the map?')
+        with modal:
+            self._gui.add_html(note_html('Everything it has learned is lost, for everybody.'))
+            forget, keep = self._gui.add_button('Forget it all'), self._gui.add_button('Keep it')
+
+        def decided(reset: bool) -> None:
+            modal.close()
+            if reset:
+                act('reset')
+
+        forget.on_click(lambda _: decided(True))
+        keep.on_click(lambda _: decided(False))
