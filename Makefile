@@ -3,6 +3,7 @@
 SHELL := /bin/bash
 PYTHON ?= python3
 DATA ?=
+VIEW ?=
 ARGS ?=
 # The workspace's messages must be found; .venv/bin first, so that `python` is ours.
 IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
@@ -15,8 +16,8 @@ help: ## show these lines
 setup: ## make .venv and build the workspace; a second run takes seconds
 	@$(PYTHON) scripts/set_up.py
 
-demo: setup ## map a simulated table and ask it; DATA=folder maps a recording instead
-	@.venv/bin/lerf_ros demo $(if $(DATA),--data $(DATA)) $(ARGS)
+demo: setup ## map a simulated table and ask it; DATA=folder maps a recording, VIEW=1 shows it
+	@.venv/bin/lerf_ros demo $(if $(DATA),--data $(DATA)) $(if $(VIEW),--view) $(ARGS)
 
 test: setup ## run every test that this machine can run; ARGS="-k pattern" chooses
 	@$(IN_WORKSPACE) python -m pytest $(ARGS)

@@ -25,6 +25,7 @@ ARGUMENTS = (
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
+    ('view', 'false', 'whether to show the map on a web page; its address is in the log'),
     ('image_topic', '/camera/image', 'colour images, sensor_msgs/Image'),
     ('camera_info_topic', '/camera/camera_info', 'calibration with the same stamps'),
     ('depth_topic', 'none', 'depth registered to the colour image; none: no depth'),
@@ -79,11 +80,12 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         )
     if 'start_field_node' in on:
+        page = {'viewer.enabled': True} if 'view' in on else {}
         nodes.append(
             Node(
                 executable='field_node',
                 name='field_node',
-                parameters=[*parameters, base],
+                parameters=[*parameters, base | page],
                 remappings=tf_remappings,
                 **common,
             )

@@ -14,17 +14,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lerf_ros.commands.evaluate.map_arguments import make_config
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.selection import KeyframeSelector
 
 if TYPE_CHECKING:
     from lerf_ros.config import LerfConfig
-    from lerf_ros.viewer.map_access import Feed, MapAccess
+    from lerf_ros.viewer.map_access import MapAccess
 
 TABLE = 'tabletop'
 STOP_S = 5.0
+SAVED = 'a saved map as it was: Resume lets it learn on'
 # Keyframes that wait for the map: more would only make the pictures old.
 WAITING = 4
+ROOM_S = 0.02
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -73,7 +75,7 @@ def run(arguments: argparse.Namespace) -> int:
     host = MapHost(config)
     player: Player | None = None
     try:
-        access = MapAccess(host, lambda: feed_of(player))
+        access = MapAccess(host, lambda: player.note if player else SAVED)
         if frames is None:
             access.load(source).result()
             access.pause()
@@ -126,7 +128,6 @@ class Player:
 
     Attributes:
         sent: Keyframes sent.
-        arrived: Keyframes that are in the map.
         note: What happened last that a person should know; empty if nothing.
     """
 
@@ -139,9 +140,8 @@ class Player:
     ) -> None:
         self._access, self._frames, self._rate_hz = access, frames, rate_hz
         self._selector = KeyframeSelector(config.keyframes)
-        self._room = threading.Semaphore(WAITING)
         self._stopping = threading.Event()
-        self.sent = self.arrived = 0
+        self.sent = 0
         self.note = 'the first pictures are being read'
         self._thread = threading.Thread(target=self._run, name='lerf-player', daemon=True)
         self._thread.start()
@@ -149,7 +149,6 @@ class Player:
     def stop(self) -> None:
         """Ends the stream."""
         self._stopping.set()
-        self._room.release()
         self._thread.join(STOP_S)
 
     def _run(self) -> None:
@@ -167,27 +166,9 @@ class Player:
             self.note = f'the recording broke off: {error}'
 
     def _send(self, frame: PosedFrame) -> None:
-        self._room.acquire()
-        if self._stopping.is_set():
-            return
-        future = self._access.take(Keyframe(self.sent, frame))
+        while self._access.waiting >= WAITING:
+            if self._stopping.wait(ROOM_S):
+                return
+        self._access.take(frame, 'camera')
         self.sent += 1
-
-        def arrived(_: object) -> None:
-            self._room.release()
-            if future.exception() is None:
-                self.arrived += 1
-                self.note = ''
-            else:
-                self.note = f'keyframe dropped: {future.exception()}'
-
-        future.add_done_callback(arrived)
-
-
-def feed_of(player: Player | None) -> Feed:
-    """Returns what became of a player's keyframes."""
-    from lerf_ros.viewer.map_access import Feed
-
-    if player is None:
-        return Feed(note='a saved map as it was: Resume lets it learn on')
-    return Feed(player.sent, player.arrived, 0, player.note)
+        self.note = ''

@@ -7,9 +7,11 @@ learns, prints each answer beside the truth, and draws pictures.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import math
 import os
+import re
 import sys
 import time
 from dataclasses import asdict
@@ -52,6 +54,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--domain', type=int, default=-1, help='ROS domain; -1 picks one of its own'
     )
     parser.add_argument('--json', type=Path, help='also write the figures to this file')
+    parser.add_argument(
+        '--view',
+        action='store_true',
+        help='show the map on a web page meanwhile, and afterwards until Ctrl-C',
+    )
+    parser.add_argument('--port', type=int, default=8080, help='port of that page (8080)')
 
 
 def run(arguments: argparse.Namespace) -> int:
@@ -70,13 +78,18 @@ def run(arguments: argparse.Namespace) -> int:
         else TableWorld(arguments.seed, arguments.phrases, arguments.rate)
     )
     with NodeProcesses(arguments.output, environment) as nodes:
-        nodes.start('field_node', {'node.world_frame': world.world_frame})
+        page = {'viewer.enabled': True, 'viewer.port': arguments.port} if arguments.view else {}
+        nodes.start('field_node', {'node.world_frame': world.world_frame, **page})
         nodes.start('keyframe_node', {'node.world_frame': world.world_frame}, CAMERA_REMAPS)
         with MapClient() as client:
             say(f'starting the field node (ROS domain {domain})')
             client.wait_for_service(START_TIMEOUT_S)
+            if arguments.view:
+                say(f'see it and ask it: {page_address(arguments.output)}')
             nodes.start('player_node', {**world.player_parameters, 'loop': True})
             result = hold(arguments, world, nodes, client)
+            if arguments.view:
+                stay(nodes, page_address(arguments.output))
         say('stopping the nodes')
         stop_s = nodes.stop()
     result['stop_s'] = {node: round(seconds, 2) for node, seconds in stop_s.items()}
@@ -130,6 +143,28 @@ def hold(
         'memory_mb': int(status.memory_bytes) // 2**20,
         'pictures': [str(path) for path in pictures],
     }
+
+
+def page_address(output: Path) -> str:
+    """Returns where the field node shows its map, as its log says.
+
+    Raises:
+        ValueError: The log does not say.
+    """
+    log = (output / 'field_node.log').read_text(errors='replace')
+    found = re.search(r'the map is shown on (\S+)', log)
+    if found is None:
+        raise ValueError(f'view: the field node shows no page; see {output}/field_node.log')
+    return found.group(1)
+
+
+def stay(nodes: NodeProcesses, address: str) -> None:
+    """Leaves the map on its page until Ctrl-C."""
+    say(f'the map goes on learning; {address} shows it until Ctrl-C')
+    with contextlib.suppress(KeyboardInterrupt):
+        while True:
+            nodes.check()
+            time.sleep(TICK_S)
 
 
 def ask(client: MapClient, question: Question, started: float) -> Verdict:

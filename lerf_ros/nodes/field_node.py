@@ -32,6 +32,7 @@ from lerf_ros.msg import FieldStatus, Keyframe
 from lerf_ros.nodes.field_services import FieldServices
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.map_topics import MapTopics
+from lerf_ros.nodes.page import open_page
 from lerf_ros.nodes.relevancy_stream import RelevancyStream
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.query.engine import QueryResult
@@ -72,6 +73,7 @@ class FieldNode(Node):
         )
         self._host.on_replaced.append(lambda: self._requests.later(self._forget))
         self._cloud: Future[tuple[SurfacePoints, int]] | None = None
+        self._page = open_page(self, self._host, self._health)
         self._listen()
         self.get_logger().info(
             f'encoder {self._host.map.encoder.name} on {self._host.map.device}, waiting for '
@@ -183,6 +185,8 @@ class FieldNode(Node):
 
     def close(self) -> None:
         """Ends the worker; whoever waits for it gets an answer."""
+        if self._page is not None:
+            self._page.close()
         self._host.stop(STOP_S)
         self._requests.close()
 

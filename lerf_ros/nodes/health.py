@@ -38,6 +38,12 @@ class Health:
             DIAGNOSTICS_PERIOD_S, self._report, clock=Clock(clock_type=ClockType.STEADY_TIME)
         )
 
+    @property
+    def complaint(self) -> str:
+        """The last complaint while it is news, else nothing."""
+        recent = time.monotonic() - self._last_complaint < RECENT_S
+        return self.last_error if recent else ''
+
     def complain(self, kind: str, sentence: str) -> None:
         """Counts something wrong and warns of it, of each kind at most once in ten seconds."""
         self.last_error, self._last_complaint = sentence, time.monotonic()
@@ -59,12 +65,12 @@ class Health:
         return True
 
     def _report(self) -> None:
-        recent = time.monotonic() - self._last_complaint < RECENT_S
+        complaint = self.complaint
         values = {**self._extra(), **self.counts}
         status = DiagnosticStatus(
-            level=DiagnosticStatus.WARN if recent else DiagnosticStatus.OK,
+            level=DiagnosticStatus.WARN if complaint else DiagnosticStatus.OK,
             name=self._node.get_fully_qualified_name(),
-            message=self.last_error if recent else 'ok',
+            message=complaint or 'ok',
             values=[KeyValue(key=key, value=_text(value)) for key, value in values.items()],
         )
         message = DiagnosticArray(status=[status])

@@ -28,6 +28,7 @@ ARGUMENTS = (
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz'),
+    ('view', 'false', 'whether to show the map on a web page; its address is in the log'),
     ('image_topic', '/camera/image', 'where colour images are played'),
     ('camera_info_topic', '/camera/camera_info', 'where the calibration is played'),
     ('depth_topic', '/camera/depth', 'where depth is played'),

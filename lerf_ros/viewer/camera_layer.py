@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from viser import CameraFrustumHandle, ClientHandle, LineSegmentsHandle
 
+from lerf_ros.frames import KeyframeId
 from lerf_ros.viewer.cameras import vertical_fov, wxyz_of
 from lerf_ros.viewer.map_access import Snapshot
 
@@ -22,17 +23,19 @@ class CameraLayer:
     Args:
         client: The browser.
         limit: Most cameras drawn.
-        on_click: Called with the number of a keyframe that was clicked.
+        on_click: Called with the name of a keyframe that was clicked.
     """
 
-    def __init__(self, client: ClientHandle, limit: int, on_click: Callable[[int], None]) -> None:
+    def __init__(
+        self, client: ClientHandle, limit: int, on_click: Callable[[KeyframeId], None]
+    ) -> None:
         self._client, self._limit, self._on_click = client, limit, on_click
         self._root = client.scene.add_frame('/keyframes', show_axes=False)
-        self._nodes: dict[int, CameraFrustumHandle] = {}
-        self._poses: dict[int, np.ndarray] = {}
+        self._nodes: dict[KeyframeId, CameraFrustumHandle] = {}
+        self._poses: dict[KeyframeId, np.ndarray] = {}
         self._path: LineSegmentsHandle | None = None
         self._drawn = np.zeros((0, 4, 4))
-        self._chosen: int | None = None
+        self._chosen: KeyframeId | None = None
 
     @property
     def visible(self) -> bool:
@@ -64,7 +67,7 @@ class CameraLayer:
             else:
                 assert camera is not None
                 node = self._client.scene.add_camera_frustum(
-                    f'/keyframes/{id_}',
+                    f'/keyframes/{id_.source}_{id_.index}',
                     fov=vertical_fov(camera),
                     aspect=camera.width / camera.height,
                     scale=FRUSTUM_M,
@@ -79,10 +82,10 @@ class CameraLayer:
             self._poses[id_] = pose
         self._draw_path(snapshot.poses[:, :3, 3])
 
-    def choose(self, id_: int | None) -> None:
+    def choose(self, id_: KeyframeId | None) -> None:
         """Colours one camera."""
         for number, colour in ((self._chosen, CAMERA_COLOUR), (id_, CHOSEN_COLOUR)):
-            if number in self._nodes:
+            if number is not None and number in self._nodes:
                 self._nodes[number].color = colour
         self._chosen = id_
 

@@ -5,53 +5,44 @@ What takes the map's time comes back as a future: a page never waits in the work
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import psutil
 from jaxtyping import Float, Float32, UInt8
 
-from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.config import LerfConfig
+from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.maps.view import opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryRequest, QueryResult
 from lerf_ros.query.likeness import Likeness, likeness
 from lerf_ros.runtime.host import MapHost
+from lerf_ros.runtime.questions import BusyError
 from lerf_ros.scheduling.pieces import Pieces
-from lerf_ros.scheduling.worker import CONTROL, INGEST, QUERY, WorkerStopped
+from lerf_ros.scheduling.worker import QUERY, WorkerStopped
 from lerf_ros.surface.cloud import SurfacePoints
 
+T = TypeVar('T')
 Transform = Float[np.ndarray, '4 4']
 
 # What a request may meet through no fault of ours.
-EXPECTED = (ValueError, OSError, NotReadyError, WorkerStopped, CancelledError, FutureTimeoutError)
-# Rays drawn in one piece: about as long as a training step takes.
-PIECE_RAYS = 4096
-# A view shows something where at least this much of the ray's light comes from the map.
-OPAQUE = 0.5
+EXPECTED = (
+    ValueError,
+    OSError,
+    NotReadyError,
+    BusyError,
+    WorkerStopped,
+    CancelledError,
+    FutureTimeoutError,
+)
 REPLACED = 'the map was replaced meanwhile: ask again'
-
-
-@dataclass(frozen=True)
-class Feed:
-    """What became of the keyframes that were sent to the map.
-
-    Attributes:
-        received: Keyframes that came.
-        integrated: Keyframes that are in the map.
-        dropped: Keyframes that were refused, overtaken or failed.
-        note: What the map waits for or what went wrong last; empty if nothing.
-    """
-
-    received: int = 0
-    integrated: int = 0
-    dropped: int = 0
-    note: str = ''
 
 
 @dataclass(frozen=True)
@@ -67,8 +58,11 @@ class Status:
         memory_mb: Memory of the process.
         encoder: Name of the language encoder.
         device: Where it trains.
+        received: Keyframes that came.
+        dropped: Keyframes that were refused, overtaken, lost or failed.
+        waiting: Keyframes on their way into the map.
         error: What made training fail; empty if nothing.
-        feed: What became of the keyframes.
+        note: What else a person should know; empty if nothing.
     """
 
     state: str
@@ -79,8 +73,11 @@ class Status:
     memory_mb: float
     encoder: str
     device: str
+    received: int
+    dropped: int
+    waiting: int
     error: str
-    feed: Feed
+    note: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,17 +85,17 @@ class Snapshot:
     """The map as it stands.
 
     Attributes:
-        generation: Another number means another map.
+        map_id: The map's identity.
         surface: The surface cloud.
         camera: Intrinsics of a keyframe; None without one.
-        ids: Numbers of the keyframes.
+        ids: Names of the keyframes, oldest first.
         poses: Their `camera_to_world`, metres.
     """
 
-    generation: int
+    map_id: str
     surface: SurfacePoints
     camera: PinholeCamera | None
-    ids: tuple[int, ...]
+    ids: tuple[KeyframeId, ...]
     poses: Float[np.ndarray, 'n 4 4']
 
 
@@ -107,14 +104,14 @@ class Answer:
     """Results, and the very surface they were computed on, row by row.
 
     Attributes:
-        generation: The map that answered.
+        map_id: The map that answered.
         results: One for each positive.
         surface: Its rows are those of the results' clouds.
         step: Training step of the map when it answered.
         frame: World frame of all positions.
     """
 
-    generation: int
+    map_id: str
     results: tuple[QueryResult, ...]
     surface: SurfacePoints
     step: int
@@ -143,30 +140,41 @@ class MapAccess:
 
     Args:
         host: The map's host.
-        feed: Tells what became of the keyframes.
+        note: Returns what a person should know besides; empty if nothing.
     """
 
-    def __init__(self, host: MapHost, feed: Callable[[], Feed] = Feed) -> None:
-        self._host, self._feed = host, feed
-        self._trainer: object = None
-        self._generation = 0
-        self._camera: PinholeCamera | None = None
+    def __init__(self, host: MapHost, note: Callable[[], str] = str) -> None:
+        self._host, self._note = host, note
         self._process = psutil.Process()
+
+    @property
+    def config(self) -> LerfConfig:
+        """All options as they are now."""
+        return self._host.options.current
+
+    @property
+    def waiting(self) -> int:
+        """Keyframes on their way into the map."""
+        intake = self._host.intake
+        return max(0, intake.received - intake.dropped - intake.integrated)
 
     def status(self) -> Status:
         """Returns how the map does, without waiting for it."""
-        host, live_map = self._host, self._host.map
+        host, live_map, intake = self._host, self._host.map, self._host.intake
         return Status(
             state=host.state,
-            step=live_map.trainer.step_count,
+            step=live_map.step_count,
             steps_per_second=host.steps_per_second,
-            loss=float(host.loss) if host.state != 'WAITING' else math.nan,
+            loss=float(host.loss),
             keyframes=live_map.keyframe_count,
             memory_mb=self._process.memory_info().rss / 2**20,
             encoder=live_map.encoder.name,
             device=str(live_map.device),
+            received=intake.received,
+            dropped=intake.dropped,
+            waiting=self.waiting,
             error=str(host.error) if host.error is not None else '',
-            feed=self._feed(),
+            note=self._note(),
         )
 
     def look(self) -> Future[Snapshot]:
@@ -177,28 +185,29 @@ class MapAccess:
             store = live_map.trainer.store
             ids = tuple(store.ids)
             poses = np.array([store.pose(id_) for id_ in ids]).reshape(-1, 4, 4)
-            generation = self._generation_now()
-            if ids and self._camera is None:
-                self._camera = store.keyframe(ids[0]).frame.camera
-            return Snapshot(generation, live_map.surface(), self._camera, ids, poses)
+            return Snapshot(live_map.id, live_map.surface(), live_map.last_camera, ids, poses)
 
         return self._host.submit(look, QUERY)
 
     def ask(self, request: QueryRequest) -> Future[Answer]:
-        """Asks the map."""
+        """Asks the map.
+
+        Raises:
+            BusyError: Too many questions wait already.
+        """
 
         def ask() -> Answer:
             live_map = self._host.map
             results = tuple(live_map.query(request))
             return Answer(
-                self._generation_now(),
+                live_map.id,
                 results,
                 live_map.surface(),
-                live_map.trainer.step_count,
+                live_map.step_count,
                 live_map.config.node.world_frame,
             )
 
-        return self._host.submit(ask, QUERY)
+        return self._host.questions.admit(lambda: self._host.submit(ask, QUERY))
 
     def draw(
         self,
@@ -231,19 +240,10 @@ class MapAccess:
     ) -> Pieces[Drawing]:
         live_map = self._host.map
         trainer = live_map.trainer
-        strips = []
-        rows = max(1, PIECE_RAYS // camera.width)
-        for first in range(0, camera.height, rows):
-            height = min(rows, camera.height - first)
-            strip = replace(camera, cy=camera.cy - first, height=height)
-            self._require(trainer)
-            strips.append(live_map.render(strip, camera_to_world))
-            yield
-        image, depth_m, accumulation = (
-            np.concatenate([getattr(strip, name) for strip in strips])
-            for name in ('image', 'depth_m', 'accumulation')
+        view = yield from self._while_it_lasts(
+            trainer, rendered_pieces(live_map.render, camera, camera_to_world)
         )
-        depth_m = np.where(accumulation > OPAQUE, depth_m, np.nan).astype(np.float32)
+        depth_m = opaque_depth(view)
         relevancy = []
         for phrase in phrases:
             assert trainer.field is not None
@@ -258,15 +258,19 @@ class MapAccess:
                 negatives=negatives,
                 scale_m=scale_m,
             )
-            while True:
-                self._require(trainer)
-                try:
-                    next(heat)
-                except StopIteration as stop:
-                    relevancy.append(stop.value)
-                    break
-                yield
-        return Drawing(image, depth_m, accumulation, tuple(relevancy))
+            relevancy.append((yield from self._while_it_lasts(trainer, heat)))
+        return Drawing(view.image, depth_m, view.accumulation, tuple(relevancy))
+
+    def _while_it_lasts(self, trainer: object, pieces: Pieces[T]) -> Pieces[T]:
+        """Works on pieces as long as the map is the one they were begun for."""
+        while True:
+            if self._host.map.trainer is not trainer:
+                raise NotReadyError(REPLACED)
+            try:
+                next(pieces)
+            except StopIteration as stop:
+                return stop.value
+            yield
 
     def like(self, position_m: Float[np.ndarray, '3'], texts: tuple[str, ...]) -> Future[Likeness]:
         """Tells which of some texts a place of the surface is most like."""
@@ -287,7 +291,7 @@ class MapAccess:
 
         return self._host.submit(compare, QUERY)
 
-    def picture(self, id_: int) -> Future[PosedFrame]:
+    def picture(self, id_: KeyframeId) -> Future[PosedFrame]:
         """Returns a keyframe with its picture."""
 
         def read() -> PosedFrame:
@@ -298,10 +302,9 @@ class MapAccess:
 
         return self._host.submit(read, QUERY)
 
-    def take(self, keyframe: Keyframe) -> Future[None]:
-        """Takes a keyframe into the map; the future is that of its last job."""
-        jobs = self._host.map.ingest_jobs(keyframe)
-        return [self._host.submit(job, INGEST) for job in jobs][-1]
+    def take(self, frame: PosedFrame, source: str) -> None:
+        """Takes a frame into the map, unless too many wait."""
+        self._host.intake.take(lambda: frame, source)
 
     def pause(self) -> None:
         """Stops learning."""
@@ -313,33 +316,12 @@ class MapAccess:
 
     def reset(self) -> Future[None]:
         """Forgets the map."""
-
-        def reset() -> None:
-            self._host.map.reset()
-            self._host.revive()
-
-        return self._host.submit(reset, CONTROL)
+        return self._host.reset()
 
     def save(self, path: Path) -> Future[None]:
         """Writes the map to a file."""
-        return self._host.submit(lambda: self._host.map.save(path), CONTROL)
+        return self._host.save(path)
 
     def load(self, path: Path) -> Future[None]:
         """Replaces the map by a saved one."""
-
-        def load() -> None:
-            self._host.map.load(path)
-            self._host.revive()
-
-        return self._host.submit(load, CONTROL)
-
-    def _generation_now(self) -> int:
-        if self._trainer is not self._host.map.trainer:
-            self._trainer = self._host.map.trainer
-            self._generation += 1
-            self._camera = None
-        return self._generation
-
-    def _require(self, trainer: object) -> None:
-        if self._host.map.trainer is not trainer:
-            raise NotReadyError(REPLACED)
+        return self._host.load(path)

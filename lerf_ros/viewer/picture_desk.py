@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from viser import ClientHandle, SceneRectSelectEvent
 
-from lerf_ros.frames import PosedFrame
+from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.query.request import Exemplar, QueryRequest
 from lerf_ros.viewer.backdrop import fitted, window_camera
 from lerf_ros.viewer.camera_layer import CameraLayer
@@ -45,8 +45,8 @@ class PictureDesk:
     ) -> None:
         self._client, self._access, self._cameras, self._view = client, access, cameras, view
         self._do, self._ask = do, ask
-        self._ids: tuple[int, ...] = ()
-        self._chosen: tuple[int, PosedFrame] | None = None
+        self._ids: tuple[KeyframeId, ...] = ()
+        self._chosen: tuple[KeyframeId, PosedFrame] | None = None
         self._corners_uv = np.zeros((2, 2))
         self.drawing = False
         self._panel = PicturePanel(
@@ -61,7 +61,7 @@ class PictureDesk:
         self._ids = snapshot.ids
         self._panel.offer(len(snapshot.ids))
 
-    def show(self, id_: int) -> None:
+    def show(self, id_: KeyframeId) -> None:
         """Shows the picture of a keyframe."""
         frame = self._access.picture(id_).result(READ_S)
         self._chosen = id_, frame

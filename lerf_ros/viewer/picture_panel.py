@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import UInt8
 from viser import GuiApi, GuiImageHandle
 
+from lerf_ros.frames import KeyframeId
 from lerf_ros.viewer.words import note_html
 
 Picture = UInt8[np.ndarray, 'height width 3']
@@ -54,7 +55,7 @@ class PicturePanel:
         if count > 1 and self._number.max != count - 1:
             self._number.max = count - 1
 
-    def show(self, id_: int, picture: Picture) -> None:
+    def show(self, id_: KeyframeId, picture: Picture) -> None:
         """Shows the picture of a keyframe."""
         self._html.content = note_html(f'keyframe {id_}, {picture.shape[1]}x{picture.shape[0]}')
         if self._picture is None:

@@ -54,7 +54,7 @@ class Session:
         self._thread = ThreadPoolExecutor(1, f'lerf-browser-{client.client_id}')
         self._surface: ChunkedSurface | None = None
         self._snapshot: Snapshot | None = None
-        self._generation: int | None = None
+        self._map_id: str | None = None
         self._answer: Answer | None = None
         self._shown_points = self._refreshing = False
         self._cloud = CloudLayer(client)
@@ -127,9 +127,9 @@ class Session:
             self._map.show(status, points)
             if snapshot is None:
                 return
-            if self._generation not in (None, snapshot.generation):
+            if self._map_id not in (None, snapshot.map_id):
                 self._forget()
-            self._generation = snapshot.generation
+            self._map_id = snapshot.map_id
             self._surface, self._snapshot = surface, snapshot
             self._cameras.show(snapshot)
             self._pictures.offer(snapshot)

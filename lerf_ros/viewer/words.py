@@ -119,22 +119,21 @@ def note_html(sentence: str) -> str:
 
 def status_html(status: Status, points: int) -> str:
     """Returns how the map does, and why nothing arrives where nothing does."""
-    feed = status.feed
     lines = [
         f'<b>{status.state}</b>, step {status.step}, {status.steps_per_second:.1f} steps/s, '
         f'loss {status.loss:.4f}',
         f'{status.keyframes} keyframes, {points} points, {status.memory_mb:.0f} MB',
         f'encoder {html.escape(status.encoder)} on {html.escape(status.device)}',
     ]
-    if feed.received:
+    if status.received:
         lines.append(
-            f'keyframes received {feed.received}, in the map {feed.integrated}, '
-            f'dropped {feed.dropped}'
+            f'keyframes received {status.received}, waiting {status.waiting}, '
+            f'dropped {status.dropped}'
         )
-    for sentence in (status.error, feed.note):
+    for sentence in (status.error, status.note):
         if sentence:
             lines.append(f'<span style="color:#e8590c">{html.escape(sentence)}</span>')
-    if status.keyframes == 0 and not feed.note:
+    if status.keyframes == 0 and not status.note:
         lines.append(f'<span style="color:#e8590c">{WAITING}</span>')
     return _page(['<br>'.join(lines)])
 
