@@ -38,7 +38,7 @@ from lerf_ros.query.relevancy import naive_scale_relevancy, relevancy, search_sc
 from lerf_ros.scheduling.pieces import finish
 from lerf_ros.scheduling.worker import QUERY, Worker
 from lerf_ros.simulation import TabletopScene
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 VOXEL_M = 0.01
 SPACING_M = 0.25

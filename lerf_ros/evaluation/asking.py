@@ -17,7 +17,7 @@ from lerf_ros.geometry import Array
 from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, QueryResult
 from lerf_ros.simulation import COLOURS, SceneObject, colour_names
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 
 def ask_map(

@@ -23,7 +23,8 @@ from torch import Tensor
 from lerf_ros.features.pyramid import FeaturePyramid
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import backproject, transform_points
-from lerf_ros.surface.cloud import SurfacePoints, voxel_keys
+from lerf_ros.surface.depth_view import voxel_keys
+from lerf_ros.surface.points import SurfacePoints
 
 Array = np.ndarray
 

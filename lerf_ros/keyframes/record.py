@@ -29,7 +29,7 @@ class KeyframeRecord:
         camera_to_world: Pose as last corrected.
         stamp_ns: Time of exposure.
         frame_id: Name of the camera's optical frame.
-        has_depth: Whether it came with depth.
+        has_depth: Whether it came with any measured depth.
         levels: Of each pyramid level: first tile, rows, columns, centre of the first tile (u, v),
             stride (u, v), tile size; pixels.
         dense_grid: Rows and columns of the dense features, None without.
@@ -65,7 +65,7 @@ class KeyframeRecord:
             frame.camera_to_world.copy(),
             frame.stamp_ns,
             frame.frame_id,
-            frame.depth is not None,
+            frame.depth is not None and bool((np.isfinite(frame.depth) & (frame.depth > 0)).any()),
             tuple(levels),
             None if dense is None else (dense.features.shape[0], dense.features.shape[1]),
             order,

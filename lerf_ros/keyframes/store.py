@@ -73,10 +73,18 @@ class KeyframeStore:
     def __len__(self) -> int:
         return len(self._records)
 
+    def __contains__(self, id_: object) -> bool:
+        return id_ in self._records
+
     @property
     def ids(self) -> list[KeyframeId]:
         """Names of all keyframes, oldest first."""
         return list(self._records)
+
+    @property
+    def ids_without_depth(self) -> list[KeyframeId]:
+        """Names of the keyframes without any measured depth, oldest first."""
+        return [id_ for id_, record in self._records.items() if not record.has_depth]
 
     @property
     def on_device(self) -> int:

@@ -24,23 +24,19 @@ from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLev
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
-from lerf_ros.geometry import PinholeCamera
+from lerf_ros.geometry import PinholeCamera, inverse_transform
 from lerf_ros.maps.file import load_map, save_map
+from lerf_ros.maps.rendered_depth import RenderedDepth
 from lerf_ros.maps.view import MapView, opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
-from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.surface.points import SurfacePoints
 from lerf_ros.training.device import resolve_device
 from lerf_ros.training.trainer import StepReport, Trainer
 
 logger = logging.getLogger(__name__)
-
-# Without depth, surface points come from rendered depth: one keyframe each so many steps, as soon
-# as the geometry has settled.
-SURFACE_RENDER_STEPS = 25
-SURFACE_RENDER_WIDTH_PX = 160
-SURFACE_FIRST_STEP = 300
 
 T = TypeVar('T')
 
@@ -94,6 +90,8 @@ class Submap:
 
     def _begin(self, trainer: Trainer, surface_map: SurfaceMap, map_id: str) -> None:
         """Makes these the map; nothing of the one before is left."""
+        if hasattr(self, 'trainer'):  # there is none before the first map
+            self.close()
         self.id = map_id
         self.trainer, self.surface_map = trainer, surface_map
         self.engine.clear()
@@ -102,8 +100,7 @@ class Submap:
         self.last_camera: PinholeCamera | None = None
         # The map names its keyframes: a source that starts again repeats its own numbers.
         self._next_index: dict[str, int] = {}
-        self._without_depth: list[Keyframe] = []
-        self._rendered_at: dict[KeyframeId, int] = {}
+        self._rendered_depth = RenderedDepth(trainer.store.ids_without_depth)
         self._asked = False
 
     def configure(self, config: LerfConfig) -> None:
@@ -158,7 +155,7 @@ class Submap:
                     keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
                 )
             else:
-                self._without_depth.append(keyframe)
+                self._rendered_depth.add(keyframe.id)
             self._next_index[source] = index + 1
             self.keyframe_count += 1
             self.last_camera = frame.camera
@@ -189,9 +186,7 @@ class Submap:
     def step(self) -> StepReport:
         """Trains one step, and renews a part of what queries read."""
         report = self.trainer.step()
-        settled = report.step >= SURFACE_FIRST_STEP
-        if self._without_depth and settled and report.step % SURFACE_RENDER_STEPS == 0:
-            self._integrate_rendered_depth(report.step)
+        self._rendered_depth.renew(self.trainer, self.surface_map)
         if self._asked and self.config.query.refresh_points:
             # Only a map that is asked pays for quick answers.
             assert self.trainer.field is not None
@@ -203,32 +198,23 @@ class Submap:
             )
         return report
 
-    def _integrate_rendered_depth(self, step: int) -> None:
-        """Renews the surface seen by the keyframe without depth whose turn it is."""
-        keyframe = min(self._without_depth, key=lambda k: self._rendered_at.get(k.id, -1))
-        frame = self.trainer.store.keyframe(keyframe.id).frame
-        width = min(SURFACE_RENDER_WIDTH_PX, frame.camera.width)
-        camera = frame.camera.resized(
-            width, round(frame.camera.height * width / frame.camera.width)
-        )
-        view = self.trainer.render(camera, frame.camera_to_world)
-        depth_m = np.where(view.accumulation > 0.9, view.depth_m, np.nan).astype(np.float32)
-        self.surface_map.integrate(keyframe.id, depth_m, view.image, camera, frame.camera_to_world)
-        self._rendered_at[keyframe.id] = step
-
     def update_poses(
         self, ids: list[KeyframeId], camera_to_world: Float[np.ndarray, 'n 4 4']
     ) -> None:
-        """Moves keyframes, after a loop closure; takes effect on the next step."""
-        self.trainer.store.update_poses(ids, camera_to_world)
-        self.surface_map.clear()
-        for id_ in self.trainer.store.ids:
-            frame = self.trainer.store.keyframe(id_).frame
-            if frame.depth is not None:
-                self.surface_map.integrate(
-                    id_, frame.depth, frame.image, frame.camera, frame.camera_to_world
-                )
-        self._rendered_at.clear()
+        """Moves keyframes, after a loop closure, and the surface with those that saw it.
+
+        The next steps teach the field; until they have, it answers by where things were.
+
+        Raises:
+            ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown;
+                nothing has moved.
+        """
+        store = self.trainer.store
+        before = {id_: store.pose(id_) for id_ in ids if id_ in store}
+        store.update_poses(ids, camera_to_world)
+        self.surface_map.move(
+            {id_: store.pose(id_) @ inverse_transform(pose) for id_, pose in before.items()}
+        )
 
     def surface(self) -> SurfacePoints:
         """Returns the surface cloud as it stands."""
@@ -369,17 +355,20 @@ class Submap:
                 another world frame.
             OSError: The file cannot be read.
         """
-        trainer = self._new_trainer()
-        extra, metadata = load_map(path, trainer)
-        self._check_fit(path, metadata)
-        surface_map = SurfaceMap(self.config.query)
+        trainer, surface_map = self._new_trainer(), SurfaceMap(self.config.query)
         try:
+            extra, metadata = load_map(path, trainer)
+            self._check_fit(path, metadata)
             surface_map.load_state_dict(extra['surface'])
             map_id, stamp_ns = str(metadata['map_id']), int(metadata['stamp_ns'])
             count = int(metadata['keyframes'])
             next_index = {str(name): int(n) for name, n in metadata['next_index'].items()}
         except (KeyError, TypeError, AttributeError) as error:
+            trainer.store.close()
             raise ValueError(f'{path}: the map is damaged: {error!r}') from error
+        except BaseException:
+            trainer.store.close()
+            raise
         self._begin(trainer, surface_map, map_id)
         self.last_stamp_ns, self.keyframe_count = stamp_ns, count
         self._next_index = next_index
@@ -400,5 +389,5 @@ class Submap:
             )
 
     def close(self) -> None:
-        """Gives back files and memory that outlive a map."""
+        """Gives back files and threads that would outlive the map."""
         self.trainer.store.close()

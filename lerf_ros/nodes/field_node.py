@@ -38,7 +38,7 @@ from lerf_ros.nodes.spinning import spin
 from lerf_ros.query.engine import QueryResult
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.scheduling.worker import QUERY
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 # Status, clouds, keyframes, services, expiry; none of them waits for the map.
 THREADS = 5

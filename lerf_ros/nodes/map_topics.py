@@ -16,7 +16,7 @@ from lerf_ros.bridge.clouds import cloud_message
 from lerf_ros.bridge.detections import Detection3DArray, detections_message
 from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.query.engine import QueryResult
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 
 class MapTopics:

@@ -31,7 +31,8 @@ from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.scheduling.pieces import Pieces
-from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.surface.points import SurfacePoints
 
 __all__ = ['Box', 'Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult']
 

@@ -17,8 +17,8 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from scipy.spatial import cKDTree
 
-from lerf_ros.surface.cloud import SurfacePoints
 from lerf_ros.surface.planes import Plane, Support, find_support
+from lerf_ros.surface.points import SurfacePoints
 
 Array = np.ndarray
 # Dense unit features of the points with these indices.

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.query.relevancy import search_scales
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 # Just beyond what was trained is still right.
 SLACK = 1.05

@@ -8,65 +8,31 @@ and are dropped in the end. Everything is numpy, in metres, in the world frame.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import logging
+from collections.abc import Mapping
 
 import cv2
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+from jaxtyping import Bool, Float, Float32, UInt8
+from scipy.stats import rankdata
 from torch import Tensor
 
 from lerf_ros.config import QueryOptions
 from lerf_ros.frames import KeyframeId
-from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
+from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid, transform_points
 from lerf_ros.surface.depth_view import view_pixels, voxel_keys
+from lerf_ros.surface.points import SurfacePoints
+from lerf_ros.surface.voxels import Columns, Voxels, empty_columns, joined
 
 Array = np.ndarray
 
-# Keyframes remembered for each voxel; the newest replace the oldest.
-SEEN_BY = 16
-# A voxel's memory: later observations weigh at least 1 / MEMORY, so that a moved object moves.
-MEMORY = 20.0
+logger = logging.getLogger(__name__)
+
 # Free space: a voxel must be this often seen through, and more often than seen, to be dropped.
 MISSES_TO_DROP = 3
-
-
-@dataclass(frozen=True, eq=False)
-class SurfacePoints:
-    """A voxel-thinned cloud in the world frame.
-
-    Attributes:
-        positions: Mean position of each voxel, metres.
-        colours: Mean RGB.
-        normals: Unit normals towards the cameras that saw them; zero where unknown.
-        views: Number of different keyframes that saw each point.
-        confidence: Share of looks at the point that found it there, in (0, 1).
-        visible_height_m: Least and greatest height, in metres, that an image spanned at the
-            point's depth; with the tile shares this gives the scales that were trained there.
-        seen_by: Rows of ``cameras_m`` whose keyframes saw the point, -1 for none.
-        cameras_m: Camera centres of the keyframes.
-        keys: Name of each point's voxel; stable while the map grows.
-        voxel_m: Side of the voxels.
-    """
-
-    positions: Float32[Array, 'n 3']
-    colours: UInt8[Array, 'n 3']
-    normals: Float32[Array, 'n 3']
-    views: Int[Array, 'n']
-    confidence: Float32[Array, 'n']
-    visible_height_m: Float32[Array, 'n 2']
-    seen_by: Int[Array, 'n r']
-    cameras_m: Float32[Array, 'm 3']
-    keys: Int[Array, 'n']
-    voxel_m: float
-
-    def __len__(self) -> int:
-        return len(self.positions)
-
-    def viewpoints(self, indices: Int[Array, 'k'] | Bool[Array, 'n']) -> Float32[Array, 'v 3']:
-        """Returns the centres of the cameras that saw any of these points."""
-        rows = np.unique(self.seen_by[indices])
-        return self.cameras_m[rows[rows >= 0]]
+# Share of the bound that is left once points had to go: they go many at a time.
+ROOM = 0.95
 
 
 class SurfaceMap:
@@ -88,16 +54,15 @@ class SurfaceMap:
 
     def clear(self) -> None:
         """Forgets everything."""
-        self._size = 0
-        self._columns = _columns(0)
-        self._sorted_keys = np.zeros(0, np.int64)
-        self._sorted_slots = np.zeros(0, np.int64)
+        self._voxels = Voxels()
+        self._turn = 0
+        self._told_full = False
         self._cameras_m = np.zeros((0, 3), np.float32)
         self._camera_rows: dict[KeyframeId, int] = {}
         self._points: SurfacePoints | None = None
 
     def __len__(self) -> int:
-        return self._size
+        return len(self._voxels)
 
     @property
     def keyframe_count(self) -> int:
@@ -113,6 +78,9 @@ class SurfaceMap:
         camera_to_world: Float[Array, '4 4'],
     ) -> None:
         """Adds what one keyframe sees; the same keyframe may come again with better depth.
+
+        Where there is no more room, what is farthest from this camera and was last seen the
+        longest ago makes place.
 
         Args:
             keyframe_id: The keyframe.
@@ -132,57 +100,97 @@ class SurfaceMap:
             )
         pose = require_rigid(camera_to_world)
         depth_m = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, 0).astype(np.float32)
+        self._turn += 1
         row = self._camera_row(keyframe_id, pose)
         self._carve(depth_m, camera, pose)
-        self._merge(self._thin(keyframe_id, depth_m, image, camera, pose), row)
-        if self._size > self._options.max_points:
-            self._keep_most_seen()
+        view = self._thin(keyframe_id, depth_m, image, camera, pose)
+        known, rows = self._voxels.find(view['keys'])
+        self._voxels.average(rows, {name: column[known] for name, column in view.items()}, row)
+        view['seen_by'][:, 0] = row
+        self._voxels.append({name: column[~known] for name, column in view.items()})
+        if len(self) > self._options.max_points:
+            self._make_room(pose[:3, 3])
+        self._points = None
+
+    def move(self, corrections: Mapping[KeyframeId, Float[Array, '4 4']]) -> None:
+        """Moves the surface with the keyframes that saw it, after their poses were corrected.
+
+        A point follows the mean of the keyframes that saw it; those that are not named stay. No
+        depth is needed for it, nor the keyframes' pictures.
+
+        Args:
+            corrections: What takes each keyframe's old pose to the new one:
+                ``new_camera_to_world @ inverse(old_camera_to_world)``. Keyframes that the surface
+                does not know are left out.
+        """
+        moves = np.tile(np.eye(4), (len(self._cameras_m), 1, 1))
+        moved = np.zeros(len(moves) + 1, bool)  # the last row stands for no keyframe
+        self._cameras_m = self._cameras_m.copy()
+        for keyframe_id, correction in corrections.items():
+            row = self._camera_rows.get(keyframe_id)
+            if row is not None:
+                moves[row], moved[row] = correction, True
+                self._cameras_m[row] = transform_points(correction, self._cameras_m[row])
+        columns = self._voxels.copy()
+        seen_by = columns['seen_by']
+        touched = np.flatnonzero(moved[seen_by].any(axis=1))
+        total, count = np.zeros((len(touched), 4, 4)), np.zeros(len(touched))
+        for observer in seen_by[touched].T:
+            total += moves[observer] * (observer >= 0)[:, None, None]
+            count += observer >= 0
+        mean = total / count[:, None, None]
+        rotation, shift = mean[:, :3, :3], mean[:, :3, 3]
+        turned = [
+            np.einsum('nij,nj->ni', rotation, columns[name][touched])
+            for name in ('positions', 'normals')
+        ]
+        columns['positions'][touched] = turned[0] + shift
+        columns['normals'][touched] = turned[1]
+        columns['keys'] = voxel_keys(columns['positions'], self._options.voxel_m)
+        inside = self._inside(columns['positions'])
+        self._voxels.replace(joined({name: column[inside] for name, column in columns.items()}))
         self._points = None
 
     def points(self) -> SurfacePoints:
         """Returns the cloud as it stands; points seen by too few keyframes are left out."""
         if self._points is None:
-            columns, size = self._columns, self._size
+            voxels = self._voxels
             enough = min(self._options.min_views, self.keyframe_count)
-            keep = np.flatnonzero(columns['views'][:size] >= enough)
-            hits, misses = columns['hits'][keep], columns['misses'][keep]
-            normals = columns['normals'][keep]
+            keep = np.flatnonzero(voxels['views'] >= enough)
+            hits, misses = voxels['hits'][keep], voxels['misses'][keep]
+            normals = voxels['normals'][keep]
             length = np.linalg.norm(normals, axis=1, keepdims=True)
             self._points = SurfacePoints(
-                positions=columns['positions'][keep],
-                colours=np.clip(np.rint(columns['colours'][keep]), 0, 255).astype(np.uint8),
+                positions=voxels['positions'][keep],
+                colours=np.clip(np.rint(voxels['colours'][keep]), 0, 255).astype(np.uint8),
                 normals=np.divide(normals, length, out=np.zeros_like(normals), where=length > 0),
-                views=columns['views'][keep],
+                views=voxels['views'][keep],
                 confidence=(hits / (hits + misses + 1)).astype(np.float32),
-                visible_height_m=columns['heights'][keep],
-                seen_by=columns['seen_by'][keep],
+                visible_height_m=voxels['heights'][keep],
+                seen_by=voxels['seen_by'][keep],
                 cameras_m=self._cameras_m,
-                keys=columns['keys'][keep],
+                keys=voxels['keys'][keep],
                 voxel_m=self._options.voxel_m,
             )
         return self._points
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns everything as tensors, for a map file."""
-        state = {
-            name: torch.from_numpy(column[: self._size].copy())
-            for name, column in self._columns.items()
-        }
-        state['cameras_m'] = torch.from_numpy(self._cameras_m.copy())
         ids = sorted(self._camera_rows, key=lambda id_: self._camera_rows[id_])
         text = json.dumps([[id_.source, id_.index] for id_ in ids])
-        state['camera_ids'] = torch.tensor(list(text.encode()), dtype=torch.uint8)
-        state['voxel_m'] = torch.tensor(self._options.voxel_m, dtype=torch.float64)
-        return state
+        return self._voxels.state_dict() | {
+            'cameras_m': torch.from_numpy(self._cameras_m.copy()),
+            'camera_ids': torch.tensor(list(text.encode()), dtype=torch.uint8),
+            'voxel_m': torch.tensor(self._options.voxel_m, dtype=torch.float64),
+        }
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Replaces everything by a saved state.
+        """Replaces everything by a saved state, or stays as it was.
 
         Raises:
             ValueError: Something is missing or of another shape, or the voxel size differs.
         """
-        empty = _columns(0)
-        missing = sorted({*empty, 'cameras_m', 'camera_ids', 'voxel_m'} - set(state))
+        missing = sorted({'cameras_m', 'camera_ids', 'voxel_m'} - set(state))
         if missing:
             raise ValueError(f'surface: the saved state lacks {", ".join(missing)}')
         if abs(float(state['voxel_m']) - self._options.voxel_m) > 1e-9:
@@ -190,25 +198,15 @@ class SurfaceMap:
                 f'surface: the map was made with query.voxel_m={float(state["voxel_m"]):g}, '
                 f'this configuration has {self._options.voxel_m:g}'
             )
-        columns = {}
-        for name, column in empty.items():
-            value = state[name].cpu().numpy()
-            if value.dtype != column.dtype or value.shape[1:] != column.shape[1:]:
-                raise ValueError(
-                    f'surface.{name}: expected {column.dtype} rows of {column.shape[1:]}, '
-                    f'got {value.dtype} {value.shape}'
-                )
-            columns[name] = value.copy()
-        if len({len(column) for column in columns.values()}) != 1:
-            raise ValueError('surface: the saved columns have different lengths')
+        voxels = Voxels()
+        voxels.load_state_dict(state)
         cameras_m = state['cameras_m'].cpu().numpy().astype(np.float32)
         ids = _ids_of(state['camera_ids'])
-        if cameras_m.shape != (len(ids), 3) or columns['seen_by'].max(initial=-1) >= len(ids):
+        if cameras_m.shape != (len(ids), 3) or voxels['seen_by'].max(initial=-1) >= len(ids):
             raise ValueError('surface: the saved cameras do not match the saved points')
-        self._columns, self._size = columns, len(columns['keys'])
+        self.clear()
+        self._voxels, self._turn = voxels, int(voxels['last_seen'].max(initial=0))
         self._cameras_m, self._camera_rows = cameras_m, {id_: i for i, id_ in enumerate(ids)}
-        self._sort_keys()
-        self._points = None
 
     def _camera_row(self, keyframe_id: KeyframeId, pose: Float[Array, '4 4']) -> int:
         """Returns the keyframe's row among the cameras, with its centre up to date."""
@@ -222,6 +220,9 @@ class SurfaceMap:
             self._cameras_m[row] = centre
         return row
 
+    def _inside(self, positions: Float[Array, 'n 3']) -> Bool[Array, 'n']:
+        return np.all((positions >= self._low) & (positions < self._high), axis=1)
+
     def _thin(
         self,
         keyframe_id: KeyframeId,
@@ -229,12 +230,11 @@ class SurfaceMap:
         image: UInt8[Array, 'height width 3'],
         camera: PinholeCamera,
         pose: Float[Array, '4 4'],
-    ) -> dict[str, Array]:
-        """Returns the columns of one view's voxels, sorted by key."""
+    ) -> Columns:
+        """Returns the columns of one view's voxels, seen for the first time, sorted by key."""
         near = np.where(depth_m <= self._options.max_range_m, depth_m, 0)
         pixels = view_pixels(near, camera, pose, self._options.voxel_m, keyframe_id.index)
-        inside = ((pixels.positions >= self._low) & (pixels.positions < self._high)).all(axis=1)
-        pixels = pixels.at(np.asarray(inside))
+        pixels = pixels.at(self._inside(pixels.positions))
         keys, voxel = np.unique(
             voxel_keys(pixels.positions, self._options.voxel_m), return_inverse=True
         )
@@ -250,51 +250,15 @@ class SurfaceMap:
         count = np.bincount(voxel, minlength=len(keys))
         sums = [np.bincount(voxel, weights=value, minlength=len(keys)) for value in values.T]
         means = (np.stack(sums, axis=1) / count[:, None]).astype(np.float32)
-        columns = _columns(len(keys))
+        columns = empty_columns(len(keys))
         columns['keys'] = keys
         columns['positions'], columns['colours'] = means[:, :3], means[:, 3:6]
         columns['normals'] = means[:, 6:9]
         columns['heights'] = np.repeat(means[:, 9:] * (camera.height / camera.fy), 2, axis=1)
+        for name in ('weight', 'views', 'hits'):
+            columns[name][:] = 1
+        columns['last_seen'][:] = self._turn
         return columns
-
-    def _merge(self, view: dict[str, Array], row: int) -> None:
-        """Adds the voxels of one view to the map."""
-        keys = view['keys']
-        at = np.searchsorted(self._sorted_keys, keys)
-        known = np.zeros(len(keys), bool)
-        inside = at < len(self._sorted_keys)
-        known[inside] = self._sorted_keys[at[inside]] == keys[inside]
-        slots = self._sorted_slots[at[known]]
-        self._average(slots, {name: column[known] for name, column in view.items()}, row)
-
-        new = ~known
-        start, stop = self._size, self._size + int(new.sum())
-        self._reserve(stop)
-        for name, column in view.items():
-            self._columns[name][start:stop] = column[new]
-        self._columns['weight'][start:stop] = 1
-        self._columns['views'][start:stop] = 1
-        self._columns['hits'][start:stop] = 1
-        self._columns['seen_by'][start:stop, 0] = row
-        self._size = stop
-        self._sorted_keys = np.insert(self._sorted_keys, at[new], keys[new])
-        self._sorted_slots = np.insert(self._sorted_slots, at[new], np.arange(start, stop))
-
-    def _average(self, slots: Int[Array, 'k'], view: dict[str, Array], row: int) -> None:
-        """Moves the means of known voxels towards what this view saw."""
-        columns = self._columns
-        weight = np.minimum(columns['weight'][slots] + 1, MEMORY)
-        columns['weight'][slots] = weight
-        for name in ('positions', 'colours', 'normals'):
-            old = columns[name][slots]
-            columns[name][slots] = old + (view[name] - old) / weight[:, None]
-        low, high = columns['heights'][slots].T
-        seen = view['heights'][:, 0]
-        columns['heights'][slots] = np.stack([np.minimum(low, seen), np.maximum(high, seen)], 1)
-        columns['hits'][slots] = np.minimum(columns['hits'][slots] + 1, MEMORY)
-        fresh = slots[~(columns['seen_by'][slots] == row).any(axis=1)]
-        columns['seen_by'][fresh, columns['views'][fresh] % SEEN_BY] = row
-        columns['views'][fresh] += 1
 
     def _carve(
         self,
@@ -303,52 +267,41 @@ class SurfaceMap:
         pose: Float[Array, '4 4'],
     ) -> None:
         """Counts against every point that this view sees through, and drops the refuted ones."""
-        size, columns = self._size, self._columns
-        if size == 0:
+        voxels = self._voxels
+        if len(voxels) == 0:
             return
-        world_to_camera = inverse_transform(pose).astype(np.float32)
-        local = columns['positions'][:size] @ world_to_camera[:3, :3].T + world_to_camera[:3, 3]
+        local = transform_points(inverse_transform(pose).astype(np.float32), voxels['positions'])
         z = np.maximum(local[:, 2], 1e-6)
-        u = (camera.fx * local[:, 0] / z + camera.cx).astype(np.int64)
-        v = (camera.fy * local[:, 1] / z + camera.cy).astype(np.int64)
+        # The pixel that holds the point: rounded down, or a point left of the picture is in it.
+        u = np.floor(camera.fx * local[:, 0] / z + camera.cx).astype(np.int64)
+        v = np.floor(camera.fy * local[:, 1] / z + camera.cy).astype(np.int64)
         in_view = (local[:, 2] > 0.05) & (u >= 0) & (v >= 0)
         in_view &= (u < camera.width) & (v < camera.height)
-        slots = np.flatnonzero(in_view)
+        rows = np.flatnonzero(in_view)
         # The nearest depth around the pixel, unknown counting as near: a point at an object's
         # border is not refuted by the background beside it.
         nearest = cv2.erode(depth_m, np.ones((3, 3), np.uint8), borderType=cv2.BORDER_REPLICATE)
-        margin = 1.5 * self._options.voxel_m + 0.01 * z[slots]
-        through = z[slots] < nearest[v[slots], u[slots]] - margin
-        columns['misses'][slots[through]] += 1
-        refuted = columns['misses'][:size] > np.maximum(columns['hits'][:size], MISSES_TO_DROP - 1)
+        margin = 1.5 * self._options.voxel_m + 0.01 * z[rows]
+        through = z[rows] < nearest[v[rows], u[rows]] - margin
+        voxels.count_looks('misses', rows[through])
+        refuted = voxels['misses'] > np.maximum(voxels['hits'], MISSES_TO_DROP - 1)
         if refuted.any():
-            self._keep(np.flatnonzero(~refuted))
+            voxels.keep(np.flatnonzero(~refuted))
 
-    def _keep_most_seen(self) -> None:
-        """Drops the points seen by the fewest keyframes until the bound holds with some room."""
-        room = int(0.95 * self._options.max_points)
-        # Among equals the oldest stay: they are what earlier answers referred to.
-        order = np.argsort(-self._columns['views'][: self._size], kind='stable')
-        self._keep(np.sort(order[:room]))
-
-    def _keep(self, slots: Int[Array, 'k']) -> None:
-        self._columns = {name: column[slots] for name, column in self._columns.items()}
-        self._size = len(slots)
-        self._sort_keys()
-
-    def _sort_keys(self) -> None:
-        keys = self._columns['keys'][: self._size]
-        self._sorted_slots = np.argsort(keys, kind='stable')
-        self._sorted_keys = keys[self._sorted_slots]
-
-    def _reserve(self, size: int) -> None:
-        capacity = len(self._columns['keys'])
-        if size <= capacity:
-            return
-        grown = _columns(max(size, 2 * capacity, 4096))
-        for name, column in grown.items():
-            column[: self._size] = self._columns[name][: self._size]
-        self._columns = grown
+    def _make_room(self, camera_m: Float[Array, '3']) -> None:
+        """Drops what is far from the camera and was not seen for long, until the bound holds."""
+        if not self._told_full:
+            self._told_full = True
+            logger.warning(
+                'the surface is full at %d points: what is farthest from the camera and oldest '
+                'makes place; raise query.max_points or query.voxel_m to keep more',
+                self._options.max_points,
+            )
+        distance_m = np.linalg.norm(self._voxels['positions'] - camera_m, axis=1)
+        # Ranks, since metres and turns have no common measure.
+        worth = rankdata(self._voxels['last_seen']) - rankdata(distance_m)
+        best = np.argpartition(-worth, int(ROOM * self._options.max_points))
+        self._voxels.keep(np.sort(best[: int(ROOM * self._options.max_points)]))
 
 
 def _ids_of(text: Tensor) -> list[KeyframeId]:
@@ -357,19 +310,3 @@ def _ids_of(text: Tensor) -> list[KeyframeId]:
         return [KeyframeId(str(source), int(index)) for source, index in pairs]
     except (ValueError, TypeError) as error:
         raise ValueError(f'surface.camera_ids: expected pairs in JSON: {error}') from error
-
-
-def _columns(size: int) -> dict[str, Array]:
-    """Returns the columns of the map, one row a voxel."""
-    return {
-        'keys': np.zeros(size, np.int64),
-        'positions': np.zeros((size, 3), np.float32),
-        'colours': np.zeros((size, 3), np.float32),
-        'normals': np.zeros((size, 3), np.float32),
-        'heights': np.zeros((size, 2), np.float32),
-        'weight': np.zeros(size, np.float32),
-        'views': np.zeros(size, np.int32),
-        'hits': np.zeros(size, np.float32),
-        'misses': np.zeros(size, np.float32),
-        'seen_by': np.full((size, SEEN_BY), -1, np.int32),
-    }

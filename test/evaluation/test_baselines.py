@@ -10,7 +10,8 @@ from lerf_ros.evaluation.baselines import FusionField, brightest_colour, chance
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.surface.cloud import SurfacePoints, voxel_keys
+from lerf_ros.surface.depth_view import voxel_keys
+from lerf_ros.surface.points import SurfacePoints
 
 COLOURS = {'red': np.array([0.85, 0.05, 0.05]), 'blue': np.array([0.05, 0.1, 0.8])}
 

@@ -1,14 +1,19 @@
 """Tests of lerf_ros.maps.submap: the whole map, without ROS, on a small simulated table."""
 
+import gc
+import weakref
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
-from lerf_ros.frames import PosedFrame
+from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
-from lerf_ros.maps.submap import SURFACE_FIRST_STEP, NotReadyError, Submap
+from lerf_ros.maps.rendered_depth import EVERY_STEPS, FIRST_STEP
+from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import TabletopOptions, TabletopScene
 from lerf_ros.training.device import resolve_device
@@ -142,14 +147,84 @@ def test_a_map_of_another_encoder_is_refused(live_map, tmp_path):
         Submap(CONFIG, other).load(path)
 
 
-def test_corrected_poses_move_the_surface(live_map, frames):
-    shift = np.array([0.0, 0.0, 0.3])
-    poses = np.stack([frame.camera_to_world for frame in frames[:3]])
-    before = live_map.surface().positions.mean(axis=0)
-    poses[:, :3, 3] += shift
-    live_map.update_poses(live_map.trainer.store.ids, poses)
-    after = live_map.surface().positions.mean(axis=0)
-    np.testing.assert_allclose(after - before, shift, atol=0.01)
+SHIFT = np.array([0.1, -0.2, 0.3])
+
+
+def shift_all(live_map):
+    """Corrects all poses by one shift; returns the surface before and after."""
+    ids = live_map.trainer.store.ids
+    poses = np.stack([live_map.trainer.store.pose(id_) for id_ in ids])
+    poses[:, :3, 3] += SHIFT
+    before = live_map.surface().positions
+    live_map.update_poses(ids, poses)
+    return before, live_map.surface().positions
+
+
+def assert_shifted(before, after):
+    assert len(after) > 0.9 * len(before)
+    np.testing.assert_allclose(after.mean(axis=0) - before.mean(axis=0), SHIFT, atol=0.005)
+    assert np.ptp(after, axis=0) == pytest.approx(np.ptp(before, axis=0), abs=0.03)
+
+
+def test_corrected_poses_move_the_surface_and_training_goes_on(live_map):
+    assert_shifted(*shift_all(live_map))
+    for _ in range(3):
+        assert np.isfinite(live_map.step().loss)
+    assert live_map.query(QUESTION)[0].maxima
+
+
+def test_corrected_poses_move_the_surface_of_a_loaded_map(live_map, encoder, frames, tmp_path):
+    live_map.save(tmp_path / 'a.map')
+    other = Submap(CONFIG, encoder)
+    other.load(tmp_path / 'a.map')
+    assert_shifted(*shift_all(other))
+    other.ingest(frames[3])
+    assert np.isfinite(other.step().loss)
+    assert other.query(QUESTION)[0].maxima
+
+
+def test_a_bad_correction_moves_nothing(live_map):
+    ids = live_map.trainer.store.ids
+    poses = np.stack([live_map.trainer.store.pose(id_) for id_ in ids])
+    poses[0, :3, 3] += SHIFT
+    poses[1, 0, 0] = np.nan
+    before = live_map.surface().positions
+    with pytest.raises(ValueError, match='finite'):
+        live_map.update_poses(ids, poses)
+    np.testing.assert_array_equal(live_map.surface().positions, before)
+    with pytest.raises(ValueError, match='no keyframes'):
+        live_map.update_poses([KeyframeId('elsewhere', 0)], poses[:1])
+
+
+def test_a_map_that_is_replaced_leaves_no_files(encoder, frames, tmp_path):
+    live_map = Submap(
+        CONFIG.replace({'training.store_device_mb': 1, 'training.store_host_mb': 0}), encoder
+    )
+    for _ in range(3):
+        for frame in frames[:4]:
+            live_map.ingest(frame)
+    live_map.step()
+    folder = Path(live_map.trainer.store._cold._folder.name)
+    assert list(folder.iterdir())
+    live_map.save(tmp_path / 'a.map')
+    live_map.load(tmp_path / 'a.map')
+    assert not folder.exists()
+    for _ in range(3):
+        for frame in frames[:4]:
+            live_map.ingest(frame)
+    folder = Path(live_map.trainer.store._cold._folder.name)
+    assert folder.exists()
+    live_map.reset()
+    assert not folder.exists()
+
+
+def wall_seen(camera, camera_to_world):
+    """What a trained field would show: a wall at 0.7 m, of which the left half is solid."""
+    size = (camera.height, camera.width)
+    solid = np.zeros(size, np.float32)
+    solid[:, : camera.width // 2] = 1
+    image = np.zeros((*size, 3), np.uint8)
+    return RenderedView(image, np.full(size, 0.7, np.float32), solid)
 
 
 def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeypatch):
@@ -162,16 +237,8 @@ def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeyp
     with pytest.raises(NotReadyError, match='surface'):
         live_map.query(QUESTION)
 
-    def render(camera, camera_to_world):
-        # What a trained field would show: a wall at 0.7 m, of which the left half is solid.
-        size = (camera.height, camera.width)
-        solid = np.zeros(size, np.float32)
-        solid[:, : camera.width // 2] = 1
-        image = np.zeros((*size, 3), np.uint8)
-        return RenderedView(image, np.full(size, 0.7, np.float32), solid)
-
-    monkeypatch.setattr(live_map.trainer, 'render', render)
-    live_map.trainer.step_count = SURFACE_FIRST_STEP - 1
+    monkeypatch.setattr(live_map.trainer, 'render', wall_seen)
+    live_map.trainer.step_count = FIRST_STEP - 1
     live_map.step()
     points = transform_points(
         inverse_transform(frames[0].camera_to_world), live_map.surface().positions
@@ -179,6 +246,44 @@ def test_without_depth_the_surface_comes_from_the_field(encoder, frames, monkeyp
     assert len(points) > 50
     np.testing.assert_allclose(points[:, 2], 0.7, atol=0.02)
     assert points[:, 0].max() < 0.02
+
+
+def test_without_depth_corrections_and_loading_keep_the_surface(
+    encoder, frames, monkeypatch, tmp_path
+):
+    live_map = Submap(CONFIG, encoder)
+    for frame in frames:
+        live_map.ingest(without_depth(frame))
+    live_map.fix_scene_box()
+    monkeypatch.setattr(live_map.trainer, 'render', wall_seen)
+    live_map.trainer.step_count = FIRST_STEP - 1
+    live_map.step()
+    assert_shifted(*shift_all(live_map))
+    live_map.save(tmp_path / 'a.map')
+    other = Submap(CONFIG, encoder)
+    other.load(tmp_path / 'a.map')
+    before, after = shift_all(other)
+    assert_shifted(before, after)
+    # The keyframes of the file take their turns as well.
+    monkeypatch.setattr(other.trainer, 'render', wall_seen)
+    other.trainer.step_count = FIRST_STEP - 1
+    other.step()
+    assert other.surface_map.keyframe_count == 1
+    other.trainer.step_count += EVERY_STEPS - 1
+    other.step()
+    assert other.surface_map.keyframe_count == 2
+
+
+def test_a_map_keeps_no_pictures_beside_its_store(encoder, frames):
+    live_map = Submap(CONFIG, encoder)
+    frame = without_depth(frames[0])
+    frame = PosedFrame(frame.image.copy(), None, frame.camera, frame.camera_to_world, 0)
+    picture = weakref.ref(frame.image)
+    live_map.ingest(frame)
+    del frame
+    live_map.ingest(without_depth(frames[1]))  # the encoder knows the last picture
+    gc.collect()
+    assert picture() is None
 
 
 def test_an_unknown_device_is_named():

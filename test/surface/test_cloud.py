@@ -3,11 +3,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from scenery import CAMERA, CENTRES, COLOURS, RADII, mapped, named, orbit, picture, see
+from scipy.spatial import cKDTree
 
 from lerf_ros.config import QueryOptions
-from lerf_ros.geometry import camera_directions, look_at, pixel_centres
-from lerf_ros.surface.cloud import SEEN_BY, SurfaceMap
+from lerf_ros.geometry import camera_directions, look_at, pixel_centres, transform_points
+from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.depth_view import voxel_keys
+from lerf_ros.surface.voxels import SEEN_BY
 
 
 @pytest.fixture(scope='module')
@@ -118,13 +120,138 @@ def test_unknown_depth_refutes_nothing():
     assert len(surface) == before
 
 
-def test_the_number_of_points_is_bounded_and_the_most_seen_stay():
-    surface = SurfaceMap(QueryOptions(max_points=1000, min_views=1))
-    for number, pose in enumerate(orbit(6)):
-        depth, balls = see(pose)
-        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
-        assert len(surface) <= 1000
-    assert np.median(surface.points().views) >= 2
+def wall_depth(pose):
+    """Depth of an endless wall at y = 1, of which a camera that looks along +y sees all."""
+    directions = camera_directions(CAMERA, pixel_centres(CAMERA)) @ pose[:3, :3].T
+    return ((1.0 - pose[1, 3]) / directions[..., 1]).astype(np.float32)
+
+
+def drive(surface, x_m, number):
+    """Lets a camera half a metre before the wall see it at x."""
+    pose = look_at(np.array([x_m, 0.5, 0.0]), np.array([x_m, 1.0, 0.0]))
+    depth = wall_depth(pose)
+    image = np.full((*depth.shape, 3), 150, np.uint8)
+    surface.integrate(named(number), depth, image, CAMERA, pose)
+
+
+def test_a_full_surface_takes_in_where_the_camera_is(caplog):
+    surface = SurfaceMap(QueryOptions(max_points=4000, min_views=2))
+    for number in range(80):  # 8 m of wall, of which the bound holds about one
+        drive(surface, 0.1 * number, number)
+        assert len(surface) <= 4000
+    positions = surface.points().positions
+    here = np.abs(positions[:, 0] - 7.9) < 0.25
+    # All of what the last pictures saw of the wall, at one point a voxel.
+    assert here.sum() > 0.9 * 0.25 / 0.01 * (2 * 0.22 / 0.01)
+    assert positions[:, 0].min() > 6.0
+    assert [record.levelname for record in caplog.records] == ['WARNING']
+    assert 'query.max_points' in caplog.text
+
+
+def test_of_what_is_equally_far_the_oldest_makes_place():
+    surface = SurfaceMap(QueryOptions(max_points=5000, min_views=1))
+    drive(surface, 0.0, 0)
+    for number in range(1, 6):
+        drive(surface, 2.0, number)
+    drive(surface, 1.0, 6)  # as far from the one as from the other
+    x_m = surface.points().positions[:, 0]
+    assert (np.abs(x_m - 1.0) < 0.2).sum() > 1000
+    assert (x_m > 1.7).sum() > 2 * (x_m < 0.3).sum()
+
+
+def on_the_big_ball(surface):
+    positions = surface.points().positions
+    near = np.linalg.norm(positions - CENTRES[0], axis=1) < RADII[0] + 0.003
+    return near & (positions[:, 2] > 0.03)
+
+
+def test_a_few_wrong_looks_in_a_long_time_refute_nothing():
+    surface = SurfaceMap(QueryOptions(min_views=1, voxel_m=0.02))
+    pose, camera = orbit(8)[0], CAMERA.resized(80, 60)
+    depth, balls = see(pose, camera)
+    for look in range(300):
+        wrong = look % 10 == 9
+        # A sensor that once in a while reports the wall behind.
+        seen = depth + 0.5 if wrong else depth
+        surface.integrate(named(look % 3), seen, picture(balls), camera, pose)
+        if look == 8:
+            before = np.count_nonzero(on_the_big_ball(surface))
+    assert before > 15
+    assert np.count_nonzero(on_the_big_ball(surface)) == before
+    # And what is gone goes, however long it was there.
+    for _ in range(20):
+        surface.integrate(named(9), depth + 0.5, picture(balls), camera, pose)
+    assert not on_the_big_ball(surface).any()
+
+
+def test_a_point_left_of_the_picture_is_not_in_it():
+    """Pixels are rounded down: -0.5 is outside, not in column 0."""
+    surface = SurfaceMap(QueryOptions(min_views=1))
+    drive(surface, 0.0, 0)
+    far = look_at(np.array([0.0, 0.5, 0.0]), np.array([0.0, 1.0, 0.0]))
+    positions = surface.points().positions
+    u = CAMERA.fx * positions[:, 0] / 0.5 + CAMERA.cx
+    # Every look sees through what is in the picture, after a turn by half a picture.
+    step_m = 0.5 / CAMERA.fx
+    moved = far.copy()
+    moved[0, 3] = positions[:, 0].min() + CAMERA.cx * step_m + 0.5 * step_m
+    left = positions[np.floor(u - moved[0, 3] / step_m) == -1]
+    assert len(left) > 5
+    for _ in range(8):
+        surface.integrate(
+            named(5),
+            np.full((CAMERA.height, CAMERA.width), 1.4, np.float32),
+            np.zeros((CAMERA.height, CAMERA.width, 3), np.uint8),
+            CAMERA,
+            moved,
+        )
+    kept = surface.points().positions
+    assert np.isin(left[:, 0], kept[:, 0]).all()
+
+
+def test_points_move_with_the_keyframes_that_saw_them():
+    surface = SurfaceMap(QueryOptions(min_views=1))
+    for number in range(3):
+        drive(surface, 0.0, number)
+    for number in range(3, 6):
+        drive(surface, 5.0, number)
+    before = surface.points()
+    turn = np.eye(4)
+    turn[:3, :3] = [[0, -1, 0], [1, 0, 0], [0, 0, 1]]
+    turn[:3, 3] = [0.5, 0.0, 1.0]
+    surface.move({named(number): turn for number in range(3)} | {named(77): np.eye(4)})
+    after = surface.points()
+    assert len(after) > 0.95 * len(before)
+    still = before.positions[:, 0] > 2.5
+    known = np.isin(before.keys[still], after.keys)
+    assert known.all()
+    expected = transform_points(turn, before.positions[~still].astype(np.float64))
+    distance, _ = cKDTree(after.positions).query(expected)
+    assert distance.max() < 0.01
+    there = after.positions[:, 2] > 0.5
+    np.testing.assert_allclose(np.abs(after.normals[there] @ [1, 0, 0]), 1, atol=0.02)
+    np.testing.assert_allclose(after.cameras_m[0], [0.0, 0.0, 1.0], atol=1e-6)
+    np.testing.assert_allclose(after.cameras_m[3], [5.0, 0.5, 0.0], atol=1e-6)
+    # It grows on from there.
+    drive(surface, 5.0, 6)
+    assert (surface.points().views[surface.points().positions[:, 0] > 4] == 4).mean() > 0.8
+
+
+def test_what_was_seen_twice_because_the_poses_drifted_becomes_one():
+    surface = SurfaceMap(QueryOptions(min_views=1))
+    for number in range(6):
+        pose = look_at(np.array([0.0, 0.5, 0.0]), np.array([0.0, 1.0, 0.0]))
+        drifted = pose.copy()
+        drifted[1, 3] -= 0.1 * (number >= 3)
+        depth = np.full((CAMERA.height, CAMERA.width), 0.5, np.float32)
+        image = np.zeros((*depth.shape, 3), np.uint8)
+        surface.integrate(named(number), depth, image, CAMERA, drifted)
+    twice = len(surface)
+    back = np.eye(4)
+    back[1, 3] = 0.1
+    surface.move({named(number): back for number in range(3, 6)})
+    assert len(surface) < 0.6 * twice
+    np.testing.assert_allclose(surface.points().positions[:, 1], 1.0, atol=0.002)
 
 
 def test_region_and_range_bound_the_points():
