@@ -1,8 +1,8 @@
 """A map on disk: one safetensors file, with JSON in its header. Nothing in it executes on load.
 
-The file holds the field's weights, the keyframes on the device with their features, so that
-training goes on without forgetting them, and what the caller adds. It is written aside, synced
-and renamed: a full disk or a lost process leaves the old file.
+The file holds the field's weights, the optimiser's moments and the keyframes on the device with
+their features, so that training goes on as if nothing had been between, and what the caller adds.
+It is written aside, synced and renamed: a full disk or a lost process leaves the old file.
 """
 
 from __future__ import annotations
@@ -23,6 +23,26 @@ from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
 VERSION = 2
+# Options of the field that change none of its weights. The box comes from the map; the backends
+# share one layout; the others say how rays are sampled and decoded.
+FREE_OPTIONS = frozenset(
+    {
+        'backend',
+        'centre_x_m',
+        'centre_y_m',
+        'centre_z_m',
+        'half_extent_m',
+        'language_basis_residual',
+        'language_samples',
+        'language_decode',
+        'colour_decode',
+        'near_m',
+        'coarse_samples',
+        'guided_samples',
+        'depth_noise_share',
+        'proposal_samples',
+    }
+)
 
 
 def save_map(
@@ -121,10 +141,8 @@ def load_map(
 def _check_sizes(path: Path, options: dict[str, Any], trainer: Trainer) -> None:
     """Refuses a map whose field has other sizes, naming the first option that differs."""
     here = asdict(trainer.config.field)
-    # The box comes from the map, and the implementation may differ: they share the layout.
-    free = {'backend', 'centre_x_m', 'centre_y_m', 'centre_z_m', 'half_extent_m'}
     for name, value in options.items():
-        if name not in free and name in here and here[name] != value:
+        if name not in FREE_OPTIONS and name in here and here[name] != value:
             raise ValueError(
                 f'{path}: the map was made with field.{name} = {value}, here it is {here[name]}'
             )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
@@ -35,8 +37,10 @@ class FieldOptimizer:
             )
             for grid, sink in zip(native, self._native.sinks, strict=True):
                 grid.send_gradients_to(sink)
+        self._native_tables = [grid.table for grid in native]
         tables = {id(grid.table) for grid in grids}
         self._networks = [p for p in field.parameters() if id(p) not in tables]
+        self._names = {id(p): name for name, p in field.named_parameters()}
         groups = [{'params': self._networks, 'first_lr': options.network_learning_rate}]
         dense = [grid.table for grid in grids if grid.backend != 'native']
         if dense:
@@ -85,6 +89,60 @@ class FieldOptimizer:
         if self._native is not None:
             self._native.discard()
         self._update_scale()
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns both moments of each parameter that has moved, and how often it did.
+
+        The names do not depend on which implementation moved it.
+        """
+        state = {}
+        moments = [
+            (parameter, values['exp_avg'], values['exp_avg_sq'], values['step'])
+            for parameter, values in self._adam.state.items()
+        ]
+        if self._native is not None:
+            count = float(self._native.steps)
+            moments += [(*rows, torch.tensor(count)) for rows in self._native.moments()]
+        for parameter, first, second, steps in moments:
+            name = self._names[id(parameter)]
+            state[f'{name}.first'], state[f'{name}.second'] = first, second
+            state[f'{name}.steps'] = steps
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Takes over moments; parameters that are not named start afresh.
+
+        Raises:
+            ValueError: They are of another size, or not finite.
+        """
+        native = {}
+        if self._native is not None:
+            native = {id(rows[0]): rows[1:] for rows in self._native.moments()}
+        for group in (*self._adam.param_groups, {'params': self._native_tables}):
+            for parameter in group['params']:
+                name = self._names[id(parameter)]
+                if f'{name}.first' not in state:
+                    continue
+                first, second = state[f'{name}.first'], state[f'{name}.second']
+                if not first.shape == second.shape == parameter.shape:
+                    raise ValueError(
+                        f'optimizer: expected moments of {name} of shape '
+                        f'{tuple(parameter.shape)}, got {tuple(first.shape)}'
+                    )
+                if not bool(torch.isfinite(first).all() & torch.isfinite(second).all()):
+                    raise ValueError(f'optimizer: the moments of {name} are not finite')
+                steps = state[f'{name}.steps']
+                if id(parameter) in native:
+                    for mine, saved in zip(native[id(parameter)], (first, second), strict=True):
+                        mine.copy_(saved)
+                    assert self._native is not None
+                    self._native.steps = int(steps)
+                else:
+                    self._adam.state[parameter] = {
+                        'step': steps.to(parameter.device, torch.float32).clone(),
+                        'exp_avg': first.to(parameter),
+                        'exp_avg_sq': second.to(parameter),
+                    }
 
     def _update_scale(self) -> None:
         """Takes in what the scaler saw; of a backward pass that did not end it saw nothing."""

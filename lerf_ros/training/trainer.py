@@ -297,7 +297,7 @@ class Trainer:
         return render_view(self.field, camera, camera_to_world, depth_guide_m)
 
     def state_dict(self) -> dict[str, Tensor]:
-        """Returns the weights, the scene box and the number of steps, by name.
+        """Returns the weights and their moments, the scene box and the number of steps, by name.
 
         Raises:
             ValueError: There is no field yet.
@@ -308,10 +308,13 @@ class Trainer:
         box = self.field.scene_box
         state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
         state['step_count'] = torch.tensor(self.step_count)
+        assert self._optimizer is not None
+        moments = self._optimizer.state_dict()
+        state |= {f'optimizer.{name}': value for name, value in moments.items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Takes over weights, or stays as it was; keyframes are the store's.
+        """Takes over weights and their moments, or stays as it was; keyframes are the store's.
 
         Raises:
             ValueError: The weights are of a field of other sizes, or not finite.
@@ -319,16 +322,21 @@ class Trainer:
         try:
             x, y, z, half = state['scene_box'].tolist()
             field = self._new_field(SceneBox((x, y, z), half))
-            weights = {
-                name.removeprefix('field.'): value
-                for name, value in state.items()
-                if name.startswith('field.')
-            }
+            weights, moments = (
+                {
+                    name.removeprefix(group): value
+                    for name, value in state.items()
+                    if name.startswith(group)
+                }
+                for group in ('field.', 'optimizer.')
+            )
             field.load_state_dict(weights)
+            optimizer = FieldOptimizer(field, self.config.training)
+            optimizer.load_state_dict(moments)
             step_count = int(state['step_count'])
         except (KeyError, RuntimeError) as error:
             raise ValueError(f'the weights do not fit these options: {error}') from error
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
             raise ValueError('the weights are not finite')
-        self._adopt(field)
+        self.field, self._optimizer = field, optimizer
         self.step_count = step_count

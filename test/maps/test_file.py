@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -12,6 +13,7 @@ import spheres
 import torch
 from safetensors.torch import save_file
 
+from lerf_ros.config import FieldOptions
 from lerf_ros.maps import file as map_file
 from lerf_ros.maps.file import load_map, save_map
 from lerf_ros.training.trainer import Trainer
@@ -46,6 +48,75 @@ def test_a_map_comes_back_and_trains_on(trainer, config, tmp_path):
     first, second = (t.render(frame.camera, frame.camera_to_world) for t in (trainer, other))
     np.testing.assert_array_equal(first.image, second.image)
     assert not other.step().skipped
+
+
+def train_on(trainer, steps=5):
+    """Trains with fresh randomness; returns the weights."""
+    trainer._generator.manual_seed(3)
+    trainer._device_generator.manual_seed(4)
+    for _ in range(steps):
+        assert not trainer.step().skipped
+    return trainer.field.state_dict()
+
+
+@pytest.mark.parametrize('backend', ['auto', 'torch'])
+def test_training_goes_on_as_if_the_map_had_never_been_saved(config, tmp_path, backend):
+    options = config.replace({'field.backend': backend})
+    trainer = Trainer(options, embedding_size=spheres.EMBEDDING_SIZE)
+    for keyframe, pyramid, _ in spheres.keyframes(3):
+        trainer.add_keyframe(keyframe, pyramid)
+    for _ in range(5):
+        trainer.step()
+    save_map(tmp_path / 'a.map', trainer, {}, {})
+    other = fresh(options)
+    load_map(tmp_path / 'a.map', other)
+    # What replay knows of the keyframes' errors is not kept.
+    trainer.store._replay.errors[:] = float('nan')
+    expected, found = train_on(trainer), train_on(other)
+    for name, value in expected.items():
+        torch.testing.assert_close(found[name], value, msg=name)
+
+
+def test_a_map_of_one_backend_trains_on_with_another(trainer, config, tmp_path):
+    save_map(tmp_path / 'a.map', trainer, {}, {})
+    other = fresh(config.replace({'field.backend': 'torch'}))
+    load_map(tmp_path / 'a.map', other)
+    mine, theirs = (t._optimizer.state_dict() for t in (trainer, other))
+    assert set(mine) == set(theirs)
+    assert all(torch.equal(mine[name], theirs[name]) for name in mine)
+    assert not other.step().skipped
+
+
+OTHER_VALUES = {'backend': 'torch', 'language_decode': 'sample', 'colour_decode': 'sample'}
+
+
+@pytest.mark.parametrize('name', sorted(map_file.FREE_OPTIONS))
+def test_options_that_change_no_weight_may_differ(trainer, config, tmp_path, name):
+    save_map(tmp_path / 'a.map', trainer, {}, {})
+    value = OTHER_VALUES.get(name)
+    if value is None:
+        now = getattr(config.field, name)
+        value = now + 1 if isinstance(now, int) else now + 0.1
+    other = fresh(config.replace({f'field.{name}': value}))
+    load_map(tmp_path / 'a.map', other)
+    mine, theirs = trainer.field.state_dict(), other.field.state_dict()
+    assert all(torch.equal(mine[key], theirs[key]) for key in mine)
+    assert other.field.scene_box == trainer.field.scene_box
+    assert not other.step().skipped
+
+
+@pytest.mark.parametrize(
+    'name',
+    sorted({field.name for field in dataclasses.fields(FieldOptions)} - map_file.FREE_OPTIONS),
+)
+def test_options_that_shape_the_field_may_not(trainer, config, tmp_path, name):
+    save_map(tmp_path / 'a.map', trainer, {}, {})
+    now = getattr(config.field, name)
+    value = now // 2 if name.endswith('_per_level') else 2 * now or 32
+    if name.endswith(('min_resolution', 'table_log2')):
+        value = now + 1
+    with pytest.raises(ValueError, match=rf'field\.{name} = {now}, here it is {value}'):
+        load_map(tmp_path / 'a.map', fresh(config.replace({f'field.{name}': value})))
 
 
 def test_saving_leaves_no_other_file(trainer, tmp_path):

@@ -121,6 +121,7 @@ class TableAdam:
 
     Attributes:
         sinks: Where :func:`encode` keeps gradients, one a table.
+        steps: Number of steps so far.
     """
 
     def __init__(
@@ -135,11 +136,18 @@ class TableAdam:
             tuple(torch.zeros_like(table, requires_grad=False) for _ in range(2))
             for table, _ in tables
         ]
-        self._steps = 0
+        self.steps = 0
+
+    def moments(self) -> list[tuple[Tensor, Tensor, Tensor]]:
+        """Returns each table with its first and second moments; to be written into, if need be."""
+        return [
+            (table, *moments)
+            for (table, _), moments in zip(self._tables, self._moments, strict=True)
+        ]
 
     def step(self, rate: float) -> None:
         """Moves the touched entries and empties the sinks."""
-        self._steps += 1
+        self.steps += 1
         for (table, layout), moments, sink in zip(
             self._tables, self._moments, self.sinks, strict=True
         ):
@@ -154,7 +162,7 @@ class TableAdam:
                 ctypes.c_int(len(sink)),
                 *_LevelArrays.of(layout).arguments,
                 *map(_pointer, (table, *moments)),
-                ctypes.c_int64(self._steps),
+                ctypes.c_int64(self.steps),
                 *(ctypes.c_float(x) for x in (rate, *self._betas, self._epsilon)),
                 ctypes.c_int(native_threads()),
             )
