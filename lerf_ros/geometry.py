@@ -138,7 +138,11 @@ def require_rigid(transform: Array, name: str = 'camera_to_world') -> Float[Arra
         raise ValueError(f'{name}: expected finite numbers, got NaN or infinity')
     rotation = transform[:3, :3]
     error = float(np.abs(rotation @ rotation.T - np.eye(3)).max())
-    if error > 1e-2 or np.linalg.det(rotation) < 0:
+    if error <= 1e-2 and np.linalg.det(rotation) < 0:
+        raise ValueError(
+            f'{name} mirrors space: expected a right-handed rotation, got one of determinant -1'
+        )
+    if error > 1e-2:
         raise ValueError(
             f'{name}: expected a rotation, got R R^T off from identity by {error:.3g}'
         )

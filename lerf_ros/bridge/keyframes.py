@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
-import numpy as np
 from std_msgs.msg import Header
 
-from lerf_ros.bridge.cameras import Rectifier, camera_info_message
-from lerf_ros.bridge.compressed import (
-    compressed_depth_array,
-    compressed_depth_message,
-    compressed_image_array,
-    compressed_image_message,
-)
-from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of, pose_message, stamp_message
+from lerf_ros.bridge.cameras import camera_info_message
+from lerf_ros.bridge.images import compressed_message
+from lerf_ros.bridge.poses import pose_message, stamp_message
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.compressed import encode_depth, encode_jpeg
+from lerf_ros.frames.decoding import keyframe_frame
 from lerf_ros.msg import Keyframe as KeyframeMessage
 
 
@@ -30,10 +25,12 @@ def keyframe_message(
         index=index,
         camera_info=camera_info_message(frame.camera, camera_header),
         pose=pose_message(frame.camera_to_world),
-        image=compressed_image_message(frame.image, jpeg_quality, camera_header),
+        image=compressed_message(
+            encode_jpeg(frame.image, jpeg_quality), 'rgb8; jpeg compressed bgr8', camera_header
+        ),
     )
     if frame.depth is not None:
-        message.depth = compressed_depth_message(frame.depth, camera_header)
+        message.depth = compressed_message(encode_depth(frame.depth), '16UC1; png', camera_header)
     return message
 
 
@@ -57,35 +54,4 @@ def frame_of(message: KeyframeMessage, world_frame: str) -> PosedFrame:
             f'keyframe: expected a pose in the frame {world_frame!r}, '
             f'got {message.header.frame_id!r}; set node.world_frame alike on both nodes'
         )
-    rectifier = Rectifier(message.camera_info)
-    depth_m = compressed_depth_array(message.depth) if len(message.depth.data) else None
-    return PosedFrame(
-        image=rectifier.image(compressed_image_array(message.image)),
-        depth=None if depth_m is None else rectifier.depth(depth_m),
-        camera=rectifier.camera,
-        camera_to_world=pose_matrix_of(message.pose),
-        stamp_ns=nanoseconds(message.header.stamp),
-        frame_id=message.camera_info.header.frame_id,
-    )
-
-
-def shrunk(frame: PosedFrame, max_width: int, max_depth_m: float) -> PosedFrame:
-    """Returns the frame at most so wide, with depth beyond a limit unknown."""
-    depth_m = frame.depth
-    if depth_m is not None:
-        depth_m = np.where(depth_m > max_depth_m, np.float32(np.nan), depth_m)
-    image, camera = frame.image, frame.camera
-    if camera.width > max_width:
-        size = (max_width, max(1, round(camera.height * max_width / camera.width)))
-        camera = camera.resized(*size)
-        image = cv2.resize(image, size, interpolation=cv2.INTER_AREA)
-        if depth_m is not None:
-            depth_m = cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST)
-    return PosedFrame(
-        image=image,
-        depth=depth_m,
-        camera=camera,
-        camera_to_world=frame.camera_to_world,
-        stamp_ns=frame.stamp_ns,
-        frame_id=frame.frame_id,
-    )
+    return keyframe_frame(message)

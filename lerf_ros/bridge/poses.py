@@ -1,4 +1,4 @@
-"""Poses, transforms and stamps of messages to matrices and nanoseconds, and back."""
+"""Matrices and nanoseconds to messages; `lerf_ros.frames.messages` reads them."""
 
 from __future__ import annotations
 
@@ -7,33 +7,8 @@ from builtin_interfaces.msg import Time
 from geometry_msgs.msg import Point, Pose, Quaternion, Transform, Vector3
 from jaxtyping import Float
 
-from lerf_ros.geometry import pose_matrix, quaternion_from_rotation
-
-
-def pose_matrix_of(message: Pose) -> Float[np.ndarray, '4 4']:
-    """Returns the (4, 4) matrix of a pose.
-
-    Raises:
-        ValueError: A number is not finite, or the quaternion is not of length 1.
-    """
-    position, turn = message.position, message.orientation
-    return _matrix((position.x, position.y, position.z), (turn.x, turn.y, turn.z, turn.w))
-
-
-def transform_matrix_of(message: Transform) -> Float[np.ndarray, '4 4']:
-    """Returns the (4, 4) matrix of a transform.
-
-    Raises:
-        ValueError: A number is not finite, or the quaternion is not of length 1.
-    """
-    move, turn = message.translation, message.rotation
-    return _matrix((move.x, move.y, move.z), (turn.x, turn.y, turn.z, turn.w))
-
-
-def _matrix(position: tuple, quaternion_xyzw: tuple) -> Float[np.ndarray, '4 4']:
-    if not np.isfinite(position).all():
-        raise ValueError(f'pose: expected a finite position in metres, got {list(position)}')
-    return pose_matrix(np.array(position), np.array(quaternion_xyzw))
+from lerf_ros.frames.messages import SECOND_NS
+from lerf_ros.geometry import quaternion_from_rotation
 
 
 def pose_message(matrix: Float[np.ndarray, '4 4']) -> Pose:
@@ -62,11 +37,6 @@ def vector_message(values: Float[np.ndarray, '3']) -> Vector3:
     return Vector3(x=x, y=y, z=z)
 
 
-def nanoseconds(stamp: Time) -> int:
-    """Returns a stamp in nanoseconds."""
-    return stamp.sec * 1_000_000_000 + stamp.nanosec
-
-
 def stamp_message(stamp_ns: int) -> Time:
     """Returns the stamp message of nanoseconds."""
-    return Time(sec=stamp_ns // 1_000_000_000, nanosec=stamp_ns % 1_000_000_000)
+    return Time(sec=stamp_ns // SECOND_NS, nanosec=stamp_ns % SECOND_NS)

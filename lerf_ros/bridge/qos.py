@@ -34,6 +34,13 @@ PICTURES = QoSProfile(
 POSES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.BEST_EFFORT
 )
+#: Poses of what never moves: late subscribers hear all of them.
+STATIC_POSES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 
 
 def camera(reliability: str) -> QoSProfile:

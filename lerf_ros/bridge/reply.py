@@ -15,8 +15,9 @@ from std_msgs.msg import ColorRGBA, Header
 from visualization_msgs.msg import Marker, MarkerArray
 
 from lerf_ros.bridge.clouds import cloud_message
-from lerf_ros.bridge.images import image_array
-from lerf_ros.bridge.poses import point_message, pose_matrix_of, pose_message, vector_message
+from lerf_ros.bridge.poses import point_message, pose_message, vector_message
+from lerf_ros.frames.encodings import image_array
+from lerf_ros.frames.messages import pose_matrix_of
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.msg import PhraseResult, RelevancyMaximum
 from lerf_ros.query.engine import Box, Exemplar, Maximum, QueryRequest, QueryResult

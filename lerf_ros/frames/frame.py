@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
 from lerf_ros.geometry import PinholeCamera, require_rigid
 
@@ -25,6 +25,8 @@ class PosedFrame:
         camera_to_world: Pose of the camera, optical axes, metres.
         stamp_ns: Time of exposure, nanoseconds.
         frame_id: Name of the camera's optical frame.
+        visible: Where the picture may be looked at: False where a mask or an alpha channel hides
+            it. None: everywhere.
     """
 
     image: UInt8[np.ndarray, 'height width 3']
@@ -33,6 +35,7 @@ class PosedFrame:
     camera_to_world: Float[np.ndarray, '4 4']
     stamp_ns: int
     frame_id: str = ''
+    visible: Bool[np.ndarray, 'height width'] | None = None
 
     def __post_init__(self) -> None:
         size = (self.camera.height, self.camera.width)
@@ -44,6 +47,10 @@ class PosedFrame:
         if self.depth is not None and self.depth.shape != size:
             raise ValueError(
                 f'depth: expected {size[1]}x{size[0]} as the image, got shape {self.depth.shape}'
+            )
+        if self.visible is not None and self.visible.shape != size:
+            raise ValueError(
+                f'mask: expected {size[1]}x{size[0]} as the image, got shape {self.visible.shape}'
             )
         object.__setattr__(self, 'camera_to_world', require_rigid(self.camera_to_world))
 

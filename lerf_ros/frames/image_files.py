@@ -1,4 +1,4 @@
-"""Pictures and depth maps on disk."""
+"""Pictures, depth maps and masks on disk, by the decoder of live messages."""
 
 from __future__ import annotations
 
@@ -6,12 +6,17 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from jaxtyping import Float, UInt8
+from jaxtyping import Bool, Float, UInt8
 
-from lerf_ros.geometry import PinholeCamera
+from lerf_ros.frames.compressed import decode_alpha, decode_depth, decode_rgb
+from lerf_ros.frames.encodings import metric_depth
 
 Image = UInt8[np.ndarray, 'height width 3']
 Depth = Float[np.ndarray, 'height width']
+Visible = Bool[np.ndarray, 'height width']
+
+# What sensors write where they have no reading, besides 0.
+NO_READING = 65535
 
 
 def read_rgb(path: Path) -> Image:
@@ -20,45 +25,55 @@ def read_rgb(path: Path) -> Image:
     Calibrations speak of the stored pixels, and so do the poses that came with them.
 
     Raises:
-        ValueError: The file is absent or is no picture.
+        ValueError: The file is absent, is no picture or is damaged.
     """
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-    if image is None:
-        raise ValueError(f'{path}: expected a picture, got a file that cannot be decoded')
-    return cv2.cvtColor(image, cv2.COLOR_BGR2RGB)
+    try:
+        return decode_rgb(_bytes(path), path.name)
+    except ValueError as error:
+        raise ValueError(f'{path}: expected a picture: {error}') from error
 
 
 def read_depth(path: Path, unit_m: float = 0.001) -> Depth:
     """Returns a 16-bit depth map in metres; 0 and 65535 mean no reading and become NaN.
 
     Raises:
-        ValueError: The file is absent or holds no 16-bit picture with one channel.
+        ValueError: The file is absent, damaged or holds no 16-bit picture with one channel.
     """
-    depth = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
-    if depth is None or depth.dtype != np.uint16 or depth.ndim != 2:
-        raise ValueError(f'{path}: expected a 16-bit depth picture with one channel')
-    return np.where((depth == 0) | (depth == 65535), np.nan, depth * unit_m).astype(np.float32)
+    try:
+        values = decode_depth(_bytes(path), path.name)
+    except ValueError as error:
+        raise ValueError(f'{path}: {error}') from error
+    return metric_depth(np.where(values == NO_READING, np.uint16(0), values), unit_m)
 
 
-def shrink(
-    image: Image, depth: Depth | None, camera: PinholeCamera, factor: int
-) -> tuple[Image, Depth | None, PinholeCamera]:
-    """Returns the same view in an image that is ``factor`` times smaller each way.
-
-    Colour is averaged. Depth is picked, since an average over an object's border is the depth of
-    neither side.
+def read_alpha(path: Path) -> Visible | None:
+    """Returns where a PNG with an alpha channel is opaque; None without one.
 
     Raises:
-        ValueError: The factor is below 1 or leaves no pixel.
+        ValueError: The file is absent or damaged.
     """
-    width, height = camera.width // factor if factor >= 1 else 0, camera.height // max(factor, 1)
-    if width < 1 or height < 1:
-        raise ValueError(
-            f'downscale: expected 1 to {min(camera.width, camera.height)}, got {factor}'
-        )
-    if factor == 1:
-        return image, depth, camera
-    image = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
-    if depth is not None:
-        depth = cv2.resize(depth, (width, height), interpolation=cv2.INTER_NEAREST)
-    return image, depth, camera.resized(width, height)
+    return decode_alpha(_bytes(path)) if path.suffix.lower() == '.png' else None
+
+
+def read_mask(path: Path) -> Visible:
+    """Returns where a mask is not black.
+
+    Raises:
+        ValueError: The file is absent or is no picture.
+    """
+    values = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
+    if values is None:
+        raise ValueError(f'{path}: expected a mask, got a file that cannot be decoded')
+    if values.ndim == 3:
+        values = values[..., :3].max(axis=2) if values.shape[2] != 2 else values[..., 0]
+    return values > 0
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ValueError(f'{path}: cannot be read: {error.strerror or error}') from error
+    if not data:
+        raise ValueError(f'{path}: expected a picture, got an empty file')
+    return data

@@ -21,10 +21,11 @@ from std_msgs.msg import Header
 from std_srvs.srv import Trigger
 
 from lerf_ros.bridge import reply
-from lerf_ros.bridge.cameras import Rectifier
 from lerf_ros.bridge.images import image_message
-from lerf_ros.bridge.poses import pose_matrix_of, stamp_message
-from lerf_ros.bridge.transforms import TransformError, TransformSource
+from lerf_ros.bridge.poses import stamp_message
+from lerf_ros.frames.calibration import ideal_camera
+from lerf_ros.frames.messages import pose_matrix_of
+from lerf_ros.frames.transforms import TransformError, TransformSource
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
 from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.maps.view import MapView
@@ -189,7 +190,7 @@ class FieldServices:
 
     def _camera_of(self, message: RenderView.Request) -> PinholeCamera:
         info = message.camera_info
-        camera = Rectifier(info).camera if info.width else self._host.map.last_camera
+        camera = ideal_camera(info) if info.width else self._host.map.last_camera
         if camera is None:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
         if camera.width * camera.height > MAX_VIEW_PX:

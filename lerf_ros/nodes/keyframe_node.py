@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Literal
 
-import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
@@ -22,22 +19,16 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lerf_ros.bridge import qos
-from lerf_ros.bridge.cameras import Rectifier
-from lerf_ros.bridge.compressed import compressed_depth_array, compressed_image_array
-from lerf_ros.bridge.images import depth_array, image_array
-from lerf_ros.bridge.keyframes import keyframe_message, shrunk
-from lerf_ros.bridge.pairing import Kind, Pairer, Pairing
+from lerf_ros.bridge.keyframes import keyframe_message
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
-from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of
-from lerf_ros.bridge.transforms import (
-    TransformError,
-    TransformSource,
-    TransformTree,
-    listen_to_tf,
-)
+from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import LerfConfig
-from lerf_ros.frames import KeyframeSelector, PosedFrame
-from lerf_ros.geometry import require_rigid
+from lerf_ros.frames import KeyframeSelector
+from lerf_ros.frames.assembler import Assembler, PosedPairing
+from lerf_ros.frames.decoding import FrameDecoder
+from lerf_ros.frames.pairing import Kind, Pairer
+from lerf_ros.frames.pose_source import PoseSource
+from lerf_ros.frames.resizing import limited
 from lerf_ros.live_options import LiveOptions
 from lerf_ros.msg import Keyframe
 from lerf_ros.nodes.health import Health
@@ -48,18 +39,8 @@ from lerf_ros.scheduling.rate import Rate
 TICK_S = 0.01
 # Frames that may wait for their pose; older ones are dropped.
 WAITING = 30
-# What a message without data is counted as, bytes.
+# Size of a message without pixels, about.
 SMALL_BYTES = 1000
-# The camera in the tree of poses that come by topic, which name no camera.
-CAMERA = 'camera'
-
-
-@dataclass(frozen=True)
-class Waiting:
-    """A complete frame that waits for its pose since a moment of the steady clock."""
-
-    pairing: Pairing
-    since_s: float
 
 
 class KeyframeNode(Node):
@@ -84,11 +65,7 @@ class KeyframeNode(Node):
         self._inbox: Inbox[tuple[Kind | Literal['pose'], Any]] = Inbox(
             self._config.node.inbox_mb * 1_000_000
         )
-        self._waiting: deque[Waiting] = deque()
         self._index = 0
-        self._rectifier: Rectifier | None = None
-        self._rectified_info: CameraInfo | None = None
-        self._start_anew()
         node = self._config.node
         image_type = CompressedImage if node.image_transport == 'compressed' else Image
         profile = qos.camera(node.image_reliability)
@@ -96,9 +73,17 @@ class KeyframeNode(Node):
         self._listen(CameraInfo, 'camera_info', 'info', profile)
         if node.use_depth:
             self._listen(image_type, 'depth', 'depth', profile)
-        # The poses heard on the topic; None where TF is the source.
-        self._tree: TransformTree | None = None
-        self._poses = self._make_pose_source()
+        self._assembler = Assembler(
+            Pairer(node.use_depth, int(node.depth_slop_s * 1e9), wait_s=node.tf_timeout_s),
+            self._make_pose_source(),
+            wait_s=node.tf_timeout_s,
+            capacity=WAITING,
+            complain=lambda kind, stamp_ns, sentence: self._health.complain(kind, sentence),
+        )
+        self._decoder = FrameDecoder(
+            complain=lambda sentence: self._health.complain('rejected_depth', sentence)
+        )
+        self._selector = KeyframeSelector(self._config.keyframes)
         self._publisher = self.create_publisher(Keyframe, 'keyframes', qos.KEYFRAMES)
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -115,34 +100,34 @@ class KeyframeNode(Node):
 
         self.create_subscription(message_type, topic, enqueue, profile)
 
-    def _make_pose_source(self) -> TransformSource:
-        source = self._config.node.pose_source
-        if source != 'topic':
-            tf = listen_to_tf(self)
-            if tf is not None:
-                self.get_logger().info('camera poses come from TF')
-                return tf
-            if source == 'tf':
-                raise ValueError(
-                    "node.pose_source: 'tf' needs the package tf2_ros or tf2_msgs; install one "
-                    "or use 'topic'"
-                )
-        self._listen(PoseStamped, 'pose', 'pose', qos.POSES)
-        self.get_logger().info(f'camera poses come from {self.resolve_topic_name("pose")}')
-        self._tree = TransformTree()
-        return self._tree
-
-    def _start_anew(self) -> None:
+    def _make_pose_source(self) -> PoseSource:
         node = self._config.node
-        self._pairer: Pairer = Pairer(node.use_depth, int(node.depth_slop_s * 1e9))
-        self._selector = KeyframeSelector(self._config.keyframes)
+        tf = None if node.pose_source == 'topic' else listen_to_tf(self)
+        if tf is None and node.pose_source == 'tf':
+            raise ValueError(
+                "node.pose_source: 'tf' needs the package tf2_ros or tf2_msgs; install one "
+                "or use 'topic'"
+            )
+        if tf is None:
+            self._listen(PoseStamped, 'pose', 'pose', qos.POSES)
+            self.get_logger().info(f'camera poses come from {self.resolve_topic_name("pose")}')
+        else:
+            self.get_logger().info('camera poses come from TF')
+        return PoseSource(
+            node.world_frame,
+            tf,
+            by_topic=tf is None,
+            complain=lambda sentence: self._health.complain('assumed', sentence),
+        )
 
     def _apply(self, config: LerfConfig) -> None:
         self._config = config
         self._selector.options = config.keyframes
+        self._assembler.wait_s = self._assembler.pairer.wait_s = config.node.tf_timeout_s
 
     def _tick(self) -> None:
         """Takes in what has arrived and publishes what became complete."""
+        now = time.monotonic()
         while self._inbox:
             kind, message = self._inbox.get()
             if kind == 'pose':
@@ -150,78 +135,33 @@ class KeyframeNode(Node):
                 continue
             if kind == 'image':
                 self._rate.tick()
-            jumps = self._pairer.jumps
-            complete = self._pairer.add(kind, nanoseconds(message.header.stamp), message)
-            if self._pairer.jumps != jumps:
-                self._health.complain('time_jumps', 'stamps went back: starting anew')
-                self._waiting.clear()
+            jumps = self._assembler.pairer.jumps
+            for posed in self._assembler.add(kind, message, now):
+                self._advance(posed)
+            if self._assembler.pairer.jumps != jumps:
                 self._selector = KeyframeSelector(self._config.keyframes)
-            now = time.monotonic()
-            self._waiting.extend(Waiting(pairing, now) for pairing in complete)
-        while len(self._waiting) > WAITING:
-            self._waiting.popleft()
-            self._health.complain('without_pose', 'images arrive faster than their poses')
-        for _ in range(len(self._waiting)):
-            waiting = self._waiting.popleft()
-            if not self._advance(waiting):
-                self._waiting.append(waiting)
+        for posed in self._assembler.ready(now):
+            self._advance(posed)
 
     def _take_pose(self, message: PoseStamped) -> None:
-        assert self._tree is not None  # only then is the topic subscribed
-        world_frame = self._config.node.world_frame
-        if message.header.frame_id != world_frame:
-            self._health.complain(
-                'rejected_poses',
-                f'pose: expected the frame {world_frame!r}, got {message.header.frame_id!r}',
-            )
-            return
         try:
-            matrix = require_rigid(pose_matrix_of(message.pose), 'pose')
+            self._assembler.poses.hear(message)
         except ValueError as error:
             self._health.complain('rejected_poses', str(error))
-            return
-        self._tree.set(world_frame, CAMERA, matrix, nanoseconds(message.header.stamp))
 
-    def _advance(self, waiting: Waiting) -> bool:
-        """Publishes a frame if its pose is known; tells whether it is done with."""
-        pairing, node = waiting.pairing, self._config.node
-        image_frame = pairing.image.header.frame_id.lstrip('/')
-        frame_id = CAMERA if self._tree is not None else image_frame
+    def _advance(self, posed: PosedPairing) -> None:
+        """Publishes a frame that shows something new."""
+        camera_to_world, stamp_ns = posed.camera_to_world, posed.pairing.stamp_ns
+        # Told apart before anything is unpacked: most frames end here.
+        if not self._selector.wants(camera_to_world, stamp_ns):
+            return
+        options, world_frame = self._config.keyframes, self._config.node.world_frame
         try:
-            camera_to_world = self._poses.lookup(node.world_frame, frame_id, pairing.stamp_ns)
-        except TransformError as error:
-            if time.monotonic() - waiting.since_s < node.tf_timeout_s:
-                return False
-            self._health.complain('without_pose', f'image dropped: {error}')
-            return True
-        try:
-            # Told apart before anything is unpacked: most frames end here.
-            if self._selector.wants(camera_to_world, pairing.stamp_ns):
-                self._publish(pairing, camera_to_world)
-                # Only now: a frame that is refused must not stand in for those after it.
-                self._selector.keep(camera_to_world, pairing.stamp_ns)
+            frame = self._decoder.frame(posed.pairing, camera_to_world)
         except ValueError as error:
             self._health.complain('rejected_images', str(error))
-        return True
-
-    def _publish(self, pairing: Pairing, camera_to_world: np.ndarray) -> None:
-        options = self._config.keyframes
-        rectifier = self._rectifier_of(pairing.info)
-        compressed = self._config.node.image_transport == 'compressed'
-        image = (compressed_image_array if compressed else image_array)(pairing.image)
-        depth_m = None
-        if pairing.depth is not None:
-            depth_m = (compressed_depth_array if compressed else depth_array)(pairing.depth)
-        frame = PosedFrame(
-            image=rectifier.image(image),
-            depth=None if depth_m is None else rectifier.depth(depth_m),
-            camera=rectifier.camera,
-            camera_to_world=camera_to_world,
-            stamp_ns=pairing.stamp_ns,
-            frame_id=pairing.image.header.frame_id,
-        )
-        frame = shrunk(frame, options.max_width, options.max_depth_m)
-        world_frame = self._config.node.world_frame
+            return
+        frame = limited(frame, options.max_width, options.max_depth_m)
         self._publisher.publish(
             keyframe_message(
                 frame,
@@ -232,27 +172,21 @@ class KeyframeNode(Node):
             )
         )
         self._index += 1
-
-    def _rectifier_of(self, info: CameraInfo) -> Rectifier:
-        old = self._rectified_info
-        if old is not None:
-            old.header = info.header
-        if self._rectifier is None or old != info:
-            self._rectifier = Rectifier(info)
-            self._rectified_info = info
-        return self._rectifier
+        # Only now: a frame that is refused must not stand in for those after it.
+        self._selector.keep(camera_to_world, stamp_ns)
 
     @property
     def waiting_for_pose(self) -> int:
         """Number of images that wait for their pose."""
-        return len(self._waiting)
+        return self._assembler.waiting
 
     def _values(self) -> dict[str, object]:
         return {
             'image_rate_hz': self._rate.hz,
             'image_age_s': self._rate.age_s,
             'dropped_messages': self._inbox.dropped,
-            'unpaired_images': self._pairer.unpaired,
+            'unpaired_images': self._assembler.pairer.unpaired,
+            'images_without_depth': self._assembler.pairer.without_depth,
             'waiting_for_pose': self.waiting_for_pose,
             'keyframes': self._index,
         }

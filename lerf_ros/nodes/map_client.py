@@ -13,8 +13,8 @@ from rclpy.executors import SingleThreadedExecutor
 
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.cameras import camera_info_message
-from lerf_ros.bridge.images import depth_array, image_array
 from lerf_ros.bridge.poses import pose_message
+from lerf_ros.frames.encodings import depth_array, image_array
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.msg import FieldStatus
 from lerf_ros.srv import QueryLanguage, RenderView

@@ -23,10 +23,11 @@ from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
 from lerf_ros.bridge.cameras import camera_info_message
-from lerf_ros.bridge.images import image_message, millimetres
+from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import pose_message, transform_message
 from lerf_ros.bridge.transforms import TFMessage
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.encodings import millimetres
 from lerf_ros.nodes.spinning import spin
 
 # Frames of a loop are kept up to this size, so that only the first round renders or decodes.

@@ -1,61 +1,58 @@
 """Posed frames from a ROS bag (sqlite3 or MCAP, ROS 1 too), read without a ROS install.
 
 A bag of ``/lerf/keyframes`` needs nothing else. Otherwise colour, camera info, optional registered
-depth, and the pose from a topic of PoseStamped (of the camera's optical frame) or from TF.
+depth, and the pose from TF or from a topic of poses. The messages go through the same pairing,
+pose checks, decoding and rectification as those that a node hears live.
 """
 
 from __future__ import annotations
 
-import contextlib
-import itertools
-import logging
-from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
 from jaxtyping import Float
-from rosbags.highlevel import AnyReader, AnyReaderError
-from rosbags.rosbag2 import ReaderError
-from rosbags.typesys import Stores, get_typestore
 
 from lerf_ros.frames import PosedFrame
-from lerf_ros.frames.pose_track import PoseTrack, TransformTracks
-from lerf_ros.geometry import PinholeCamera, pose_matrix
+from lerf_ros.frames.assembler import Assembler, PosedPairing
+from lerf_ros.frames.decoding import FrameDecoder, keyframe_frame
+from lerf_ros.frames.messages import stamp_of
+from lerf_ros.frames.pairing import Pairer
+from lerf_ros.frames.pose_source import PoseSource
+from lerf_ros.frames.transforms import TransformTree, take_tf
+from lerf_ros.sources.bag_reader import BagReader, open_bag
+from lerf_ros.sources.bag_topics import KEYFRAME_TYPE, BagTopics, choose_topics
+from lerf_ros.sources.left_out import Ledger
 
-logger = logging.getLogger(__name__)
-
-KEYFRAME_TYPE = 'lerf_ros/msg/Keyframe'
-_WAITING = 30
-_DECODERS = {
-    'bgr8': (np.uint8, 3, cv2.COLOR_BGR2RGB),
-    'rgb8': (np.uint8, 3, None),
-    'rgba8': (np.uint8, 4, cv2.COLOR_RGBA2RGB),
-    'bgra8': (np.uint8, 4, cv2.COLOR_BGRA2RGB),
-    'mono8': (np.uint8, 1, cv2.COLOR_GRAY2RGB),
-    '16UC1': (np.uint16, 1, None),
-    'mono16': (np.uint16, 1, None),
-    '32FC1': (np.float32, 1, None),
-}
+# In a bag poses and depth may be recorded well after their picture.
+WAIT_S = 5.0
+WAITING = 300
+# Frames that are taken as the world where nobody says which, the best first.
+WORLDS = ('map', 'odom', 'world')
 
 
 class Bag:
     """The posed frames of a bag, in the order they were recorded.
 
-    Frames without a pose at their stamp, or that cannot be decoded, are left out; one warning at
-    the end says how many and why first.
+    What belongs to one frame costs that frame, with one warning each.
 
     Args:
         path: The bag: a folder (ROS 2) or a file (ROS 1, MCAP).
-        image_topic: Colour, raw or compressed.
-        camera_info_topic: Calibration; that beside the image topic if empty.
-        depth_topic: Depth that is registered to the colour; empty for none.
-        pose_topic: PoseStamped of the optical frame; empty to use TF.
-        world_frame: TF frame of the world.
+        image_topic: Colour, raw or compressed; None: the one that looks best.
+        camera_info_topic: Calibration; None: that beside the image topic.
+        depth_topic: Depth that is registered to the colour; None: one that looks so; '': none.
+        pose_topic: Poses of the camera; None: TF where there is any; '': TF.
+        world_frame: TF frame of the world; '': map, odom, world, or the root of the tree.
         keyframe_topic: Topic of keyframes; where the bag has it the others are not looked at.
+            None: the first of that type.
         slop_s: Greatest difference of the stamps of colour and depth.
+        depth_unit_m: What 1 means in depth pictures; None: as their encoding says.
+        rectified: Whether pictures are rectified already, whatever the calibration says.
+        camera_frame: Optical frame of the images, whatever they say; '' as they say.
+        mounting: Where the camera sits on the frame that poses are of; None asks TF.
+
+    Attributes:
+        ledger: What was left out, and warnings.
 
     Raises:
         ValueError: The bag cannot be read, or a topic is not in it.
@@ -65,246 +62,145 @@ class Bag:
         self,
         path: Path | str,
         *,
-        image_topic: str = '/camera/image',
-        camera_info_topic: str = '',
-        depth_topic: str = '',
-        pose_topic: str = '',
-        world_frame: str = 'map',
-        keyframe_topic: str = '/lerf/keyframes',
-        slop_s: float = 0.02,
+        image_topic: str | None = None,
+        camera_info_topic: str | None = None,
+        depth_topic: str | None = None,
+        pose_topic: str | None = None,
+        world_frame: str = '',
+        keyframe_topic: str | None = None,
+        slop_s: float = 0.03,
+        depth_unit_m: float | None = None,
+        rectified: bool = False,
+        camera_frame: str = '',
+        mounting: Float[np.ndarray, '4 4'] | None = None,
     ) -> None:
         self._path = Path(path)
-        self._image_topic, self._depth_topic = image_topic, depth_topic
-        self._info_topic = camera_info_topic or f'{image_topic.rpartition("/")[0]}/camera_info'
-        self._pose_topic, self._world_frame = pose_topic, world_frame
-        self._keyframe_topic = keyframe_topic
         self._slop_ns = round(slop_s * 1e9)
-        with self._open() as reader:
-            self._has_keyframes = keyframe_topic in reader.topics
-            if not self._has_keyframes:
-                wanted = [image_topic, self._info_topic, depth_topic, pose_topic]
-                for topic in filter(None, wanted):
-                    if topic not in reader.topics:
-                        raise ValueError(
-                            f'{path}: expected the topic {topic}, got '
-                            f'{", ".join(sorted(reader.topics)) or "none"}'
-                        )
+        self._world_frame, self._camera_frame = world_frame, camera_frame
+        self._mounting = mounting
+        self._depth_unit_m, self._rectified = depth_unit_m, rectified
+        self.ledger = Ledger(self._path.name)
+        with open_bag(self._path) as reader:
+            if reader.damage:
+                self.ledger.warn(reader.damage)
+            keyframes = [name for name, kind in reader.topics.items() if kind == KEYFRAME_TYPE]
+            self._keyframe_topic = keyframe_topic if keyframe_topic in keyframes else None
+            if keyframe_topic is None and keyframes:
+                self._keyframe_topic = keyframes[0]
+            self._topics: BagTopics | None = None
+            if self._keyframe_topic is None:
+                given = {
+                    'image': image_topic,
+                    'info': camera_info_topic,
+                    'depth': depth_topic,
+                    'pose': pose_topic,
+                }
+                try:
+                    self._topics = choose_topics(reader, given)
+                except ValueError as error:
+                    raise ValueError(f'{path}: {error}') from error
 
     def __iter__(self) -> Iterator[PosedFrame]:
-        with self._open() as reader:
-            problems: list[str] = []
-            read = self._keyframes if self._has_keyframes else self._frames
-            yield from read(reader, problems)
-            if problems:
-                logger.warning(
-                    '%s: %d frames left out, the first because %s',
-                    self._path,
-                    len(problems),
-                    problems[0],
-                )
+        with open_bag(self._path) as reader:
+            kept = 0
+            frames = self._keyframes(reader) if self._topics is None else self._frames(reader)
+            for frame in frames:
+                kept += 1
+                yield frame
+            self.ledger.summarise(kept)
 
-    @contextlib.contextmanager
-    def _open(self) -> Iterator[AnyReader]:
-        try:
-            reader = AnyReader([self._path], default_typestore=get_typestore(Stores.ROS2_JAZZY))
-            reader.open()
-        except (AnyReaderError, ReaderError, OSError) as error:
-            raise ValueError(f'{self._path}: expected a bag, got {error}') from error
-        try:
-            yield reader
-        finally:
-            reader.close()
-
-    def _messages(self, reader: AnyReader, topics: list[str]) -> Iterator[tuple[str, Any]]:
-        connections = [c for c in reader.connections if c.topic in topics]
-        for connection, _, raw in reader.messages(connections=connections):
-            yield connection.topic, reader.deserialize(raw, connection.msgtype)
-
-    def _keyframes(self, reader: AnyReader, problems: list[str]) -> Iterator[PosedFrame]:
-        for _, message in self._messages(reader, [self._keyframe_topic]):
+    def _keyframes(self, reader: BagReader) -> Iterator[PosedFrame]:
+        assert self._keyframe_topic is not None
+        for _, _, message in reader.messages([self._keyframe_topic], self.ledger.warn):
             try:
-                depth = _decompress(message.depth) if len(message.depth.data) else None
-                yield PosedFrame(
-                    image=_decompress(message.image),
-                    depth=None if depth is None else metric_depth(depth),
-                    camera=Calibration(message.camera_info).camera,
-                    camera_to_world=_pose(message.pose),
-                    stamp_ns=_stamp_ns(message.header),
-                    frame_id=message.camera_info.header.frame_id,
-                )
+                yield keyframe_frame(message)
             except ValueError as error:
-                problems.append(str(error))
+                self.ledger.leave_out(f'keyframe {message.index}', error)
 
-    def _frames(self, reader: AnyReader, problems: list[str]) -> Iterator[PosedFrame]:
-        track, tracks = PoseTrack(), TransformTracks()
-        # Poses first: a pose is often recorded after the picture it belongs to.
-        for topic, message in self._messages(
-            reader, [self._pose_topic] if self._pose_topic else ['/tf', '/tf_static']
-        ):
-            if self._pose_topic:
-                track.add(_stamp_ns(message.header), _pose(message.pose))
-                continue
-            for link in message.transforms:
-                tracks.add(
-                    link.header.frame_id,
-                    link.child_frame_id,
-                    _stamp_ns(link.header),
-                    _transform(link.transform),
-                    static=topic == '/tf_static',
-                )
-        calibration: Calibration | None = None
-        pictures: deque[Any] = deque()
-        depths: deque[Any] = deque(maxlen=_WAITING)
-        topics = [self._image_topic, self._info_topic, self._depth_topic]
-        # After the last message whatever still waits for depth goes without.
-        for topic, message in itertools.chain(self._messages(reader, topics), [('', None)]):
-            if topic == self._info_topic:
-                calibration = calibration or Calibration(message)
-            elif topic == self._depth_topic and topic:
-                depths.append(message)
-            elif topic == self._image_topic:
-                pictures.append(message)
-            while pictures and calibration is not None:
-                depth, settled = self._partner(pictures[0], depths, flush=message is None)
-                if not settled and len(pictures) < _WAITING:
-                    break
-                picture = pictures.popleft()
-                stamp_ns = _stamp_ns(picture.header)
+    def _frames(self, reader: BagReader) -> Iterator[PosedFrame]:
+        assert self._topics is not None
+        topics, ledger = self._topics, self.ledger
+        kinds = {topics.image: 'image', topics.info: 'info'}
+        if topics.depth:
+            kinds[topics.depth] = 'depth'
+        tree = TransformTree(complain=ledger.warn)
+        poses = PoseSource(
+            self._world_frame or ('' if topics.pose else self._find_world(reader)),
+            self._with_static(reader, tree) if topics.tf else None,
+            by_topic=bool(topics.pose),
+            camera_frame=self._camera_frame,
+            mounting=self._mounting,
+            complain=ledger.warn,
+        )
+        assembler = Assembler(
+            Pairer(bool(topics.depth), self._slop_ns, capacity=WAITING, wait_s=WAIT_S),
+            poses,
+            wait_s=WAIT_S,
+            capacity=WAITING,
+            complain=self._complain,
+        )
+        decoder = FrameDecoder(
+            self._depth_unit_m,
+            rectified=self._rectified,
+            complain=ledger.warn,
+        )
+        now_s = 0.0
+        for topic, recorded_ns, message in reader.messages(topics.all, ledger.warn):
+            now_s = recorded_ns * 1e-9
+            ended: list[PosedPairing] = []
+            if topic in kinds:
+                ended = assembler.add(kinds[topic], message, now_s)  # type: ignore[arg-type]
+            elif topic == topics.pose:
                 try:
-                    pose = (
-                        track.at(stamp_ns)
-                        if self._pose_topic
-                        else tracks.at(self._world_frame, picture.header.frame_id, stamp_ns)
-                    )
-                    yield calibration.frame(picture, depth, pose, stamp_ns)
+                    poses.hear(message)
                 except ValueError as error:
-                    problems.append(str(error))
+                    ledger.warn(f'{topic} at {stamp_of(message) * 1e-9:.3f} s refused: {error}')
+            elif not topic.endswith('static'):
+                for problem in take_tf(tree, message, static=False):
+                    ledger.warn(f'{topic}: {problem}')
+            for posed in (*ended, *assembler.ready(now_s)):
+                yield from self._decoded(decoder, posed)
+        for posed in assembler.ready(now_s, flush=True):
+            yield from self._decoded(decoder, posed)
 
-    def _partner(self, picture: Any, depths: deque[Any], *, flush: bool) -> tuple[Any, bool]:
-        """Returns the depth of a picture, and whether no better one can come."""
-        if not self._depth_topic:
-            return None, True
-        stamp_ns = _stamp_ns(picture.header)
-        near = [d for d in depths if abs(_stamp_ns(d.header) - stamp_ns) <= self._slop_ns]
-        best = min(near, key=lambda d: abs(_stamp_ns(d.header) - stamp_ns), default=None)
-        if best is not None and _stamp_ns(best.header) == stamp_ns:
-            return best, True
-        later = any(_stamp_ns(d.header) > stamp_ns + self._slop_ns for d in depths)
-        return best, later or flush
+    def _decoded(self, decoder: FrameDecoder, posed: PosedPairing) -> Iterator[PosedFrame]:
+        pairing = posed.pairing
+        try:
+            yield decoder.frame(pairing, posed.camera_to_world)
+        except ValueError as error:
+            self.ledger.leave_out(self._name(pairing.stamp_ns), error)
 
+    def _name(self, stamp_ns: int) -> str:
+        assert self._topics is not None
+        return f'{self._topics.image} at {stamp_ns * 1e-9:.3f} s'
 
-class Calibration:
-    """A camera info, and the pictures of its camera as an ideal camera would have taken them.
+    def _complain(self, kind: str, stamp_ns: int, sentence: str) -> None:
+        if kind == 'time_jumps':
+            self.ledger.warn(f'stamps go back at {stamp_ns * 1e-9:.3f} s: poses begin anew there')
+        else:
+            self.ledger.leave_out(self._name(stamp_ns), sentence)
 
-    Args:
-        info: Message of type CameraInfo.
+    def _with_static(self, reader: BagReader, tree: TransformTree) -> TransformTree:
+        """Adds what never moves: it is often recorded late, and holds from the beginning."""
+        assert self._topics is not None
+        static = [name for name in self._topics.tf if name.endswith('static')]
+        for topic, _, message in reader.messages(static):
+            for problem in take_tf(tree, message, static=True):
+                self.ledger.warn(f'{topic}: {problem}')
+        return tree
 
-    Raises:
-        ValueError: The camera is uncalibrated, or its distortion model unknown.
-    """
-
-    def __init__(self, info: Any) -> None:
-        k = np.array(getattr(info, 'k', getattr(info, 'K', None)), np.float64).reshape(3, 3)
-        d = np.array(getattr(info, 'd', getattr(info, 'D', None)), np.float64)
-        p = np.array(getattr(info, 'p', getattr(info, 'P', None)), np.float64).reshape(3, 4)
-        if d.any() and info.distortion_model not in ('plumb_bob', 'rational_polynomial'):
-            raise ValueError(
-                'camera_info: expected plumb_bob or rational_polynomial, got '
-                f'{info.distortion_model!r}'
-            )
-        ideal = p[:, :3] if p[0, 0] > 0 and d.any() else k
-        self.camera = PinholeCamera(
-            fx=float(ideal[0, 0]),
-            fy=float(ideal[1, 1]),
-            cx=float(ideal[0, 2]) + 0.5,
-            cy=float(ideal[1, 2]) + 0.5,
-            width=int(info.width),
-            height=int(info.height),
-        )
-        self._maps = None
-        if d.any():
-            size = (self.camera.width, self.camera.height)
-            self._maps = cv2.initUndistortRectifyMap(k, d, np.eye(3), ideal, size, cv2.CV_32FC1)
-
-    def frame(
-        self, picture: Any, depth: Any, camera_to_world: Float[np.ndarray, '4 4'], stamp_ns: int
-    ) -> PosedFrame:
-        """Returns the rectified frame of a picture message and a depth message.
-
-        Raises:
-            ValueError: A message cannot be decoded or is of another size.
-        """
-        image = self._rectify(_decode(picture), cv2.INTER_LINEAR)
-        depth_m = None
-        if depth is not None:
-            depth_m = self._rectify(metric_depth(_decode(depth)), cv2.INTER_NEAREST)
-        return PosedFrame(
-            image=image,
-            depth=depth_m,
-            camera=self.camera,
-            camera_to_world=camera_to_world,
-            stamp_ns=stamp_ns,
-            frame_id=picture.header.frame_id,
-        )
-
-    def _rectify(self, values: np.ndarray, interpolation: int) -> np.ndarray:
-        if self._maps is None:
-            return values
-        hole = float('nan') if values.dtype == np.float32 else 0
-        return cv2.remap(values, *self._maps, interpolation, borderValue=hole)
-
-
-def metric_depth(values: np.ndarray) -> Float[np.ndarray, 'height width']:
-    """Returns depth in metres from uint16 millimetres or float metres, NaN where unknown.
-
-    Raises:
-        ValueError: The values are no depth.
-    """
-    if values.ndim != 2 or values.dtype not in (np.uint16, np.float32):
-        raise ValueError(f'depth: expected 16UC1 or 32FC1, got {values.dtype} {values.shape}')
-    depth_m = values * np.float32(0.001) if values.dtype == np.uint16 else values.copy()
-    depth_m[~(np.isfinite(depth_m) & (depth_m > 0))] = np.nan
-    return depth_m.astype(np.float32)
-
-
-def _decode(message: Any) -> np.ndarray:
-    if hasattr(message, 'format'):
-        return _decompress(message)
-    if message.encoding not in _DECODERS:
-        raise ValueError(
-            f'image: expected an encoding of {", ".join(_DECODERS)}, got {message.encoding!r}'
-        )
-    kind, channels, conversion = _DECODERS[message.encoding]
-    dtype = np.dtype(kind).newbyteorder('>' if message.is_bigendian else '<')
-    row_bytes = message.width * channels * dtype.itemsize
-    if message.step < row_bytes or len(message.data) < message.step * message.height:
-        raise ValueError(f'image: {len(message.data)} bytes do not hold {message.height} rows')
-    rows = np.asarray(message.data, np.uint8)[: message.step * message.height]
-    rows = np.ascontiguousarray(rows.reshape(message.height, message.step)[:, :row_bytes])
-    shape = (message.height, message.width, channels)
-    values = rows.view(dtype).astype(kind).reshape(shape[: 3 if channels > 1 else 2])
-    return values if conversion is None else cv2.cvtColor(values, conversion)
-
-
-def _decompress(message: Any) -> np.ndarray:
-    values = cv2.imdecode(np.asarray(message.data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError(f'image: cannot decode a picture of format {message.format!r}')
-    if values.dtype == np.uint16:
-        return values
-    conversion = {2: cv2.COLOR_GRAY2RGB, 3: cv2.COLOR_BGR2RGB}[min(values.ndim, 3)]
-    return cv2.cvtColor(values[..., :3] if values.ndim == 3 else values, conversion)
-
-
-def _stamp_ns(header: Any) -> int:
-    return int(header.stamp.sec) * 10**9 + int(header.stamp.nanosec)
-
-
-def _pose(pose: Any) -> Float[np.ndarray, '4 4']:
-    p, q = pose.position, pose.orientation
-    return pose_matrix(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
-
-
-def _transform(transform: Any) -> Float[np.ndarray, '4 4']:
-    p, q = transform.translation, transform.rotation
-    return pose_matrix(np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w]))
+    def _find_world(self, reader: BagReader) -> str:
+        """Returns the frame to take as the world: the best known, else a root."""
+        assert self._topics is not None
+        parents: dict[str, str] = {}
+        for _, _, message in reader.messages(list(self._topics.tf)):
+            for entry in message.transforms:
+                parents[entry.child_frame_id.lstrip('/')] = entry.header.frame_id.lstrip('/')
+        frames = {*parents, *parents.values()}
+        for world in WORLDS:
+            if world in frames:
+                return world
+        roots = sorted(frames - set(parents))
+        if len(roots) != 1:
+            raise ValueError(f'{self._path}: expected a world frame, got the roots {roots}')
+        return roots[0]

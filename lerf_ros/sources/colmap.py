@@ -1,4 +1,4 @@
-"""Reconstructions of COLMAP: ``sparse/0`` (text or binary) beside a folder of pictures.
+"""Reconstructions of COLMAP: models in ``sparse`` (text or binary) beside a folder of pictures.
 
 COLMAP's camera axes are optical already; its world has neither a metric scale nor a vertical
 unless it was given them.
@@ -6,43 +6,56 @@ unless it was given them.
 
 from __future__ import annotations
 
-import logging
 import struct
 from collections.abc import Sequence
 from pathlib import Path
 from typing import BinaryIO
 
-import cv2
 import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
-from lerf_ros.frames.image_files import read_rgb, shrink
+from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, inverse_transform, pose_matrix
-from lerf_ros.sources.sequence import FrameSequence
+from lerf_ros.sources.left_out import Ledger
+from lerf_ros.sources.sequence import FrameSequence, require_picture
 
-logger = logging.getLogger(__name__)
-
-# Name and number of parameters of the models, by COLMAP's number. Fisheye models are not ideal
-# cameras with a little distortion, and are refused.
+# Name and number of parameters of the models, by COLMAP's number.
 MODELS = {
     0: ('SIMPLE_PINHOLE', 3),
     1: ('PINHOLE', 4),
     2: ('SIMPLE_RADIAL', 4),
     3: ('RADIAL', 5),
     4: ('OPENCV', 8),
+    5: ('OPENCV_FISHEYE', 8),
+    6: ('FULL_OPENCV', 12),
+    7: ('FOV', 5),
+    8: ('SIMPLE_RADIAL_FISHEYE', 4),
+    9: ('RADIAL_FISHEYE', 5),
+    10: ('THIN_PRISM_FISHEYE', 12),
 }
+SHARED_FOCAL = (
+    'SIMPLE_PINHOLE',
+    'SIMPLE_RADIAL',
+    'RADIAL',
+    'SIMPLE_RADIAL_FISHEYE',
+    'RADIAL_FISHEYE',
+)
+# Those that OpenCV has no undistortion for.
+REFUSED = ('FOV', 'THIN_PRISM_FISHEYE')
 _Pose = tuple[str, int, np.ndarray]
+_Camera = tuple[str, int, int, tuple[float, ...]]
 
 
 class ColmapFolder(FrameSequence):
     """The posed frames of a reconstruction, undistorted, in the order of their names.
 
-    Pictures that are absent are left out with one warning each.
+    Of several models the largest is read. Pictures that are absent or damaged, and those of a
+    camera that cannot be undistorted, are left out with one warning each.
 
     Args:
-        folder: Folder that holds ``sparse/0`` (or the model itself) and the pictures.
+        folder: Folder that holds ``sparse`` (or the model itself) and the pictures.
         images: Folder of the pictures; ``folder/images`` if None.
         downscale: Images are made this many times smaller each way.
         rate_hz: Camera rate that is assumed: the n-th picture is stamped n / rate_hz seconds.
@@ -51,7 +64,7 @@ class ColmapFolder(FrameSequence):
         paths: Picture of each frame.
 
     Raises:
-        ValueError: There is no reconstruction, it is damaged, or its camera model is unknown.
+        ValueError: There is no reconstruction, it is damaged, or no picture of it can be used.
     """
 
     def __init__(
@@ -67,79 +80,122 @@ class ColmapFolder(FrameSequence):
             raise ValueError(f'downscale: expected at least 1, got {downscale}')
         if not rate_hz > 0:
             raise ValueError(f'rate_hz: expected a positive rate, got {rate_hz}')
+        self.ledger = Ledger(folder.name)
         self._downscale, self._rate_hz = downscale, rate_hz
         pictures = folder / 'images' if images is None else Path(images)
-        model = _find_model(folder)
-        if model is None:
-            raise ValueError(
-                f'{folder}: expected a COLMAP model images.bin or images.txt, got none'
-            )
-        try:
-            if (model / 'images.bin').exists():
-                lenses = _binary_cameras(model / 'cameras.bin')
-                poses = _binary_images(model / 'images.bin')
-            else:
-                lenses = _text_cameras(model / 'cameras.txt')
-                poses = _text_images(model / 'images.txt')
-        except (OSError, struct.error, IndexError, UnicodeDecodeError) as error:
-            raise ValueError(f'{model}: expected a COLMAP model, got {error!r}') from error
+        model, cameras, poses = self._largest(folder)
         self.paths: list[Path] = []
         self._lenses: list[Lens] = []
         self._poses: list[np.ndarray] = []
+        lenses: dict[int, Lens] = {}
         for name, camera, pose in sorted(poses, key=lambda item: item[0]):
-            if camera not in lenses:
-                raise ValueError(f'{model}: expected the camera {camera} of {name}, got none')
-            if not (pictures / name).is_file():
-                logger.warning('%s left out: %s does not exist', name, pictures / name)
+            path = pictures / name
+            try:
+                if camera not in cameras:
+                    raise ValueError(f'{model}: expected the camera {camera}, got none')
+                if camera not in lenses:
+                    lenses[camera] = _lens(*cameras[camera])
+                require_picture(path)
+            except ValueError as error:
+                self.ledger.leave_out(name, error)
                 continue
-            self.paths.append(pictures / name)
+            self.paths.append(path)
             self._lenses.append(lenses[camera])
             self._poses.append(pose)
         if not self.paths:
-            raise ValueError(f'{pictures}: expected pictures of the reconstruction, got none')
+            reasons = [f'{name}: {why}' for name, why in self.ledger.left_out.items()]
+            raise ValueError(
+                f'{pictures}: expected pictures of the reconstruction, got none'
+                + (f' ({reasons[0]})' if reasons else '')
+            )
+
+    def _largest(self, folder: Path) -> tuple[Path, dict[int, _Camera], list[_Pose]]:
+        """Returns the model with the most pictures."""
+        models = find_models(folder)
+        if not models:
+            raise ValueError(
+                f'{folder}: expected a COLMAP model images.bin or images.txt, got none'
+            )
+        read: list[tuple[Path, dict[int, _Camera], list[_Pose]]] = []
+        failures = []
+        for model in models:
+            try:
+                read.append((model, *_read_model(model)))
+            except (OSError, struct.error, ValueError, IndexError) as error:
+                failures.append(f'{model}: expected a COLMAP model, got {error}')
+        if not read:
+            raise ValueError(failures[0])
+        for failure in failures:
+            self.ledger.warn(failure)
+        best = max(read, key=lambda item: len(item[2]))
+        if len(models) > 1:
+            sizes = ', '.join(f'{model.name} has {len(poses)}' for model, _, poses in read)
+            self.ledger.warn(f'several models: {best[0].name} is read, the largest ({sizes})')
+        return best
 
     def __len__(self) -> int:
         return len(self.paths)
 
+    def name(self, index: int) -> str:
+        """Returns the file name of a frame's picture."""
+        return self.paths[index].name
+
     def _read(self, index: int) -> PosedFrame:
         lens = self._lenses[index]
-        stored = read_rgb(self.paths[index])
-        if stored.shape[:2] != (lens.camera.height, lens.camera.width):
+        image = read_rgb(self.paths[index])
+        if image.shape[:2] != (lens.camera.height, lens.camera.width):
             raise ValueError(
                 f'{self.paths[index]}: expected {lens.camera.width}x{lens.camera.height} as in '
-                f'the model, got {stored.shape[1]}x{stored.shape[0]}'
+                f'the model, got {image.shape[1]}x{image.shape[0]}'
             )
-        image = lens.undistort(stored, cv2.INTER_LINEAR)
-        image, _, camera = shrink(image, None, lens.rectified, self._downscale)
-        return PosedFrame(
-            image=image,
-            depth=None,
-            camera=camera,
-            camera_to_world=self._poses[index],
-            stamp_ns=round(index / self._rate_hz * 1e9),
-            frame_id='camera',
+        return self._rectified(
+            image,
+            None,
+            None,
+            lens,
+            self._poses[index],
+            round(index / self._rate_hz * 1e9),
+            self._downscale,
+            index,
         )
 
 
-def _find_model(folder: Path) -> Path | None:
-    for candidate in (folder / 'sparse' / '0', folder / 'sparse', folder):
-        if any((candidate / f'images.{ending}').exists() for ending in ('bin', 'txt')):
-            return candidate
-    return None
+def find_models(folder: Path) -> list[Path]:
+    """Returns the folders of all models of a reconstruction."""
+    sparse = folder / 'sparse'
+    numbered = sorted(sparse.iterdir()) if sparse.is_dir() else []
+    return [
+        candidate
+        for candidate in (*numbered, sparse, folder)
+        if any((candidate / f'images.{ending}').exists() for ending in ('bin', 'txt'))
+    ]
+
+
+def _read_model(model: Path) -> tuple[dict[int, _Camera], list[_Pose]]:
+    if (model / 'images.bin').exists():
+        return _binary_cameras(model / 'cameras.bin'), _binary_images(model / 'images.bin')
+    return _text_cameras(model / 'cameras.txt'), _text_images(model / 'images.txt')
 
 
 def _lens(model: str, width: int, height: int, values: Sequence[float]) -> Lens:
-    names = dict(MODELS.values())
-    if model not in names or len(values) != names[model]:
+    counts = dict(MODELS.values())
+    known = [name for name in counts if name not in REFUSED]
+    if model not in known or len(values) != counts[model]:
         raise ValueError(
-            f'camera model: expected one of {", ".join(names)} with its parameters, got {model} '
+            f'camera model: expected one of {", ".join(known)} with its parameters, got {model} '
             f'with {len(values)}'
         )
-    shared_focal = model in ('SIMPLE_PINHOLE', 'SIMPLE_RADIAL', 'RADIAL')
-    fx, fy = (values[0], values[0]) if shared_focal else values[:2]
-    cx, cy, *rest = values[1:] if shared_focal else values[2:]
+    shared = model in SHARED_FOCAL
+    fx, fy = (values[0], values[0]) if shared else values[:2]
+    cx, cy, *rest = values[1:] if shared else values[2:]
+    camera = PinholeCamera(fx, fy, cx, cy, width, height)
+    if model.endswith('FISHEYE'):
+        k1, k2, k3, k4 = (*rest, 0.0, 0.0, 0.0, 0.0)[:4]
+        return Lens(camera, (k1, k2, k3, k4), fisheye=True)
+    if model == 'FULL_OPENCV':
+        return Lens(camera, tuple(rest))
     k1, k2, p1, p2 = (*rest, 0.0, 0.0, 0.0, 0.0)[:4]
-    return Lens(PinholeCamera(fx, fy, cx, cy, width, height), (k1, k2, p1, p2, 0.0))
+    return Lens(camera, (k1, k2, p1, p2, 0.0))
 
 
 def _camera_to_world(
@@ -154,12 +210,12 @@ def _text_lines(path: Path) -> list[str]:
     return [line.strip() for line in lines if not line.startswith('#')]
 
 
-def _text_cameras(path: Path) -> dict[int, Lens]:
-    lenses = {}
+def _text_cameras(path: Path) -> dict[int, _Camera]:
+    cameras: dict[int, _Camera] = {}
     for line in filter(None, _text_lines(path)):
         number, model, width, height, *values = line.split()
-        lenses[int(number)] = _lens(model, int(width), int(height), [float(v) for v in values])
-    return lenses
+        cameras[int(number)] = (model, int(width), int(height), tuple(float(v) for v in values))
+    return cameras
 
 
 def _text_images(path: Path) -> list[_Pose]:
@@ -179,8 +235,8 @@ def _unpack(stream: BinaryIO, layout: str) -> tuple:
     return struct.unpack(layout, stream.read(struct.calcsize(layout)))
 
 
-def _binary_cameras(path: Path) -> dict[int, Lens]:
-    lenses = {}
+def _binary_cameras(path: Path) -> dict[int, _Camera]:
+    cameras: dict[int, _Camera] = {}
     with path.open('rb') as stream:
         (count,) = _unpack(stream, 'Q')
         for _ in range(count):
@@ -189,8 +245,8 @@ def _binary_cameras(path: Path) -> dict[int, Lens]:
                 names = ', '.join(name for name, _ in MODELS.values())
                 raise ValueError(f'{path}: expected a camera model of {names}, got number {model}')
             name, parameters = MODELS[model]
-            lenses[number] = _lens(name, width, height, _unpack(stream, f'{parameters}d'))
-    return lenses
+            cameras[number] = (name, width, height, _unpack(stream, f'{parameters}d'))
+    return cameras
 
 
 def _binary_images(path: Path) -> list[_Pose]:

@@ -1,46 +1,49 @@
-"""RGB-D folders in the format of 7-Scenes.
-
-``frame-%06d.color.{jpg,png}`` RGB, ``frame-%06d.depth.png`` 16-bit millimetres (0 and 65535 = no
-reading), ``frame-%06d.pose.txt`` camera to world in metres with optical axes, and one
-``camera-intrinsics.txt`` (3x3).
-"""
+"""RGB-D folders: colour, registered depth and a pose for each frame, in several layouts."""
 
 from __future__ import annotations
 
-import logging
 from pathlib import Path
 
 import cv2
 import numpy as np
 
 from lerf_ros.frames import PosedFrame
-from lerf_ros.frames.image_files import read_depth, read_rgb, shrink
+from lerf_ros.frames.image_files import read_depth, read_rgb
+from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, require_rigid
-from lerf_ros.sources.sequence import FrameSequence
+from lerf_ros.sources.left_out import Ledger
+from lerf_ros.sources.rgbd_layouts import Recording, read_layout
+from lerf_ros.sources.sequence import FrameSequence, require_picture
 
-logger = logging.getLogger(__name__)
+# A principal point farther from the middle than this share of the picture fits another picture.
+FAR_FROM_MIDDLE = 0.25
 
 
 class RgbdFolder(FrameSequence):
-    """The posed frames of a folder, read from disk one at a time.
+    """The posed frames of a folder in the layout of 7-Scenes, TUM, ScanNet or Replica.
 
-    Frames without a pose, and poses that are no rigid motion, are left out with one warning each.
+    Frames without a pose, with one that is no rigid motion, or with a damaged picture are left
+    out with one warning each; damaged depth costs only the depth.
 
     Args:
         folder: The folder.
-        rate_hz: Camera rate that is assumed: frame number n is stamped n / rate_hz seconds.
+        rate_hz: Camera rate that is assumed where the layout has no stamps: frame number n is
+            stamped n / rate_hz seconds.
         downscale: Images are made this many times smaller each way.
         colour_focal_px: Focal length of a colour camera that is not registered to the depth
             camera. The picture is then resampled to the depth camera's view; the few centimetres
             between the two cameras are neglected. None where colour and depth fit already.
+        depth_unit_m: What 1 means in depth pictures, metres; None: as the layout says.
+        intrinsics: fx, fy, cx, cy of the pictures, for folders that hold none; None: as they say.
 
     Attributes:
+        layout: Name of the layout.
         numbers: Frame number of each frame.
         stamps_ns: Stamp of each frame.
         poses: ``camera_to_world`` of each frame.
 
     Raises:
-        ValueError: The folder is absent, holds no usable frame or no intrinsics.
+        ValueError: The folder is absent, holds no usable frame or no intrinsics that fit.
     """
 
     def __init__(
@@ -50,82 +53,120 @@ class RgbdFolder(FrameSequence):
         rate_hz: float = 30.0,
         downscale: int = 1,
         colour_focal_px: float | None = None,
+        depth_unit_m: float | None = None,
+        intrinsics: tuple[float, float, float, float] | None = None,
     ) -> None:
-        self._folder = Path(folder)
-        if not self._folder.is_dir():
+        folder = Path(folder)
+        if not folder.is_dir():
             raise ValueError(f'{folder}: expected a folder with RGB-D frames, got none')
         if not rate_hz > 0:
             raise ValueError(f'rate_hz: expected a positive rate, got {rate_hz}')
         if downscale < 1:
             raise ValueError(f'downscale: expected at least 1, got {downscale}')
+        if depth_unit_m is not None and not depth_unit_m > 0:
+            raise ValueError(f'depth_unit_m: expected metres above 0, got {depth_unit_m}')
+        self.ledger = Ledger(folder.name)
         self._downscale, self._colour_focal_px = downscale, colour_focal_px
-        colours = sorted(
-            path
-            for suffix in ('jpg', 'png')
-            for path in self._folder.glob(f'frame-*.color.{suffix}')
-        )
-        if not colours:
-            raise ValueError(f'{folder}: expected pictures frame-*.color.jpg or .png, got none')
-        self._intrinsics = _read_matrix(self._folder / 'camera-intrinsics.txt', (3, 3))
-        self._paths: list[Path] = []
+        self._recording: Recording = read_layout(folder, rate_hz, self.ledger)
+        self.layout = self._recording.layout
+        self._depth_unit_m = depth_unit_m or self._recording.depth_unit_m
+        self._intrinsics = intrinsics or self._recording.intrinsics
+        self._entries = []
         self.poses: list[np.ndarray] = []
-        self.numbers: list[int] = []
-        self.stamps_ns: list[int] = []
-        for path in colours:
-            name = path.name.split('.')[0]
+        for entry in self._recording.entries:
             try:
-                number = int(name.removeprefix('frame-'))
-                matrix = _read_matrix(self._folder / f'{name}.pose.txt', (4, 4))
-                pose = require_rigid(matrix, 'camera_to_world')
+                if isinstance(entry.pose, str):
+                    raise ValueError(entry.pose)
+                pose = require_rigid(entry.pose, f'pose of frame {entry.name}')
+                require_picture(entry.colour)
             except ValueError as error:
-                logger.warning('%s left out: %s', name, error)
+                self.ledger.leave_out(entry.name, error)
                 continue
-            self._paths.append(path)
+            self._entries.append(entry)
             self.poses.append(pose)
-            self.numbers.append(number)
-            self.stamps_ns.append(round(number / rate_hz * 1e9))
-        if not self._paths:
-            raise ValueError(f'{folder}: expected frames with poses, got none')
+        if not self._entries:
+            raise ValueError(f'{folder}: expected frames with poses, got none{self._first()}')
+        self.numbers = [entry.number for entry in self._entries]
+        self.stamps_ns = [entry.stamp_ns for entry in self._entries]
+        self._check_intrinsics(folder)
 
     def __len__(self) -> int:
-        return len(self._paths)
+        return len(self._entries)
+
+    def name(self, index: int) -> str:
+        """Returns the name of a frame's files."""
+        return self._entries[index].name
+
+    def _first(self) -> str:
+        return ''.join(f'; {name}: {why}' for name, why in list(self.ledger.left_out.items())[:1])
+
+    def _check_intrinsics(self, folder: Path) -> None:
+        """Refuses intrinsics that belong to pictures of another size."""
+        for index in range(len(self)):
+            try:
+                height, width = read_rgb(self._entries[index].colour).shape[:2]
+            except ValueError:
+                continue
+            camera = self._camera(width, height)
+            off = max(abs(camera.cx / width - 0.5), abs(camera.cy / height - 0.5))
+            if self._recording.depth_intrinsics is None and off > FAR_FROM_MIDDLE:
+                raise ValueError(
+                    f'{folder}: expected intrinsics of pictures of {width}x{height}, got a '
+                    f'principal point at ({camera.cx:g}, {camera.cy:g}), far from the middle'
+                )
+            return
+
+    def _camera(self, width: int, height: int) -> PinholeCamera:
+        if self._intrinsics is None:
+            return self._recording.usual_camera(width, height)
+        return PinholeCamera(*self._intrinsics, width=width, height=height)
 
     def _read(self, index: int) -> PosedFrame:
-        path = self._paths[index]
-        image = read_rgb(path)
+        entry = self._entries[index]
+        image = read_rgb(entry.colour)
         height, width = image.shape[:2]
-        matrix = self._intrinsics
-        camera = PinholeCamera(
-            fx=float(matrix[0, 0]),
-            fy=float(matrix[1, 1]),
-            cx=float(matrix[0, 2]),
-            cy=float(matrix[1, 2]),
-            width=width,
-            height=height,
-        )
-        if self._colour_focal_px is not None:
-            image = _refocus(image, camera, self._colour_focal_px)
-        depth_path = path.with_name(f'{path.name.split(".")[0]}.depth.png')
-        depth = read_depth(depth_path) if depth_path.exists() else None
-        image, depth, camera = shrink(image, depth, camera, self._downscale)
-        return PosedFrame(
-            image=image,
-            depth=depth,
-            camera=camera,
-            camera_to_world=self.poses[index],
-            stamp_ns=self.stamps_ns[index],
-            frame_id='camera',
+        camera = self._camera(width, height)
+        depth_m = self._depth(index)
+        if self._recording.depth_intrinsics is not None and depth_m is not None:
+            # Two cameras with the same axes: the picture is resampled to what depth belongs to.
+            seen_by = PinholeCamera(
+                *self._recording.depth_intrinsics, width=depth_m.shape[1], height=depth_m.shape[0]
+            )
+            image, camera = _seen_by(image, camera, seen_by), seen_by
+        elif self._colour_focal_px is not None:
+            focal = self._colour_focal_px
+            taken = PinholeCamera(focal, focal, camera.cx, camera.cy, width, height)
+            image = _seen_by(image, taken, camera)
+        return self._rectified(
+            image,
+            depth_m,
+            None,
+            Lens(camera),
+            self.poses[index],
+            entry.stamp_ns,
+            self._downscale,
+            index,
         )
 
+    def _depth(self, index: int) -> np.ndarray | None:
+        entry = self._entries[index]
+        if entry.depth is None:
+            return None
+        try:
+            return read_depth(entry.depth, self._depth_unit_m)
+        except ValueError as error:
+            self.ledger.warn(f'{entry.name}: depth left out: {error}')
+            return None
 
-def _refocus(image: np.ndarray, camera: PinholeCamera, focal_px: float) -> np.ndarray:
-    """Returns what ``camera`` would see of a picture taken with another focal length."""
-    # Both share the principal point, so the map is a zoom about it. Pixel centres are at 0.5.
-    zoom_u, zoom_v = focal_px / camera.fx, focal_px / camera.fy
+
+def _seen_by(image: np.ndarray, taken: PinholeCamera, camera: PinholeCamera) -> np.ndarray:
+    """Returns what ``camera`` would see of a picture that another in the same place took."""
+    # Pixel centres are at 0.5 here and at 0 in OpenCV.
+    zoom_u, zoom_v = taken.fx / camera.fx, taken.fy / camera.fy
     to_source = np.array(
         [
-            [zoom_u, 0.0, (1 - zoom_u) * (camera.cx - 0.5)],
-            [0.0, zoom_v, (1 - zoom_v) * (camera.cy - 0.5)],
+            [zoom_u, 0.0, taken.cx - 0.5 - zoom_u * (camera.cx - 0.5)],
+            [0.0, zoom_v, taken.cy - 0.5 - zoom_v * (camera.cy - 0.5)],
         ]
     )
     return cv2.warpAffine(
@@ -135,13 +176,3 @@ def _refocus(image: np.ndarray, camera: PinholeCamera, focal_px: float) -> np.nd
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
         borderMode=cv2.BORDER_REPLICATE,
     )
-
-
-def _read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    try:
-        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2)
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: expected a {shape} matrix as text, got {error}') from error
-    if matrix.shape != shape:
-        raise ValueError(f'{path}: expected a {shape} matrix, got {matrix.shape}')
-    return matrix

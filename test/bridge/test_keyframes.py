@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from lerf_ros.bridge.keyframes import frame_of, keyframe_message, shrunk, source_of
+from lerf_ros.bridge.keyframes import frame_of, keyframe_message, source_of
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.resizing import limited
 from lerf_ros.geometry import PinholeCamera, look_at
 
 
@@ -73,10 +74,10 @@ def test_damaged_parts_are_refused(frame: PosedFrame) -> None:
 
 
 def test_shrinking_keeps_the_view(frame: PosedFrame) -> None:
-    small = shrunk(frame, max_width=32, max_depth_m=1.3)
+    small = limited(frame, max_width=32, max_depth_m=1.3)
     assert small.image.shape == (24, 32, 3)
     assert (small.camera.fx, small.camera.cx) == (25.0, 16.25)
     assert small.depth is not None
     assert np.nanmax(small.depth) <= 1.3
     assert np.isnan(small.depth[:, -1]).all()
-    assert shrunk(frame, 640, 100.0).image is frame.image
+    assert limited(frame, 640, 100.0).image is frame.image

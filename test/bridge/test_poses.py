@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from geometry_msgs.msg import Point, Pose, Quaternion
 
-from lerf_ros.bridge.poses import (
-    nanoseconds,
-    pose_matrix_of,
-    pose_message,
-    stamp_message,
-    transform_matrix_of,
-    transform_message,
-)
+from lerf_ros.bridge.poses import pose_message, stamp_message, transform_message
+from lerf_ros.frames.messages import nanoseconds, pose_matrix_of, transform_matrix_of
 from lerf_ros.geometry import look_at
 
 

@@ -15,7 +15,8 @@ from visualization_msgs.msg import Marker
 from lerf_ros.bridge import reply
 from lerf_ros.bridge.clouds import cloud_array
 from lerf_ros.bridge.images import image_message
-from lerf_ros.bridge.poses import pose_matrix_of, pose_message
+from lerf_ros.bridge.poses import pose_message
+from lerf_ros.frames.messages import pose_matrix_of
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.query.engine import Maximum, QueryResult
 from lerf_ros.srv import QueryLanguage

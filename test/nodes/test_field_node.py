@@ -21,10 +21,11 @@ from visualization_msgs.msg import Marker, MarkerArray
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.cameras import camera_info_message
 from lerf_ros.bridge.clouds import cloud_array
-from lerf_ros.bridge.images import depth_array, image_array
 from lerf_ros.bridge.keyframes import keyframe_message
-from lerf_ros.bridge.poses import nanoseconds, pose_message
-from lerf_ros.bridge.transforms import TransformTree
+from lerf_ros.bridge.poses import pose_message
+from lerf_ros.frames.encodings import depth_array, image_array
+from lerf_ros.frames.messages import nanoseconds
+from lerf_ros.frames.transforms import TransformTree
 from lerf_ros.msg import FieldStatus
 from lerf_ros.scheduling.worker import CONTROL
 from lerf_ros.srv import FilePath, RenderView

@@ -49,6 +49,9 @@ class Camera:
     def _take(self, message: KeyframeMessage) -> None:
         self.found.append(frame_of(message, 'map'))
 
+    def of(self, stamp_ns: int) -> list[PosedFrame]:
+        return [frame for frame in self.found if frame.stamp_ns == stamp_ns]
+
     def ready(self) -> bool:
         publishers = (self._image, self._info, self._depth, self._pose)
         return all(publisher.get_subscription_count() for publisher in publishers)
@@ -158,8 +161,8 @@ def half_size() -> CameraInfo:
     return camera_info_message(CAMERA.resized(32, 24))
 
 
-def small_depth() -> Image:
-    return image_message(np.full((24, 32), 1500, np.uint16), '16UC1', Header())
+def depth_of(height: int, width: int) -> Image:
+    return image_message(np.full((height, width), 1500, np.uint16), '16UC1', Header())
 
 
 @pytest.mark.parametrize(
@@ -169,7 +172,6 @@ def small_depth() -> Image:
         ({'encoding': '16UC1'}, 'rejected_images', 'depth'),
         ({'info': uncalibrated()}, 'rejected_images', 'uncalibrated'),
         ({'info': half_size()}, 'rejected_images', 'expected 32x24'),
-        ({'depth': small_depth()}, 'rejected_images', 'register depth'),
     ],
 )
 def test_bad_images_are_refused_and_the_node_lives_on(
@@ -210,6 +212,24 @@ def test_what_waits_is_bounded_in_bytes_and_drops_are_counted(
     camera.found.clear()
     camera.send(610.0)
     wait_until(lambda: camera.found, 'a keyframe after the flood')
+
+
+def test_depth_of_half_the_size_is_fitted(camera: Camera, wait_until: Callable) -> None:
+    stamp_ns = camera.send(110.0, depth=depth_of(24, 32))
+    wait_until(lambda: camera.of(stamp_ns), 'a keyframe')
+    depth_m = camera.of(stamp_ns)[0].depth
+    assert depth_m is not None
+    assert depth_m.shape == (48, 64)
+    np.testing.assert_allclose(depth_m, 1.5)
+
+
+def test_depth_that_does_not_fit_costs_the_depth_only(
+    camera: Camera, wait_until: Callable
+) -> None:
+    stamp_ns = camera.send(120.0, depth=depth_of(30, 32))
+    wait_until(lambda: camera.of(stamp_ns), 'a keyframe')
+    assert camera.of(stamp_ns)[0].depth is None
+    assert 'register depth' in camera.node._health.last_error
 
 
 def bad_pose(**changes: float) -> PoseStamped:

@@ -13,9 +13,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
 
-from lerf_ros.bridge.images import depth_array, image_array
-from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.encodings import depth_array, image_array
+from lerf_ros.frames.messages import nanoseconds, pose_matrix_of
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.nodes import player_node
 from lerf_ros.nodes.player_node import PlayerNode, looped, open_source

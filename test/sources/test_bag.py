@@ -11,7 +11,6 @@ import pytest
 from rosbags.rosbag2 import StoragePlugin, Writer
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from lerf_ros.frames.pose_track import PoseTrack, TransformTracks, interpolate
 from lerf_ros.geometry import look_at, quaternion_from_rotation
 from lerf_ros.sources.bag import Bag
 
@@ -148,7 +147,7 @@ def test_raw_topics(tmp_path: Path, encoding: str, plugin) -> None:
 
 def test_without_depth_and_with_depth_out_of_reach(tmp_path: Path) -> None:
     path = write(tmp_path / 'bag', recording())
-    assert all(frame.depth is None for frame in Bag(path, pose_topic='/pose'))
+    assert all(frame.depth is None for frame in Bag(path, depth_topic=''))
     bag = Bag(path, pose_topic='/pose', depth_topic='/depth', slop_s=0.001)
     frames = list(bag)
     assert len(frames) == 3
@@ -168,14 +167,16 @@ def test_compressed_topics_and_distortion(tmp_path: Path) -> None:
     assert frame.depth[6, 8] == pytest.approx(1.5)
 
 
-def test_frames_without_a_pose_are_left_out_with_one_warning(tmp_path: Path, caplog) -> None:
+def test_frames_without_a_pose_are_left_out_with_a_warning_each(tmp_path: Path, caplog) -> None:
     messages = [m for m in recording(count=4) if m[0] != '/pose' or m[1] < 2 * 10**8]
     path = write(tmp_path / 'bag', messages)
     with caplog.at_level(logging.WARNING):
-        frames = list(Bag(path, pose_topic='/pose'))
+        bag = Bag(path, pose_topic='/pose')
+        frames = list(bag)
     assert len(frames) == 2
-    assert len(caplog.records) == 1
-    assert '2 frames left out' in caplog.text
+    assert list(bag.ledger.left_out) == ['/camera/image at 0.200 s', '/camera/image at 0.300 s']
+    assert 'no pose' in bag.ledger.left_out['/camera/image at 0.300 s']
+    assert '2 of 4 frames left out' in caplog.text
 
 
 def test_poses_from_tf_are_those_at_the_stamp(tmp_path: Path) -> None:
@@ -230,27 +231,3 @@ def test_bad_bags_say_what_is_wrong(tmp_path: Path) -> None:
     path = write(tmp_path / 'bag', recording())
     with pytest.raises(ValueError, match='expected the topic /colour, got /camera'):
         Bag(path, image_topic='/colour')
-
-
-def test_tracks_interpolate_and_do_not_extrapolate() -> None:
-    track = PoseTrack()
-    quarter = np.array([[0.0, -1, 0, 2], [1, 0, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]])
-    track.add(100, quarter)
-    track.add(0, np.eye(4))
-    half = track.at(50)
-    assert half[:2, :2] == pytest.approx(np.array([[1, -1], [1, 1]]) / 2**0.5)
-    assert half[:3, 3] == pytest.approx([1, 0, 0])
-    for stamp_ns in (-1, 101):
-        with pytest.raises(ValueError, match='none is known'):
-            track.at(stamp_ns)
-    assert interpolate(quarter, quarter, 0.3) == pytest.approx(quarter)
-
-
-def test_frames_that_are_not_connected() -> None:
-    tracks = TransformTracks()
-    tracks.add('map', 'base', 0, np.eye(4), static=True)
-    with pytest.raises(ValueError, match='not connected'):
-        tracks.at('map', 'camera', 0)
-    tracks.add('base', 'map', 0, np.eye(4), static=True)
-    with pytest.raises(ValueError, match='loop'):
-        tracks.at('map', 'base', 0)

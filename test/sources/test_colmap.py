@@ -95,9 +95,9 @@ def test_bad_models_say_what_is_wrong(tmp_path: Path) -> None:
     write_text(tmp_path / 'text')
     with pytest.raises(ValueError, match='expected pictures'):
         ColmapFolder(tmp_path / 'text')
-    write_binary(tmp_path / 'fisheye', model_number=5)
+    write_binary(tmp_path / 'fov', model_number=7)
     with pytest.raises(ValueError, match='camera model'):
-        ColmapFolder(tmp_path / 'fisheye')
+        ColmapFolder(tmp_path / 'fov')
     write_binary(tmp_path / 'cut')
     path = tmp_path / 'cut' / 'sparse' / '0' / 'images.bin'
     path.write_bytes(path.read_bytes()[:50])

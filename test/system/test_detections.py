@@ -28,7 +28,7 @@ import numpy as np, rclpy
 from rclpy.executors import SingleThreadedExecutor
 from vision_msgs.msg import Detection3DArray
 from lerf_ros.bridge import qos
-from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of
+from lerf_ros.frames.messages import nanoseconds, pose_matrix_of
 from lerf_ros.nodes.field_node import FieldNode
 from lerf_ros.query.engine import Maximum, QueryResult
 

@@ -37,7 +37,8 @@ from tf2_msgs.msg import TFMessage
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.cameras import camera_info_message
 from lerf_ros.bridge.images import image_message
-from lerf_ros.bridge.poses import nanoseconds, pose_matrix_of, stamp_message, transform_message
+from lerf_ros.bridge.poses import stamp_message, transform_message
+from lerf_ros.frames.messages import nanoseconds, pose_matrix_of
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.msg import Keyframe
 

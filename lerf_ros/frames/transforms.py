@@ -1,0 +1,290 @@
+"""Where a frame is at a stamp: a tree of frames as TF tells it, and a track of poses.
+
+Lookups never wait, never extrapolate and never take "the latest": a pose that is not there yet
+raises :class:`TransformError`, and the caller asks again later.
+"""
+
+from __future__ import annotations
+
+import bisect
+import difflib
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+from jaxtyping import Float
+from scipy.spatial.transform import Rotation, Slerp
+
+from lerf_ros.frames.messages import frame_of, stamp_of, transform_matrix_of
+from lerf_ros.geometry import inverse_transform
+
+Pose = Float[np.ndarray, '4 4']
+
+HISTORY_NS = 30_000_000_000
+# Stamps of a frame that go back by more than this mean that a recording started again.
+JUMP_NS = 1_000_000_000
+# By more than this they do not go back without reason.
+STEP_BACK_NS = 50_000_000
+
+
+class TransformError(LookupError, ValueError):
+    """A transform is not known, or not known at that stamp; the message says which."""
+
+
+class TransformSource(Protocol):
+    """Anything that knows where frames are."""
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Pose:
+        """Returns the matrix that moves points from the source to the target frame.
+
+        Raises:
+            TransformError: It is not known at that stamp.
+        """
+        ...
+
+    def start_again(self, stamp_ns: int) -> None:
+        """Forgets what is newer: the recording that is heard has started again."""
+        ...
+
+
+class PoseTrack:
+    """The poses of one thing over time.
+
+    Args:
+        history_ns: Poses older than the newest by more are forgotten; None: none is.
+    """
+
+    def __init__(self, history_ns: int | None = None) -> None:
+        self._history_ns = history_ns
+        self._stamps_ns: list[int] = []
+        self._poses: list[Pose | str] = []
+        # How often stamps had gone back when each pose was heard, and the last stamp heard.
+        self._rounds: list[int] = []
+        self._round = 0
+        self._last_ns: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._stamps_ns)
+
+    @property
+    def newest_ns(self) -> int | None:
+        """Stamp of the newest pose."""
+        return self._stamps_ns[-1] if self._stamps_ns else None
+
+    def add(self, stamp_ns: int, pose: Pose | str) -> None:
+        """Adds a pose, or why there is none at that stamp.
+
+        They may come in any order, and of two with one stamp the last counts.
+        """
+        if self._last_ns is not None and stamp_ns < self._last_ns - STEP_BACK_NS:
+            self._round += 1
+        self._last_ns = stamp_ns
+        at = bisect.bisect_left(self._stamps_ns, stamp_ns)
+        if at < len(self._stamps_ns) and self._stamps_ns[at] == stamp_ns:
+            self._poses[at], self._rounds[at] = pose, self._round
+            return
+        self._stamps_ns.insert(at, stamp_ns)
+        self._poses.insert(at, pose)
+        self._rounds.insert(at, self._round)
+        if self._history_ns is not None:
+            old = bisect.bisect_left(self._stamps_ns, self._stamps_ns[-1] - self._history_ns)
+            del self._stamps_ns[:old], self._poses[:old], self._rounds[:old]
+
+    def forget_after(self, stamp_ns: int) -> None:
+        """Forgets what is newer."""
+        at = bisect.bisect_right(self._stamps_ns, stamp_ns)
+        del self._stamps_ns[at:], self._poses[at:], self._rounds[at:]
+
+    def start_again(self, stamp_ns: int) -> None:
+        """Forgets what is newer; not what was heard since the track itself went back."""
+        at = bisect.bisect_right(self._stamps_ns, stamp_ns)
+        keep = [i for i in range(at, len(self._rounds)) if 0 < self._round == self._rounds[i]]
+        self._stamps_ns[at:] = [self._stamps_ns[i] for i in keep]
+        self._poses[at:] = [self._poses[i] for i in keep]
+        self._rounds = [0] * len(self._stamps_ns)
+        self._round = 0
+
+    def at(self, stamp_ns: int, name: str = 'the camera') -> Pose:
+        """Returns the pose at a stamp, interpolated between its neighbours.
+
+        Raises:
+            TransformError: The stamp lies outside the track, or the pose there was refused.
+        """
+        stamps, poses = self._stamps_ns, self._poses
+        at = bisect.bisect_left(stamps, stamp_ns)
+        if at < len(stamps) and stamps[at] == stamp_ns:
+            exact = poses[at]
+            if isinstance(exact, str):
+                raise TransformError(exact)
+            return exact
+        before, after = at - 1, at
+        while before >= 0 and isinstance(poses[before], str):
+            before -= 1
+        while after < len(poses) and isinstance(poses[after], str):
+            after += 1
+        if before < 0 or after >= len(poses):
+            raise TransformError(self._why_not(stamp_ns, name, before >= 0))
+        share = (stamp_ns - stamps[before]) / (stamps[after] - stamps[before])
+        first, second = poses[before], poses[after]
+        assert not isinstance(first, str)  # those were passed over
+        assert not isinstance(second, str)
+        return interpolate(first, second, share)
+
+    def _why_not(self, stamp_ns: int, name: str, has_older: bool) -> str:
+        if not self._stamps_ns:
+            return f'no pose of {name!r} was heard yet'
+        nearest = self._stamps_ns[-1] if has_older else self._stamps_ns[0]
+        return (
+            f'no pose of {name!r} at {stamp_ns * 1e-9:.3f} s: '
+            f'the {"newest" if has_older else "oldest"} is of {nearest * 1e-9:.3f} s, '
+            f'{abs(nearest - stamp_ns) * 1e-9:.3f} s {"older" if has_older else "newer"}'
+        )
+
+
+class TransformTree:
+    """Frames that hang on one another, as TF tells them.
+
+    Args:
+        history_ns: How long poses are kept; None: for ever, as for a recording.
+        complain: Called once for each frame that two publishers disagree about.
+    """
+
+    def __init__(
+        self,
+        history_ns: int | None = HISTORY_NS,
+        complain: Callable[[str], object] = lambda sentence: None,
+    ) -> None:
+        self._history_ns, self._complain = history_ns, complain
+        self._parents: dict[str, str] = {}
+        self._static: dict[str, Pose] = {}
+        self._tracks: dict[str, PoseTrack] = {}
+        self._told: set[str] = set()
+
+    @property
+    def frames(self) -> list[str]:
+        """Names of all frames that were heard of."""
+        return sorted({*self._parents, *self._parents.values()})
+
+    def set(self, parent: str, child: str, child_to_parent: Pose, stamp_ns: int) -> None:
+        """Adds the pose of a frame at a stamp; a stamp far in the past starts anew."""
+        parent, child = parent.lstrip('/'), child.lstrip('/')
+        if child in self._static:
+            self._tell(child, f'TF: {child!r} was said to be static and moves; it moves from now')
+            del self._static[child]
+        track = self._tracks.get(child)
+        if track is None or self._hangs_elsewhere(parent, child):
+            track = self._tracks[child] = PoseTrack(self._history_ns)
+        if track.newest_ns is not None and stamp_ns < track.newest_ns - JUMP_NS:
+            track.forget_after(stamp_ns)
+        self._parents[child] = parent
+        track.add(stamp_ns, child_to_parent)
+
+    def set_static(self, parent: str, child: str, child_to_parent: Pose) -> None:
+        """Adds the pose of a frame that never moves."""
+        parent, child = parent.lstrip('/'), child.lstrip('/')
+        if child in self._tracks and len(self._tracks.pop(child)):
+            self._tell(child, f'TF: {child!r} moved and is said to be static; it is from now')
+        self._hangs_elsewhere(parent, child)
+        self._parents[child] = parent
+        self._static[child] = child_to_parent
+
+    def start_again(self, stamp_ns: int) -> None:
+        """Forgets what is newer: the recording that is heard has started again."""
+        for track in self._tracks.values():
+            track.start_again(stamp_ns)
+
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Pose:
+        """Returns the matrix that moves points from the source to the target frame.
+
+        Raises:
+            TransformError: It is not known at that stamp.
+        """
+        target, source = target.lstrip('/'), source.lstrip('/')
+        if target == source:
+            return np.eye(4)
+        up_source, up_target = self._chain(source), self._chain(target)
+        common = next((frame for frame in up_source if frame in up_target), None)
+        unknown = [name for name in (source, target) if not self._knows(name)]
+        if common is None or unknown:
+            raise TransformError(
+                f'no transform from {source!r} to {target!r}: '
+                + (self._unknown(unknown[0]) if unknown else 'they hang on different trees')
+            )
+        return inverse_transform(self._climb(up_target, common, stamp_ns)) @ self._climb(
+            up_source, common, stamp_ns
+        )
+
+    def newest_ns(self, frame: str) -> int | None:
+        """Returns the stamp of the newest pose on the way up from a frame, if anything moves."""
+        tracks = (self._tracks.get(name) for name in self._chain(frame.lstrip('/')))
+        stamps = [t.newest_ns for t in tracks if t is not None and t.newest_ns is not None]
+        return min(stamps, default=None)
+
+    def _unknown(self, frame: str) -> str:
+        frames = self.frames
+        if not frames:
+            return 'nothing was heard on /tf or /tf_static'
+        near = difflib.get_close_matches(frame, frames, n=1, cutoff=0.5)
+        hint = f'the nearest name is {near[0]!r}' if near else f'known are {", ".join(frames[:8])}'
+        return f'frame {frame!r} is unknown; {hint}'
+
+    def _tell(self, child: str, sentence: str) -> None:
+        if child not in self._told:
+            self._told.add(child)
+            self._complain(sentence)
+
+    def _hangs_elsewhere(self, parent: str, child: str) -> bool:
+        known = self._parents.get(child, parent)
+        if known != parent:
+            self._tell(
+                child, f'TF: {child!r} hangs on {known!r} and on {parent!r}; the newest counts'
+            )
+        return known != parent
+
+    def _knows(self, frame: str) -> bool:
+        return frame in self._parents or frame in self._parents.values()
+
+    def _chain(self, frame: str) -> list[str]:
+        chain = [frame]
+        while chain[-1] in self._parents:
+            parent = self._parents[chain[-1]]
+            if parent in chain:
+                raise TransformError(f'TF: the frames {parent!r} and {chain[-1]!r} form a loop')
+            chain.append(parent)
+        return chain
+
+    def _climb(self, chain: list[str], common: str, stamp_ns: int) -> Pose:
+        result = np.eye(4)
+        for frame in chain[: chain.index(common)]:
+            if frame in self._static:
+                pose = self._static[frame]
+            else:
+                pose = self._tracks[frame].at(stamp_ns, frame)
+            result = pose @ result
+        return result
+
+
+def take_tf(tree: TransformTree, message: Any, *, static: bool) -> list[str]:
+    """Adds the transforms of a ``tf2_msgs/TFMessage``; returns what is wrong with the rest."""
+    problems = []
+    for entry in message.transforms:
+        parent, child = frame_of(entry), str(entry.child_frame_id)
+        try:
+            matrix = transform_matrix_of(entry.transform)
+        except ValueError as error:
+            problems.append(f'the transform from {child!r} to {parent!r} is refused: {error}')
+            continue
+        if static:
+            tree.set_static(parent, child, matrix)
+        else:
+            tree.set(parent, child, matrix, stamp_of(entry))
+    return problems
+
+
+def interpolate(first: Pose, second: Pose, share: float) -> Pose:
+    """Returns the pose a share of the way from the first to the second, at constant speed."""
+    turns = Rotation.from_matrix(np.stack([first[:3, :3], second[:3, :3]]))
+    result = np.eye(4)
+    result[:3, :3] = Slerp([0.0, 1.0], turns)(share).as_matrix()
+    result[:3, 3] = first[:3, 3] + share * (second[:3, 3] - first[:3, 3])
+    return result
