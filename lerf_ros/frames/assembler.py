@@ -68,7 +68,7 @@ class Assembler:
             old = [pairing for pairing in complete if pairing.stamp_ns > stamp_ns]
             complete = [pairing for pairing in complete if pairing.stamp_ns <= stamp_ns]
             self._waiting.extend((pairing, now_s) for pairing in old)
-            ended = self.ready(now_s, flush=True)
+            ended = self._with_poses(now_s, last_chance=True)
             self.poses.start_again(stamp_ns)
             self._complain('time_jumps', stamp_ns, 'stamps went back: starting anew')
         self._waiting.extend((pairing, now_s) for pairing in complete)
@@ -90,16 +90,20 @@ class Assembler:
             self._complain(
                 'without_pose', pairing.stamp_ns, 'images arrive faster than their poses'
             )
+        return self._with_poses(now_s, last_chance=flush)
+
+    def _with_poses(self, now_s: float, *, last_chance: bool) -> list[PosedPairing]:
+        """Returns the waiting frames whose pose is known; those that waited enough are dropped."""
         found = []
         for _ in range(len(self._waiting)):
             pairing, since_s = self._waiting.popleft()
-            last_chance = flush or now_s - since_s >= self.wait_s
+            last = last_chance or now_s - since_s >= self.wait_s
             try:
                 pose = self.poses.lookup(
-                    frame_of(pairing.image), pairing.stamp_ns, last_chance=last_chance
+                    frame_of(pairing.image), pairing.stamp_ns, last_chance=last
                 )
             except TransformError as error:
-                if last_chance:
+                if last:
                     self._complain('without_pose', pairing.stamp_ns, f'image dropped: {error}')
                 else:
                     self._waiting.append((pairing, since_s))
