@@ -55,7 +55,15 @@ setup(
         'reports': ['matplotlib'],
         'viewer': ['viser', 'websockets'],
         'docs': ['pdoc'],
-        'test': ['beartype', 'hypothesis', 'mypy', 'playwright', 'pytest', 'pytest-timeout', 'ruff'],
+        'test': [
+            'beartype',
+            'hypothesis',
+            'mypy',
+            'playwright',
+            'pytest',
+            'pytest-timeout',
+            'ruff',
+        ],
     },
     entry_points={'console_scripts': ['lerf_ros=lerf_ros.__main__:main']},
 )
