@@ -163,27 +163,28 @@ class LerfField(nn.Module):
             options.depth_noise_share,
             generator,
         )
-        rows = (~has_depth).nonzero()[:, 0]
-        blind = len(rows)
-        if explore:
-            rows = torch.cat([rows, has_depth.nonzero()[:explore, 0]])
-        if len(rows) == 0:
+        # The one number that the host has to read from the device: how many rays lack depth.
+        blind = len(rays) - int(has_depth.sum())
+        count_chosen = min(len(rays), blind + explore)
+        if count_chosen == 0:
             return samples_at(rays, edges), None
+        # Rays without depth, then the first of those with it.
+        rows = torch.argsort(has_depth.to(torch.uint8), stable=True)[:count_chosen]
         chosen = rays[rows]
         half = self.scene_box.half_extent_m
-        centre = rays.origins_world.new_tensor(self.scene_box.centre_m)
-        reach = float((chosen.origins_world.detach() - centre).norm(dim=-1).amax()) + half
+        centre = torch.tensor(self.scene_box.centre_m, device=rays.origins_world.device)
+        reach = (chosen.origins_world.detach() - centre).norm(dim=-1).amax() + half
         spread = spread_edges(
             options.proposal_samples,
             chosen,
             options.near_m,
-            max(reach, 2 * options.near_m),
-            max(reach, half) * _FAR_HALF_EXTENTS,
+            reach.clamp(min=2 * options.near_m),
+            reach * _FAR_HALF_EXTENTS,
             generator,
         )
         proposed, weights = proposal_edges(chosen, self.proposal, spread, count, generator, anneal)
         edges = edges.index_copy(0, rows[:blind], proposed[:blind])
-        return samples_at(rays, edges), ProposalStage(rows, spread, weights)
+        return samples_at(rays, edges), ProposalStage(rows, blind, spread, weights)
 
     def _colours(self, rays, weights, features) -> Tensor:
         """Decodes colour once a ray from rendered features, or for each sample."""

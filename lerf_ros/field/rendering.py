@@ -16,12 +16,14 @@ class ProposalStage:
     """A proposal's intervals and the final ones, for the interlevel loss.
 
     Attributes:
-        rows: Rays of the bundle that were proposed for.
+        rows: Rays of the bundle that were proposed for; those without depth come first.
+        blind: How many of them have no depth.
         edges_m: Edges of the proposal's intervals.
         weights: Weights of the proposal's intervals, with gradient.
     """
 
     rows: Int[Tensor, 'm']
+    blind: int
     edges_m: Float[Tensor, 'm k1']
     weights: Float[Tensor, 'm k']
 

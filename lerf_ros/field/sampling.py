@@ -129,8 +129,8 @@ def spread_edges(
     count: int,
     rays: RayBundle,
     near_m: float,
-    linear_m: float,
-    far_m: float,
+    linear_m: Float[Tensor, ''],
+    far_m: Float[Tensor, ''],
     generator: torch.Generator | None,
 ) -> Float[Tensor, 'n k1']:
     """Returns edges for rays without depth: half evenly up to ``linear_m``, half in disparity.
@@ -151,7 +151,7 @@ def spread_edges(
         steps = steps.sort(dim=-1).values
     near_part = near_m + (linear_m - near_m) * steps * 2
     disparity = (2 - 2 * steps) / linear_m + (2 * steps - 1) / far_m
-    return torch.where(steps <= 0.5, near_part, 1 / disparity.clamp(min=1 / far_m))
+    return torch.where(steps <= 0.5, near_part, 1 / torch.maximum(disparity, 1 / far_m))
 
 
 def resample_edges(

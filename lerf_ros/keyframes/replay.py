@@ -19,14 +19,17 @@ class Replay:
 
     Args:
         options: Shares of the newest and of the even floor; the rest follows the error.
+        device: Where rays are drawn.
+
+    Nothing here waits for the device: all stays where the rays are.
 
     Attributes:
         errors: Running mean squared colour error of each slot, NaN where it is not known yet.
     """
 
-    def __init__(self, options: TrainingOptions) -> None:
+    def __init__(self, options: TrainingOptions, device: torch.device | str = 'cpu') -> None:
         self._options = options
-        self.errors = torch.zeros(0)
+        self.errors = torch.zeros(0, device=device)
 
     def configure(self, options: TrainingOptions) -> None:
         """Takes over other shares."""
@@ -35,12 +38,12 @@ class Replay:
     def put(self, slot: int) -> None:
         """Forgets what was known of a slot; a slot one past the end is added."""
         if slot == len(self.errors):
-            self.errors = torch.cat([self.errors, torch.zeros(1)])
+            self.errors = torch.cat([self.errors, self.errors.new_zeros(1)])
         self.errors[slot] = float('nan')
 
     def report(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
         """Takes in how badly each ray's colour was explained."""
-        slots, errors = slots.cpu(), errors.detach().cpu().float()
+        errors = errors.detach().float()
         count = torch.zeros_like(self.errors).index_add_(0, slots, torch.ones_like(errors))
         total = torch.zeros_like(self.errors).index_add_(0, slots, errors)
         mean = total / count
@@ -54,9 +57,11 @@ class Replay:
         Args:
             newest: Which slots hold the newest keyframes.
         """
-        known = self.errors[~self.errors.isnan()]
-        worst = self.errors.nan_to_num(float(known.max()) if len(known) else 1.0)
-        worst = worst.clamp(max=_ERROR_BOUND * float(worst.mean())) + 1e-9
+        unknown = self.errors.isnan()
+        largest = self.errors.nan_to_num(-torch.inf).max()
+        # What has not been looked at yet counts as the worst, and all alike where nothing has.
+        worst = torch.where(unknown, torch.where(largest < 0, 1.0, largest), self.errors)
+        worst = torch.minimum(worst, _ERROR_BOUND * worst.mean()) + 1e-9
         even, fresh = self._options.replay_uniform_share, self._options.replay_newest_share
         rest = max(0.0, 1 - even - fresh)
         return (

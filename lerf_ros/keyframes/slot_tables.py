@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.field.sampling import RayBundle
@@ -25,6 +25,7 @@ class SlotTables:
         focal: Focal lengths, pixels.
         centre: Principal point, pixels.
         poses: The upper rows of ``camera_to_world``.
+        newest: Which slots hold the newest keyframes.
         tiles: Pyramids.
         dense: Dense features, None without.
     """
@@ -34,6 +35,7 @@ class SlotTables:
     focal: Float[Tensor, 'slots 2']
     centre: Float[Tensor, 'slots 2']
     poses: Float[Tensor, 'slots 3 4']
+    newest: Bool[Tensor, 'slots']
     tiles: Grids
     dense: Grids | None
 
@@ -41,6 +43,7 @@ class SlotTables:
     def of(
         cls,
         records: Sequence[KeyframeRecord],
+        newest: Sequence[bool],
         tile_rows: int,
         dense_rows: int,
         device: torch.device,
@@ -49,6 +52,7 @@ class SlotTables:
 
         Args:
             records: The keyframe of each slot.
+            newest: Whether it is one of the newest.
             tile_rows: Rows of a slot in the pool of embeddings.
             dense_rows: Rows of a slot in the pool of dense features; 0 without.
             device: Where the tables are needed.
@@ -72,6 +76,7 @@ class SlotTables:
             focal=table([(c.fx, c.fy) for c in cameras]),
             centre=table([(c.cx, c.cy) for c in cameras]),
             poses=table(np.stack([record.camera_to_world[:3] for record in records])),
+            newest=table(newest, torch.bool),
             tiles=Grids.from_rows(levels.to(device)),
             dense=dense,
         )

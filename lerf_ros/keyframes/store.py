@@ -7,12 +7,13 @@ host memory or on disk (:class:`ColdStorage`) and take turns on the device.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
@@ -61,8 +62,9 @@ class KeyframeStore:
         self._pools: dict[str, SlotPool] = {}
         self._cold = ColdStorage(options.store_host_mb * 2**20)
         self._calls = 0
+        self._staging = random.Random(options.seed)
         self._arrived = 0
-        self._replay = Replay(options)
+        self._replay = Replay(options, self.device)
         self._tables: SlotTables | None = None
 
     def configure(self, options: TrainingOptions) -> None:
@@ -187,7 +189,7 @@ class KeyframeStore:
 
         Args:
             count: Number of rays.
-            generator: Source of randomness, on the CPU.
+            generator: Source of randomness, on the device of the store.
             language_rays: How many of them, from the first on, carry language; None for all.
 
         Raises:
@@ -196,12 +198,11 @@ class KeyframeStore:
         if not self._records:
             raise ValueError('store: expected at least one keyframe, got none')
         self._calls += 1
-        self._stage(generator)
+        self._stage(repeatable=generator is not None)
         tables = self._tables or self._make_tables()
-        chances = self._replay.chances(self._holds_newest())
+        chances = self._replay.chances(tables.newest)
         slots = torch.multinomial(chances, count, replacement=True, generator=generator)
-        slots = slots.to(self.device)
-        draws = torch.rand(count, 2, generator=generator).to(self.device)
+        draws = torch.rand(count, 2, generator=generator, device=self.device)
         pixels = (draws * tables.size[slots]).floor()
         columns, rows = pixels.long().unbind(dim=-1)
         index = slots * self._pools['colour'].rows + rows * tables.width[slots] + columns
@@ -212,7 +213,7 @@ class KeyframeStore:
         count = count if language_rays is None else min(language_rays, count)
         slots_, uv_ = slots[:count], uv[:count]
         sizes = tables.tiles.tile_px[slots_]
-        share = torch.rand(count, generator=generator).to(self.device)
+        share = torch.rand(count, generator=generator, device=self.device)
         # Tile sizes are drawn evenly over octaves, as the head reads scales.
         tile_px = sizes[:, 0] * (sizes[:, -1] / sizes[:, 0]) ** share
         embedding = lookup_pyramid(
@@ -277,10 +278,6 @@ class KeyframeStore:
         """Tells how badly each ray's colour was explained, for replay."""
         self._replay.report(slots, errors)
 
-    def _holds_newest(self) -> Bool[Tensor, 'slots']:
-        newest = set(list(self._records)[-NEWEST:])
-        return torch.tensor([id_ in newest for id_ in self._slots])
-
     # ---- places on the device
 
     def _arrays(self, id_: KeyframeId) -> Arrays:
@@ -317,21 +314,23 @@ class KeyframeStore:
         size = sum(values.numel() * values.element_size() for values in arrays.values())
         return max(NEWEST + 2, self._options.store_device_mb * 2**20 // size)
 
-    def _stage(self, generator: torch.Generator | None) -> None:
+    def _stage(self, repeatable: bool) -> None:
         """Brings a keyframe that is not on the device there, now and then."""
         if len(self._slots) == len(self._records) or self._calls % STAGE_CALLS:
             return
-        taken = self._cold.take(wait=generator is not None)
+        taken = self._cold.take(wait=repeatable)
         if taken is not None and taken[0] not in self._slots:
             self._place(*taken)
         on_device = set(self._slots)
         cold = [id_ for id_ in self._records if id_ not in on_device]
-        choice = int(torch.randint(len(cold), (1,), generator=generator))
-        self._cold.read_ahead(cold[choice])
+        # A draw of its own on the host: one on a GPU would have to be waited for.
+        self._cold.read_ahead(self._staging.choice(cold))
 
     def _make_tables(self) -> SlotTables:
+        newest = set(list(self._records)[-NEWEST:])
         self._tables = SlotTables.of(
             [self._records[id_] for id_ in self._slots],
+            [id_ in newest for id_ in self._slots],
             self._pools['embedding'].rows,
             self._pools['dense'].rows if self._dense_size else 0,
             self.device,

@@ -7,7 +7,6 @@ from torch import Tensor
 from lerf_ros.config import LerfConfig
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.rendering import Rendering
-from lerf_ros.field.sampling import known
 from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.training import losses
 
@@ -34,18 +33,19 @@ def weighted_losses(
     stops, before = losses.depth_losses(rendering, depth_m, config.field.depth_noise_share)
     terms['depth'] = (training.depth_weight, stops)
     terms['free_space'] = (training.free_space_weight, before)
-    if rendering.proposal is not None:
-        value = losses.interlevel_loss(rendering, rendering.proposal)
+    stage = rendering.proposal
+    if stage is not None:
+        value = losses.interlevel_loss(rendering, stage)
         terms['interlevel'] = (training.interlevel_weight, value)
-    blind = (~known(depth_m)).nonzero()[:, 0]
-    if len(blind):
-        value = losses.distortion_loss(
-            rendering.weights[blind],
-            rendering.samples.edges_m[blind],
-            field.scene_box.half_extent_m,
-        )
-        share = len(blind) / len(batch)
-        terms['distortion'] = (training.distortion_weight * share, value)
+        if stage.blind:
+            blind = stage.rows[: stage.blind]
+            value = losses.distortion_loss(
+                rendering.weights[blind],
+                rendering.samples.edges_m[blind],
+                field.scene_box.half_extent_m,
+            )
+            share = stage.blind / len(batch)
+            terms['distortion'] = (training.distortion_weight * share, value)
     if rendering.language_features is not None:
         terms |= _language_losses(config, field, batch, rendering)
     return terms

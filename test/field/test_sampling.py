@@ -36,7 +36,7 @@ def test_guided_edges_rise_and_gather_around_the_depth(depth, seed):
 
 
 def test_spread_edges_reach_from_near_to_far():
-    edges = spread_edges(32, rays(), 0.1, 2.0, 60.0, None)
+    edges = spread_edges(32, rays(), 0.1, torch.tensor(2.0), torch.tensor(60.0), None)
     assert edges.shape == (4, 33)
     assert (edges.diff(dim=-1) > 0).all()
     assert float(edges[0, 0]) == pytest.approx(0.1)
@@ -81,7 +81,7 @@ def test_the_proposal_finds_a_wall():
     def wall(positions):
         return 200.0 * ((positions[..., 2] > 3.0) & (positions[..., 2] < 3.3))
 
-    spread = spread_edges(64, rays(), 0.1, 6.0, 20.0, None)
+    spread = spread_edges(64, rays(), 0.1, torch.tensor(6.0), torch.tensor(20.0), None)
     edges, weights = proposal_edges(rays(), wall, spread, 16, None)
     middle = (edges[:, 1:] + edges[:, :-1]) / 2
     assert float(((middle - 3.1).abs() < 0.3).float().mean()) > 0.8

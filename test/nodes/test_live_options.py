@@ -134,8 +134,9 @@ def newest_share(robot: Robot) -> float:
     store = robot.node._host.map.trainer.store
 
     def draw() -> float:
-        newest = store._holds_newest()
-        return float(newest[store.sample_rays(4000).slots.cpu()].float().mean())
+        newest = set(store.ids[-4:])
+        drawn = [store.device_ids[slot] for slot in store.sample_rays(4000).slots.tolist()]
+        return sum(id_ in newest for id_ in drawn) / len(drawn)
 
     return robot.node._host.submit(draw, CONTROL).result(60)
 
