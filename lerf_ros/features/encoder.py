@@ -138,6 +138,27 @@ class WindowEncoder(Protocol):
         ...
 
 
+@runtime_checkable
+class KindEncoder(Protocol):
+    """An encoder that knows a list of kinds, and says so when it is asked for another.
+
+    Attributes:
+        negatives: What stands for nothing in particular; used where a question names none.
+        picture_temperature: Factor of the cosines of pictures with each other.
+    """
+
+    negatives: Float[Tensor, 'm d']
+    picture_temperature: float
+
+    def doubt(self, text: str) -> str:
+        """Returns a sentence where the text names no kind that is known, '' where it does."""
+        ...
+
+    def other_kinds(self, text: str) -> Float[Tensor, 'm d']:
+        """Returns unit vectors of the kinds that are not like what the text names."""
+        ...
+
+
 def require_texts(texts: Sequence[str]) -> list[str]:
     """Returns the texts stripped of outer spaces.
 

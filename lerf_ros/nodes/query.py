@@ -144,6 +144,7 @@ def as_dict(response: Any) -> dict[str, Any]:
                 'phrase': result.phrase,
                 'exists': result.exists,
                 'confidence': result.confidence,
+                'doubt': result.doubt,
                 'maxima': [
                     {
                         'position': _numbers(maximum.position),
@@ -182,6 +183,8 @@ def table(response: Any) -> str:
                 f'{head}   {place}   {maximum.relevancy:>9.2f}   {box:<17}{maximum.views:>5}'
             )
             head = ' ' * len(head)
+        if result.doubt:
+            lines.append(f'{"":<24}{result.doubt}')
     return '\n'.join(lines)
 
 

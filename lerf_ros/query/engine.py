@@ -20,7 +20,7 @@ from lerf_ros.features.encoder import ExistenceModel, LanguageEncoder
 from lerf_ros.geometry import PinholeCamera, inside_box
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
-from lerf_ros.query.existence import confidence, gather_evidence
+from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import DenseReader, SceneGraph
@@ -215,7 +215,6 @@ class QueryEngine:
             camera_to_world,
             (cKDTree(points.positions), best_m),
             phrase,
-            self._encoder.temperature,
         )
         return result
 
@@ -269,7 +268,7 @@ class QueryEngine:
         self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']
     ) -> Float[np.ndarray, 'n s']:
         """Returns the relevancy of every point at every scale, 0 where it was not trained."""
-        scores = relevancy(cosines, len(phrase.positives), self._encoder.temperature)
+        scores = relevancy(cosines, len(phrase.positives), phrase.temperature)
         return torch.where(trained.to(scores.device), scores, 0).cpu().numpy()
 
     def _answer(
@@ -293,9 +292,11 @@ class QueryEngine:
                 cosines[..., : len(phrase.positives)].amax(dim=-1),
                 self._cache.embeddings(scene.read, maxima[0].point_indices),
                 phrase.distractors,
-                self._encoder.temperature,
+                phrase.temperature,
             )
         probability = confidence(found, self._existence_of(phrase)) if found else 0.0
+        if phrase.doubt:
+            probability = min(probability, DOUBTED)
         points = scene.graph.surface
         shown = np.arange(len(points) if request.with_points else 0)
         best = scores[shown].max(axis=1, initial=0)
@@ -311,6 +312,7 @@ class QueryEngine:
             step=min(int(self._cache.steps.min(initial=scene.step)), scene.step),
             stamp_ns=scene.stamp_ns,
             evidence=found,
+            doubt=phrase.doubt,
         )
 
     def _existence_of(self, phrase: Phrase) -> ExistenceModel | None:
@@ -333,7 +335,7 @@ class QueryEngine:
             raw = self._cache.embeddings(scene.read, indices) @ matrix.T
             trained = scene.trained[indices].to(raw.device)
             cosines = torch.where(trained, raw[..., 0], -1).cpu().numpy()
-            part_scores = relevancy(raw, 1, self._encoder.temperature)
+            part_scores = relevancy(raw, 1, part.temperature)
             scores = torch.where(trained, part_scores, 0).cpu().numpy()
             maxima.append(find_part(scene.graph, thing, cosines, scores, scales_m))
             relevancies[indices] = scores.max(axis=1)
@@ -343,6 +345,7 @@ class QueryEngine:
             maxima=tuple(maxima),
             relevancy=relevancies[: len(whole.relevancy)],
             object=whole,
+            doubt=part.doubt or whole.doubt,
         )
 
 

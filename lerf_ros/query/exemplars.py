@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.encoder import KindEncoder, LanguageEncoder
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.request import Array, Exemplar
 
@@ -47,8 +47,16 @@ def exemplar_phrase(
     embeddings = F.normalize(encoder.encode_images(images), dim=-1)
     positives, negatives = embeddings.tensor_split([2 * len(MARGINS)])
     positive = F.normalize(positives.mean(dim=0, keepdim=True), dim=-1)
+    temperature = encoder.temperature
+    if isinstance(encoder, KindEncoder):
+        temperature = encoder.picture_temperature
     return Phrase(
-        exemplar.name, positive, negatives, distractors=scene_means, background=scene_means
+        exemplar.name,
+        positive,
+        negatives,
+        distractors=scene_means,
+        temperature=temperature,
+        background=scene_means,
     )
 
 

@@ -18,11 +18,13 @@ from torch import Tensor
 from lerf_ros.features.encoder import ExistenceModel
 from lerf_ros.query.request import Evidence, Maximum
 
-# An encoder without a calibration of its own is taken at LERF's word: present from a relevancy of
-# 0.5 on, closer to the phrase than to every negative.
-DEFAULT_FEATURES: tuple[str, ...] = ('relevancy',)
-DEFAULT_WEIGHTS: tuple[float, ...] = (2.0,)
-DEFAULT_BIAS = 0.0
+# Without a calibration, nothing was fitted and nobody knows how sure to be. The cautious rule asks
+# for both: closer to the phrase than to every negative, and than to every distractor by a factor
+# of two in the odds. It never says more than this.
+CAUTIOUS_MARGIN = math.log(2)
+CAUTIOUS_LIMIT = 0.7
+# A phrase that the encoder does not know may look like anything.
+DOUBTED = 0.2
 
 
 def gather_evidence(
@@ -57,10 +59,12 @@ def gather_evidence(
 def confidence(evidence: Evidence, model: ExistenceModel | None) -> float:
     """Returns the probability that the phrase names something in the scene."""
     if model is None:
-        names, weights, bias = DEFAULT_FEATURES, DEFAULT_WEIGHTS, DEFAULT_BIAS
-    else:
-        names, weights, bias = model.features, model.weights, model.bias
-    total = bias + float(np.dot(weights, evidence.values(names)))
+        weakest = min(evidence.relevancy, evidence.margin - CAUTIOUS_MARGIN)
+        return min(_logistic(weakest), CAUTIOUS_LIMIT)
+    return _logistic(model.bias + float(np.dot(model.weights, evidence.values(model.features))))
+
+
+def _logistic(total: float) -> float:
     return 1 / (1 + math.exp(-max(-60.0, min(60.0, total))))
 
 

@@ -39,7 +39,6 @@ def view_relevancy(
     camera_to_world: Float[Array, '4 4'],
     scales: tuple[cKDTree, Float[Array, 'n']],
     phrase: Phrase,
-    temperature: float,
 ) -> Pieces[Float32[Array, 'height width']]:
     """Returns the relevancy of what each pixel shows, NaN where that is unknown.
 
@@ -50,7 +49,6 @@ def view_relevancy(
         camera_to_world: Its pose.
         scales: Surface points, and the scale at which each of them is read.
         phrase: What is looked for.
-        temperature: The encoder's factor of cosines.
     """
     tree, scale_m = scales
     texts = torch.cat([phrase.positives, phrase.negatives])
@@ -62,7 +60,7 @@ def view_relevancy(
         features = field.language_features(torch.from_numpy(positions[chunk]).to(texts.device))
         own_m = torch.from_numpy(scale_m[nearest]).to(texts.device)
         embeddings = F.normalize(field.embed(features, own_m), dim=-1)
-        values = relevancy(embeddings @ texts.T, len(phrase.positives), temperature)
+        values = relevancy(embeddings @ texts.T, len(phrase.positives), phrase.temperature)
         result[pixels[chunk]] = values.cpu().numpy()
         yield
     return result.reshape(depth_m.shape)

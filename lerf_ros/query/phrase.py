@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lerf_ros.features.encoder import KindEncoder
 from lerf_ros.query.distractors import distractors
 
 if TYPE_CHECKING:
@@ -57,14 +58,18 @@ class Phrase:
         negatives: Unit embeddings.
         distractors: Unit embeddings of what else the best place could be; they do not change
             relevancy, only the confidence that the phrase names something in the scene.
+        temperature: The encoder's factor of cosines.
         background: For a picture, one more negative at each scale searched; None for words.
+        doubt: Why the encoder may not know what is asked, in a sentence; empty where it does.
     """
 
     text: str
     positives: Float[Tensor, 'k d']
     negatives: Float[Tensor, 'm d']
     distractors: Float[Tensor, 'q d']
+    temperature: float
     background: Float[Tensor, 's d'] | None = None
+    doubt: str = ''
 
 
 class TextEmbedder:
@@ -89,6 +94,27 @@ class TextEmbedder:
         if new:
             self._known.update(zip(new, self._encoder.encode_texts(new), strict=True))
         return torch.stack([self._known[text] for text in texts])
+
+    @property
+    def temperature(self) -> float:
+        """The encoder's factor of cosines of words."""
+        return self._encoder.temperature
+
+    def negatives(self) -> Float[Tensor, 'm d']:
+        """Returns what a phrase is compared with where the question says nothing of it."""
+        if isinstance(self._encoder, KindEncoder):
+            return self._encoder.negatives
+        return self(CANONICAL_NEGATIVES)
+
+    def distractors(self, text: str) -> Float[Tensor, 'q d']:
+        """Returns what else than the text the best place could be."""
+        if isinstance(self._encoder, KindEncoder):
+            return self._encoder.other_kinds(text)
+        return self(distractors(text))
+
+    def doubt(self, text: str) -> str:
+        """Returns why the encoder may not know the text, in a sentence; empty where it does."""
+        return self._encoder.doubt(text) if isinstance(self._encoder, KindEncoder) else ''
 
 
 def parse_phrase(text: str, name: str = 'positives') -> PhraseText:
@@ -141,14 +167,16 @@ def embed_phrase(
         embed: Maps texts to unit vectors.
         text: The phrase, as it will be reported.
         texts: Ways to say it.
-        negatives: What it must not be mistaken for; the canonical negatives if empty.
+        negatives: What it must not be mistaken for; the encoder's own negatives if empty.
     """
     positive = embed(texts).mean(dim=0, keepdim=True)
     return Phrase(
         text=text,
         positives=torch.nn.functional.normalize(positive, dim=-1),
-        negatives=embed(negatives or CANONICAL_NEGATIVES),
-        distractors=embed(distractors(text)),
+        negatives=embed(negatives) if negatives else embed.negatives(),
+        distractors=embed.distractors(text),
+        temperature=embed.temperature,
+        doubt=embed.doubt(text),
     )
 
 

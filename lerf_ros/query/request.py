@@ -241,6 +241,7 @@ class QueryResult:
         stamp_ns: Stamp of the last keyframe in the map.
         object: For 'object; part' the answer for the object by itself.
         evidence: What the confidence was computed from; None where nothing was found.
+        doubt: Why the encoder may not know what was asked, in a sentence; empty where it does.
     """
 
     phrase: str
@@ -255,6 +256,7 @@ class QueryResult:
     stamp_ns: int
     object: QueryResult | None = None
     evidence: Evidence | None = None
+    doubt: str = ''
 
     @property
     def shown(self) -> tuple[Maximum, ...]:

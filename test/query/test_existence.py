@@ -4,8 +4,13 @@ import numpy as np
 import pytest
 
 from lerf_ros.features.encoder import ExistenceModel
-from lerf_ros.query.calibration import EVIDENCE, fit
-from lerf_ros.query.existence import confidence, log_odds
+from lerf_ros.query.calibration import fit
+from lerf_ros.query.existence import (
+    CAUTIOUS_LIMIT,
+    CAUTIOUS_MARGIN,
+    confidence,
+    log_odds,
+)
 from lerf_ros.query.request import Evidence
 
 
@@ -67,11 +72,12 @@ def test_unknown_evidence_is_refused():
         confidence(made_evidence(np.ones(1, bool), 0)[0], model)
 
 
-def test_without_calibration_half_relevancy_is_half_sure():
-    assert confidence(Evidence(log_odds(0.5), -9, 9, 0, 0), None) == pytest.approx(0.5)
-    assert confidence(Evidence(log_odds(0.4), 0, 0, 0, 0), None) < 0.5
-    assert confidence(Evidence(log_odds(0.9), 0, 0, 0, 0), None) > 0.9
+def test_without_calibration_both_relevancy_and_margin_are_needed():
+    def sure(relevancy: float, margin: float) -> float:
+        return confidence(Evidence(log_odds(relevancy), margin, 9, 0, 0), None)
 
-
-def test_evidence_has_the_names_that_are_fitted():
-    assert set(EVIDENCE) == set(Evidence.__dataclass_fields__)
+    assert sure(0.9, 2.0) > 0.5
+    assert sure(0.4, 2.0) < 0.5
+    assert sure(0.9, 0.0) < 0.5  # as much like a distractor as like the phrase
+    assert sure(0.9, CAUTIOUS_MARGIN) == pytest.approx(0.5)
+    assert sure(0.999, 50.0) == CAUTIOUS_LIMIT  # nothing was fitted: never surer than this

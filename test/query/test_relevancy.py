@@ -25,7 +25,7 @@ TEMPERATURE = 10.0
 def made_phrase(positives: int, size: int, seed: int = 0) -> Phrase:
     generator = torch.Generator().manual_seed(seed)
     texts = F.normalize(torch.randn(positives + 4, size, generator=generator), dim=1)
-    return Phrase('thing', texts[:positives], texts[positives:], texts[:0])
+    return Phrase('thing', texts[:positives], texts[positives:], texts[:0], TEMPERATURE)
 
 
 def made_field(size: int, options: FieldOptions | None = None) -> LerfField:
@@ -39,7 +39,7 @@ def made_field(size: int, options: FieldOptions | None = None) -> LerfField:
 
 
 def test_half_is_as_close_to_the_phrase_as_to_the_closest_negative():
-    phrase = Phrase('x', torch.eye(3)[:1], torch.eye(3)[1:], torch.eye(3)[:0])
+    phrase = Phrase('x', torch.eye(3)[:1], torch.eye(3)[1:], torch.eye(3)[:0], TEMPERATURE)
     between = F.normalize(torch.tensor([[1.0, 1.0, 0.0]]), dim=1)
     assert naive_relevancy(between, phrase, TEMPERATURE).item() == pytest.approx(0.5)
     exact = naive_relevancy(torch.eye(3)[:1], phrase, TEMPERATURE).item()
@@ -101,7 +101,7 @@ def test_nothing_to_read_gives_nothing():
 
 def test_equal_texts_of_several_phrases_are_read_once():
     first, second = made_phrase(1, 8), made_phrase(1, 8, seed=1)
-    second = Phrase('y', second.positives, first.negatives, second.distractors)
+    second = Phrase('y', second.positives, first.negatives, second.distractors, TEMPERATURE)
     matrix, rows = phrase_matrix([first, second])
     assert len(matrix) == 6
     assert torch.equal(matrix[rows[1]], torch.cat([second.positives, first.negatives]))

@@ -1,0 +1,252 @@
+"""The photograph encoder: kinds of things in photographs, by words and by pictures.
+
+Pictures become the pooled features of a network that tells ImageNet's thousand classes apart, as
+far as they lie in the directions in which its classifier differs most; words become a mean of the
+rows of that classifier, less what all rows have in common. Two more numbers keep lengths true: how
+much of the features lies in other directions, and a constant, the same before normalisation for
+every picture. The constant keeps a blank wall from pointing anywhere, and stands for "nothing in
+particular" as a negative.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.encoder import ExistenceCalibration, require_images, require_texts
+from lerf_ros.features.photo.packages import (
+    FILES,
+    IMAGE_WEIGHTS,
+    SHORT_NAMES,
+    SYNONYMS,
+    TEXT_WEIGHTS,
+    TOKENIZER,
+)
+from lerf_ros.features.photo.sentences import SentenceEncoder
+from lerf_ros.features.photo.tower import CHANNELS, STRIDE, PhotoTower
+from lerf_ros.features.photo.words import OWN_WORDS, WordList
+from lerf_ros.features.tabletop.trunk import integral_image, pool_windows
+
+PHOTO = 'photo'
+INPUT_PX = 224
+# A tile is seen at the octave where its side is below this many pixels and at least half of it.
+MAX_TILE_PX = 320
+# No octave is wider or higher than this, unless the image itself is.
+MAX_OCTAVE_PX = 1280
+# Directions of the classifier that are kept, of 1000: on the boxed pictures words lose nothing to
+# them, and pictures as questions a little (docs/encoders.md).
+DIRECTIONS = 384
+# The constant number beside the pooled features, whose length is 6 on a wall and 20 on a thing.
+NOTHING = 8.0
+# Cosine of "nothing in particular" with a window, over its constant number.
+NEGATIVE_WEIGHT = 0.2
+# Cosines of words are .05 to .2, those of pictures with each other .3 to .9.
+TEMPERATURE = 30.0
+PICTURE_TEMPERATURE = 12.0
+# Kinds as alike as this are no distractors of each other: a coffee mug and a cup.
+ALIKE_COSINE = 0.3
+_BATCH = 16
+
+
+def load_photo_encoder(options: FeatureOptions, device: torch.device) -> PhotoEncoder:
+    """Returns the photograph encoder.
+
+    Raises:
+        ValueError: A package of the extra is not installed or is of another version, or the
+            options name weights, of which this encoder takes none.
+    """
+    if options.pretrained:
+        raise ValueError(
+            "pretrained: expected nothing with encoder 'photo', whose weights are packages, "
+            f'got {options.pretrained!r}'
+        )
+    sentences = SentenceEncoder(TEXT_WEIGHTS.find(), TOKENIZER.find())
+    words = WordList(SYNONYMS.find(), SHORT_NAMES.find(), sentences.encode)
+    return PhotoEncoder(PhotoTower.load(IMAGE_WEIGHTS.find()), words, device)
+
+
+def octave_of(tile_px: float, width: int, height: int) -> int:
+    """Returns the power of two by which an image is enlarged for tiles of this size."""
+    largest = max(0, math.floor(math.log2(MAX_OCTAVE_PX / max(width, height))))
+    return min(math.floor(math.log2(MAX_TILE_PX / max(tile_px, 1.0))), largest)
+
+
+class PhotoEncoder:
+    """Also a :class:`~lerf_ros.features.encoder.WindowEncoder` and a
+    :class:`~lerf_ros.features.encoder.KindEncoder`.
+
+    Args:
+        tower: The image tower; its normalisation is folded here.
+        words: The meaning of phrases.
+        device: Where it runs.
+        existence: A calibration fitted for this encoder; None for none.
+    """
+
+    def __init__(
+        self,
+        tower: PhotoTower,
+        words: WordList,
+        device: torch.device,
+        existence: ExistenceCalibration | None = None,
+    ) -> None:
+        self.name = PHOTO
+        self.device = device
+        self.input_size = INPUT_PX
+        self.embedding_size = DIRECTIONS + 2
+        self.temperature = TEMPERATURE
+        self.picture_temperature = PICTURE_TEMPERATURE
+        self.existence = existence
+        self.fingerprint = _fingerprint()
+        self.words = words
+        self._tower = tower.to(device)
+        tower.fold()
+        rows = F.normalize(tower.classifier - tower.classifier.mean(dim=0), dim=-1)
+        # Signs and order of directions change nothing, so any solver gives the same embeddings up
+        # to a rotation; the double keeps that rotation the same from run to run.
+        directions = torch.linalg.svd(rows.double(), full_matrices=False).Vh[:DIRECTIONS]
+        self._directions = directions.to(rows).to(device)
+        self._kinds = F.normalize(F.pad(rows @ self._directions.T, (0, 2)), dim=-1)
+        self.negatives = torch.zeros(1, self.embedding_size, device=device)
+        self.negatives[0, -1] = NEGATIVE_WEIGHT
+        # Feature maps of the image seen last, by octave: its levels arrive one by one.
+        self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
+
+    @torch.no_grad()
+    def encode_images(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n d']:
+        """Returns a unit vector for each image, resized to the square the tower expects.
+
+        Raises:
+            ValueError: The images are no (n, 3, h, w) floats.
+        """
+        require_images(images)
+        pooled = []
+        for chunk in images.split(_BATCH):
+            pixels = _resized(chunk.to(self.device, torch.float32), INPUT_PX, INPUT_PX)
+            for cells in self._tower(pixels):
+                whole = pixels.new_tensor([[0, 0, cells.shape[2], cells.shape[1]]])
+                pooled.append(pool_windows(integral_image(cells), whole))
+        return self._embeddings(torch.cat(pooled))
+
+    def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, 'n d']:
+        """Returns a unit vector for each text, of unknown words too: see :meth:`doubt`.
+
+        Raises:
+            ValueError: There is no text, or one of them is empty.
+        """
+        shares = torch.stack([self.words.meaning(text).weights for text in require_texts(texts)])
+        return F.normalize(shares.to(self.device) @ self._kinds, dim=-1)
+
+    def doubt(self, text: str) -> str:
+        """Returns a sentence where the text names no kind that is known, '' where it does."""
+        meaning = self.words.meaning(text)
+        if meaning.known:
+            return ''
+        return (
+            f'no such kind as {text!r} is known to this encoder; '
+            f'the nearest is {meaning.nearest!r}'
+        )
+
+    def other_kinds(self, text: str) -> Float[Tensor, 'm d']:
+        """Returns the unit vectors of all kinds that are not like what the text names."""
+        own = self.encode_texts([text])[0]
+        return self._kinds[self._kinds @ own < ALIKE_COSINE]
+
+    @torch.no_grad()
+    def encode_windows(
+        self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']
+    ) -> Float[Tensor, 'n d']:
+        """Returns a unit vector for each window of the image.
+
+        Windows of one call and of following calls with the same tensor share their passes.
+        """
+        height, width = image.shape[1:]
+        boxes = boxes.to(self.device, torch.float32)
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(dim=1).sqrt().tolist()
+        octaves = torch.tensor([octave_of(side, width, height) for side in sides])
+        out = torch.zeros(len(boxes), self.embedding_size, device=self.device)
+        for octave in octaves.unique().tolist():
+            chosen = (octaves == octave).nonzero().squeeze(1).to(self.device)
+            integral = self._integral(image, octave)
+            rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
+            to_cells = boxes.new_tensor([cols / width, rows / height] * 2)
+            out[chosen] = self._embeddings(pool_windows(integral, boxes[chosen] * to_cells))
+        return out
+
+    @torch.no_grad()
+    def encode_window_alone(
+        self, image: Float[Tensor, '3 h w'], box: Float[Tensor, '4']
+    ) -> Float[Tensor, ' d']:
+        """Returns the embedding of one window by a pass and a sum of its own.
+
+        The slow twin of :meth:`encode_windows`. The network sees further than any tile, so the
+        pass is over the whole image.
+        """
+        height, width = image.shape[1:]
+        side = float((box[2:] - box[:2]).prod().sqrt())
+        cells = self._cells(image, octave_of(side, width, height))
+        rows, cols = cells.shape[1:]
+        left, top, right, bottom = (
+            box.cpu() * torch.tensor([cols / width, rows / height] * 2)
+        ).tolist()
+        pooled = torch.zeros(CHANNELS, device=self.device)
+        for inset in (0.0, 0.25):
+            inset_u, inset_v = inset * (right - left), inset * (bottom - top)
+            down = _overlaps(rows, top + inset_v, bottom - inset_v)
+            across = _overlaps(cols, left + inset_u, right - inset_u)
+            area = torch.outer(down, across).to(self.device)
+            pooled += (cells * area).sum(dim=(1, 2)) / area.sum() / 2
+        return self._embeddings(pooled[None])[0]
+
+    @torch.no_grad()
+    def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
+        """Returns the tower's cells, as unit vectors, of the image at its own size."""
+        return F.normalize(self._cells(image, 0), dim=0).permute(1, 2, 0)
+
+    def _embeddings(self, pooled: Float[Tensor, 'n c']) -> Float[Tensor, 'n d']:
+        inside = pooled @ self._directions.T
+        rest = (pooled.square().sum(dim=-1) - inside.square().sum(dim=-1)).clamp(min=0).sqrt()
+        constant = torch.full_like(rest, NOTHING)
+        return F.normalize(torch.cat([inside, torch.stack([rest, constant], -1)], -1), dim=-1)
+
+    def _integral(self, image: Tensor, octave: int) -> Float[Tensor, 'rows1 cols1 c']:
+        if self._seen is None or self._seen[0] is not image:
+            self._seen = image, {}
+        maps = self._seen[1]
+        if octave not in maps:
+            maps[octave] = integral_image(self._cells(image, octave))
+        return maps[octave]
+
+    def _cells(self, image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, 'c rows cols']:
+        height, width = (
+            max(STRIDE, round(side * 2.0**octave / STRIDE) * STRIDE) for side in image.shape[1:]
+        )
+        pixels = image[None].to(self.device, torch.float32)
+        return self._tower(_resized(pixels, height, width))[0]
+
+
+def _resized(
+    images: Float[Tensor, 'n 3 h w'], height: int, width: int
+) -> Float[Tensor, 'n 3 h2 w2']:
+    if tuple(images.shape[2:]) == (height, width):
+        return images
+    return F.interpolate(images, (height, width), mode='bicubic', antialias=True).clamp(0, 1)
+
+
+def _overlaps(count: int, start: float, stop: float) -> Float[Tensor, ' count']:
+    """Returns the length that each of a row of cells shares with an interval, in cells."""
+    edges = torch.arange(count + 1.0)
+    return (edges[1:].clamp(max=stop) - edges[:-1].clamp(min=start)).clamp(min=0)
+
+
+def _fingerprint() -> str:
+    digest = hashlib.sha256(' '.join(file.sha256 for file in FILES).encode())
+    digest.update(OWN_WORDS.read_bytes())
+    digest.update(repr((MAX_TILE_PX, MAX_OCTAVE_PX, NOTHING, INPUT_PX, DIRECTIONS)).encode())
+    return digest.hexdigest()[:32]

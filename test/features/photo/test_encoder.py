@@ -1,0 +1,115 @@
+"""Tests of the photograph encoder's tower and windows."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.encoder import KindEncoder, WindowEncoder
+from lerf_ros.features.load import load_encoder
+from lerf_ros.features.open_clip.module import timm
+from lerf_ros.features.photo.encoder import INPUT_PX, octave_of
+from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
+from lerf_ros.features.photo.tower import ARCHITECTURE, STRIDE, PhotoTower
+from lerf_ros.features.pyramid import PyramidBuilder
+
+
+def picture(width: int, height: int, seed: int = 3) -> torch.Tensor:
+    rng = np.random.default_rng(seed)
+    coarse = torch.from_numpy(rng.random((1, 3, height // 8 + 1, width // 8 + 1))).float()
+    return torch.nn.functional.interpolate(coarse, (height, width), mode='bilinear')[0]
+
+
+def test_it_knows_windows_and_kinds(encoder):
+    assert isinstance(encoder, WindowEncoder)
+    assert isinstance(encoder, KindEncoder)
+
+
+def test_folding_changes_nothing_but_speed(encoder):
+    plain = PhotoTower.load(IMAGE_WEIGHTS.find())
+    image = picture(INPUT_PX, INPUT_PX)[None]
+    with torch.no_grad():
+        before = plain.logits(image)
+        plain.fold()
+        assert torch.allclose(plain.logits(image), before, atol=1e-3)
+    assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
+
+
+def test_a_cell_looks_at_its_own_pixels():
+    # With all weights alike, the response to a spot is spread evenly around the spot.
+    network = timm().create_model(ARCHITECTURE)
+    for parameter in network.parameters():
+        if parameter.ndim == 4:
+            torch.nn.init.constant_(parameter, 1 / parameter[0].numel())
+    tower = PhotoTower(network)
+    grey = torch.full((1, 3, 640, 640), 127 / 255)
+    image = grey.clone()
+    image[:, :, 8 * STRIDE : 9 * STRIDE, 11 * STRIDE : 12 * STRIDE] += 0.4
+    with torch.no_grad():
+        response = (tower(image) - tower(grey))[0].sum(dim=0)
+    response = response / response.sum()
+    centres = torch.arange(20) + 0.5
+    assert float(response.sum(dim=1) @ centres) == pytest.approx(8.5, abs=0.05)
+    assert float(response.sum(dim=0) @ centres) == pytest.approx(11.5, abs=0.05)
+
+
+def test_shared_passes_equal_one_window_at_a_time(encoder):
+    image = picture(200, 152)
+    rng = np.random.default_rng(0)
+    sides = rng.uniform(10, 120, (6, 1))
+    corners = rng.uniform(0, 1, (6, 2)) * ((200, 152) - sides)
+    boxes = torch.from_numpy(np.concatenate([corners, corners + sides], axis=1)).float()
+    shared = encoder.encode_windows(image, boxes)
+    alone = torch.stack([encoder.encode_window_alone(image, box) for box in boxes])
+    assert float((shared - alone).abs().max()) < 1e-3
+    assert torch.allclose(shared.norm(dim=-1), torch.ones(6), atol=1e-4)
+
+
+def test_octaves_are_bounded():
+    assert octave_of(24, 640, 480) == 1
+    assert octave_of(240, 640, 480) == 0
+    assert octave_of(12, 320, 240) == 2
+
+
+@pytest.mark.parametrize('size', [(16, 16), (101, 77)])
+def test_a_picture_smaller_than_a_window_works(encoder, size):
+    image = (picture(*size).permute(1, 2, 0) * 255).to(torch.uint8).numpy()
+    pyramid = PyramidBuilder(encoder, FeatureOptions(), 'cpu').build(image)
+    assert all(torch.isfinite(level.embeddings).all() for level in pyramid.levels)
+    assert torch.isfinite(encoder.encode_images(picture(*size)[None])).all()
+
+
+@pytest.mark.parametrize('value', [0.0, 0.5, 1.0])
+def test_grey_and_over_exposed_pictures_show_nothing(encoder, value):
+    flat = torch.full((1, 3, 64, 64), value)
+    embedding = encoder.encode_images(flat)[0]
+    assert torch.isfinite(embedding).all()
+    # Closer to nothing in particular than to any kind of a household.
+    kinds = encoder.encode_texts(['mug', 'chair', 'book', 'bottle', 'television', 'shoe'])
+    assert float((kinds @ embedding).max()) < float(encoder.negatives[0] @ embedding)
+
+
+def test_weights_are_no_option_of_it():
+    with pytest.raises(ValueError, match='pretrained: expected nothing'):
+        load_encoder(FeatureOptions(encoder='photo', pretrained='some.safetensors'))
+
+
+def test_a_damaged_or_foreign_weights_file_is_named(tmp_path):
+    path = tmp_path / 'weights.pth'
+    path.write_bytes(b'nothing')
+    with pytest.raises(ValueError, match='damaged'):
+        PhotoTower.load(path)
+    torch.save({'a': torch.zeros(3)}, path)
+    with pytest.raises(ValueError, match='no weights of tf_efficientnet_lite0'):
+        PhotoTower.load(path)
+
+
+def test_other_kinds_leave_out_what_is_alike(encoder):
+    others = encoder.other_kinds('mug')
+    own = encoder.encode_texts(['coffee mug', 'tea cup', 'backpack'])
+    held = (others @ own.T).max(dim=0).values
+    assert float(held[0]) < 0.99
+    assert float(held[1]) < 0.99
+    assert float(held[2]) > 0.99
