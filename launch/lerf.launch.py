@@ -15,6 +15,17 @@ from launch_ros.actions import Node
 
 SHARE = Path(get_package_share_directory('lerf_ros'))
 
+# What config/lerf.rviz shows of the map, by the names it has in the namespace `lerf`.
+SHOWN = (
+    'surface_cloud',
+    'relevancy_cloud',
+    'relevancy_image',
+    'maxima',
+    'markers',
+    'keyframe_path',
+    'keyframe_frusta',
+)
+
 ARGUMENTS = (
     ('namespace', 'lerf', 'namespace of both nodes and of their topics and services'),
     (
@@ -91,7 +102,6 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         )
     if 'rviz' in on:
-        topics = ('surface_cloud', 'relevancy_cloud', 'maxima', 'markers')
         space = given['namespace'].strip('/')
         nodes.append(
             Node(
@@ -106,7 +116,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 ],
                 parameters=[{'use_sim_time': 'use_sim_time' in on}],
                 remappings=[
-                    *((f'/lerf/{topic}', f'/{space}/{topic}') for topic in topics),
+                    *((f'/lerf/{topic}', f'/{space}/{topic}') for topic in SHOWN),
+                    ('/camera/image', given['image_topic']),
                     *tf_remappings,
                 ],
             )

@@ -11,8 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseArray
 from jaxtyping import Float
-from std_msgs.msg import ColorRGBA, Header
-from visualization_msgs.msg import Marker, MarkerArray
+from std_msgs.msg import Header
 
 from lerf_ros.bridge.clouds import cloud_message
 from lerf_ros.bridge.poses import point_message, pose_message, vector_message
@@ -28,8 +27,6 @@ Transform = Float[np.ndarray, '4 4']
 # An engine takes boxes along the world's axes. For a turned box it is asked for as many places as
 # it gives, and those outside the turned box are left out.
 ALL_MAXIMA = 100
-TEXT_HEIGHT_M = 0.03
-MARKER_COLOURS = ((0.9, 0.2, 0.2), (0.2, 0.5, 0.9), (0.2, 0.7, 0.3), (0.9, 0.6, 0.1))
 
 
 @dataclass(frozen=True, eq=False)
@@ -192,14 +189,15 @@ def viewpoint_messages(results: Sequence[QueryResult], frame_from_world: Transfo
 
 
 def maxima_message(results: Sequence[QueryResult], header: Header) -> PoseArray:
-    """Returns the pose of every place, best first: x along the normal of the surface."""
+    """Returns the pose of every place of what is there, best first: x along the normal."""
     poses = [
         Pose(
             position=point_message(maximum.position_m),
             orientation=pose_message(_facing(maximum.normal)).orientation,
         )
         for result in results
-        for maximum in result.maxima
+        if result.exists
+        for maximum in result.shown
     ]
     return PoseArray(header=header, poses=poses)
 
@@ -214,40 +212,3 @@ def _facing(normal: Float[np.ndarray, '3']) -> Transform:
     result = np.eye(4)
     result[:3, 0], result[:3, 1], result[:3, 2] = x, y, np.cross(x, y)
     return result
-
-
-def markers_message(results: Sequence[QueryResult], header: Header) -> MarkerArray:
-    """Returns a box and a text for every place, one namespace a phrase; old ones are removed."""
-    markers = [Marker(header=header, action=Marker.DELETEALL)]
-    for number, result in enumerate(results):
-        red, green, blue = MARKER_COLOURS[number % len(MARKER_COLOURS)]
-        for rank, maximum in enumerate(result.maxima):
-            faded = 0.35 if rank == 0 else 0.15
-            # The number keeps ids apart where a phrase was asked twice.
-            id_ = 2 * (ALL_MAXIMA * number + rank)
-            common = {'header': header, 'ns': result.phrase[:100], 'action': Marker.ADD}
-            markers.append(
-                Marker(
-                    **common,
-                    id=id_,
-                    type=Marker.CUBE,
-                    pose=pose_message(maximum.box_to_world),
-                    # RViz refuses a side of 0.
-                    scale=vector_message(np.maximum(maximum.box_size_m, 1e-3)),
-                    color=ColorRGBA(r=red, g=green, b=blue, a=faded),
-                )
-            )
-            height = maximum.box_size_m.max() / 2 + TEXT_HEIGHT_M
-            top = maximum.position_m + np.array([0, 0, height])
-            markers.append(
-                Marker(
-                    **common,
-                    id=id_ + 1,
-                    type=Marker.TEXT_VIEW_FACING,
-                    pose=Pose(position=point_message(top)),
-                    scale=vector_message(np.array([0, 0, TEXT_HEIGHT_M])),
-                    color=ColorRGBA(r=1.0, g=1.0, b=1.0, a=1.0),
-                    text=f'{result.phrase} {maximum.relevancy:.2f}',
-                )
-            )
-    return MarkerArray(markers=markers)

@@ -1,7 +1,7 @@
 """Learns the map from keyframes and answers questions meanwhile.
 
-Subscribes ``keyframes``. Publishes ``status``, ``surface_cloud``, ``relevancy_cloud``,
-``maxima``, ``markers``, ``detections`` where vision_msgs is installed, and ``relevancy_image``
+Subscribes ``keyframes`` and ``ask`` (:mod:`lerf_ros.nodes.ask_topic`). Publishes ``status``, the
+map and its answers (:mod:`lerf_ros.nodes.map_topics`), and ``relevancy_image``
 (:mod:`lerf_ros.nodes.relevancy_stream`). For its services see
 :mod:`lerf_ros.nodes.field_services`. One worker thread owns the device; everything here is a job
 for it, and nothing here waits for one.
@@ -27,18 +27,18 @@ from lerf_ros.bridge.keyframes import frame_of, source_of
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
 from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import NodeOptions
-from lerf_ros.frames import Keyframe as MapKeyframe
+from lerf_ros.frames import PosedFrame
 from lerf_ros.msg import FieldStatus, Keyframe
+from lerf_ros.nodes.ask_topic import AskTopic
 from lerf_ros.nodes.field_services import FieldServices
 from lerf_ros.nodes.health import Health
-from lerf_ros.nodes.map_topics import MapTopics
+from lerf_ros.nodes.map_topics import MapLook, MapTopics, look_at_map
 from lerf_ros.nodes.page import open_page
 from lerf_ros.nodes.relevancy_stream import RelevancyStream
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.query.engine import QueryResult
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.scheduling.worker import QUERY
-from lerf_ros.surface.points import SurfacePoints
 
 # Status, clouds, keyframes, services, expiry; none of them waits for the map.
 THREADS = 5
@@ -61,7 +61,6 @@ class FieldNode(Node):
         intake = self._host.intake
         intake.on_complaint = functools.partial(self._health.complain, 'rejected_keyframes')
         intake.on_note = functools.partial(self._health.note, 'lost_keyframes')
-        intake.on_integrated = self._on_integrated
         self._topics = MapTopics(self, lambda: self._options.world_frame)
         self._stream = RelevancyStream(
             self,
@@ -72,7 +71,8 @@ class FieldNode(Node):
             self, self._host, listen_to_tf(self), self._health, self._show
         )
         self._host.on_replaced.append(lambda: self._requests.later(self._forget))
-        self._cloud: Future[tuple[SurfacePoints, int]] | None = None
+        self._looking: Future[MapLook] | None = None
+        self._ask = AskTopic(self, self._host, self._requests.later, self._show)
         self._page = open_page(self, self._host, self._health)
         self._listen()
         self.get_logger().info(
@@ -103,12 +103,12 @@ class FieldNode(Node):
 
     def _on_keyframe(self, message: Keyframe) -> None:
         world_frame = self._options.world_frame
-        self._host.intake.take(
-            lambda: frame_of(message, world_frame), source_of(message), message.index
-        )
 
-    def _on_integrated(self, keyframe: MapKeyframe) -> None:
-        self._stream.offer(keyframe)
+        def read() -> PosedFrame:
+            return frame_of(message, world_frame)
+
+        self._stream.offer(read)
+        self._host.intake.take(read, source_of(message), message.index)
 
     def _show(self, results: Sequence[QueryResult], phrase: str) -> None:
         """Publishes the last answer for people and planners, and what its phrase looks like."""
@@ -124,24 +124,23 @@ class FieldNode(Node):
 
     def _publish_clouds(self) -> None:
         self._requests.later(self._topics.publish_relevancy)
-        live_map = self._host.map
-        waits = self._cloud is not None and not self._cloud.done()
-        if waits or not self._topics.wants_surface or live_map.keyframe_count == 0:
+        live_map, topics = self._host.map, self._topics
+        waits = self._looking is not None and not self._looking.done()
+        wanted = topics.wants_surface or topics.wants_keyframes
+        if waits or not wanted or live_map.keyframe_count == 0:
             return
         map_id = live_map.id
-        self._cloud = self._host.submit(
-            lambda: (live_map.surface(), live_map.last_stamp_ns), QUERY
-        )
-        self._cloud.add_done_callback(
-            lambda cloud: self._requests.later(lambda: self._show_surface(map_id, cloud))
+        self._looking = self._host.submit(lambda: look_at_map(live_map), QUERY)
+        self._looking.add_done_callback(
+            lambda look: self._requests.later(lambda: self._show_map(map_id, look))
         )
 
-    def _show_surface(self, map_id: str, cloud: Future[tuple[SurfacePoints, int]]) -> None:
-        error = cloud.exception()
+    def _show_map(self, map_id: str, look: Future[MapLook]) -> None:
+        error = look.exception()
         if error is not None:
             self._health.complain('missed_clouds', f'surface_cloud: {error}')
         elif self._host.map.id == map_id:
-            self._topics.show_surface(*cloud.result())
+            self._topics.show_map(look.result())
 
     def _publish_status(self) -> None:
         host, live_map, error = self._host, self._host.map, self._host.error

@@ -1,9 +1,10 @@
 """The one thread that owns the device.
 
 Everything that touches the field is a job. Before each training step the worker takes, in this
-order: all control jobs, queries for up to four times as long as a step, then intake jobs for half
-as long as one. So neither learning nor a fast camera starves, however many ask. A query that comes
-alone waits for one step or one intake job at most.
+order: all control jobs, queries for up to four times as long as a step, intake jobs for half as
+long as one, and pictures that nobody asked for singly for a quarter. So neither learning nor a
+fast camera starves, however many ask, and neither do pictures behind a full backlog. A query that
+comes alone waits for one step or one other job at most.
 """
 
 from __future__ import annotations
@@ -30,12 +31,13 @@ class Priority(enum.IntEnum):
     CONTROL = 0
     QUERY = 1
     INGEST = 2
+    PICTURE = 3
 
 
-CONTROL, QUERY, INGEST = Priority
+CONTROL, QUERY, INGEST, PICTURE = Priority
 
 # Time for jobs after each step, in times of that step; one job of each kind always runs.
-SHARES = {CONTROL: math.inf, QUERY: 4.0, INGEST: 0.5}
+SHARES = {CONTROL: math.inf, QUERY: 4.0, INGEST: 0.5, PICTURE: 0.25}
 # How often a worker without jobs looks whether there is something to train on.
 IDLE_S = 0.2
 

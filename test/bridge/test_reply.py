@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
 
 import numpy as np
@@ -10,7 +9,6 @@ import pytest
 from geometry_msgs.msg import Point, Pose, Vector3
 from sensor_msgs.msg import RegionOfInterest
 from std_msgs.msg import Header
-from visualization_msgs.msg import Marker
 
 from lerf_ros.bridge import reply
 from lerf_ros.bridge.clouds import cloud_array
@@ -145,25 +143,19 @@ def test_regions_are_given_in_the_frame_of_the_question() -> None:
     assert not region.contains(np.array([2.0, 2.0, 0.0]))
 
 
-def test_markers_replace_the_old_and_never_repeat_an_id() -> None:
-    twice = [result('mug', place(0, 0), place(1, 1)), result('mug', place(2, 2))]
-    markers = reply.markers_message(twice, Header(frame_id='map')).markers
-    assert markers[0].action == Marker.DELETEALL
-    names = [(marker.ns, marker.id) for marker in markers[1:]]
-    assert len(set(names)) == len(names) == 6
-    for marker in markers[1:]:
-        numbers = [marker.pose.position.x, marker.scale.x, marker.scale.z]
-        assert all(math.isfinite(number) for number in numbers)
-    texts = [marker for marker in markers if marker.type == Marker.TEXT_VIEW_FACING]
-    assert texts[0].text == 'mug 0.80'
-
-
 def test_poses_of_maxima_look_along_the_normal() -> None:
     flat = place(0, 0)
     up = Maximum(**{**vars(flat), 'normal': np.zeros(3)})
     poses = reply.maxima_message([result('mug', flat, up)], Header(frame_id='map')).poses
     directions = [pose_matrix_of(pose)[:3, 0] for pose in poses]
     np.testing.assert_allclose(directions, [[0, 1, 0], [0, 0, 1]], atol=1e-9)
+
+
+def test_planners_get_no_place_of_what_is_absent() -> None:
+    absent = replace(result('elephant', place(3, 3)), exists=False)
+    weak = result('mug', place(0, 0), place(1, 1, 0.1))
+    poses = reply.maxima_message([absent, weak], Header(frame_id='map')).poses
+    assert [(pose.position.x, pose.position.y) for pose in poses] == [(0.0, 0.0)]
 
 
 def test_viewpoints_are_those_of_the_best_place() -> None:

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from lerf_ros.scheduling.worker import CONTROL, INGEST, QUERY, Worker, WorkerStopped
+from lerf_ros.scheduling.worker import CONTROL, INGEST, PICTURE, QUERY, Worker, WorkerStopped
 
 
 class Steps:
@@ -104,6 +104,25 @@ def test_learning_and_intake_go_on_while_many_ask(worker, steps):
     worker.submit(lambda: None, INGEST).result(5)
     wait_until(lambda: steps.count > before + 5)
     asking = False
+
+
+def test_pictures_come_while_intake_and_questions_never_end(worker, steps):
+    steps.gate.set()
+    worker.start()
+    stop = threading.Event()
+
+    def again(priority):
+        time.sleep(0.002)
+        if not stop.is_set():
+            worker.submit(lambda: again(priority), priority)
+
+    for priority in (INGEST, INGEST, QUERY):
+        worker.submit(lambda priority=priority: again(priority), priority)
+    try:
+        for _ in range(3):
+            worker.submit(lambda: None, PICTURE).result(2)
+    finally:
+        stop.set()
 
 
 def test_results_and_errors_are_the_futures(worker, steps):
