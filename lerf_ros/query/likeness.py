@@ -15,7 +15,7 @@ from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.query.reading import read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField
 from lerf_ros.query.scales import ScaleSearch
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder

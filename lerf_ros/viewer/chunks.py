@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 Array = np.ndarray
 Cell = tuple[int, int, int]

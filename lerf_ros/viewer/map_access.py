@@ -27,7 +27,7 @@ from lerf_ros.runtime.host import MapHost
 from lerf_ros.runtime.questions import BusyError
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.scheduling.worker import QUERY, WorkerStopped
-from lerf_ros.surface.cloud import SurfacePoints
+from lerf_ros.surface.points import SurfacePoints
 
 T = TypeVar('T')
 Transform = Float[np.ndarray, '4 4']
