@@ -28,7 +28,7 @@ MAY_IMPORT = {
     'field': BASE,
     'keyframes': BASE | {'frames', 'features', 'field'},
     'surface': BASE | {'frames'},
-    'training': BASE | {'frames', 'features', 'field', 'keyframes'},
+    'training': BASE | {'frames', 'features', 'field', 'keyframes', 'surface'},
     'query': BASE | {'scheduling', 'features', 'field', 'surface'},
     'maps': PARTS | {'training'},
     'runtime': PARTS | {'live_options', 'training', 'maps'},

@@ -50,8 +50,8 @@ class FieldOptions(Section):
         low=0,
         high=65536,
     )
-    language_width: int = option(128, 'Width of the language head.', low=8, high=1024)
-    language_depth: int = option(2, 'Hidden layers of the language head.', low=1, high=8)
+    language_width: int = option(256, 'Width of the language head.', low=8, high=1024)
+    language_depth: int = option(1, 'Hidden layers of the language head.', low=1, high=8)
     language_basis: int = option(
         0,
         'Most directions of a basis in which embeddings are learnt; 0 learns all dimensions.',

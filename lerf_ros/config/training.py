@@ -22,6 +22,23 @@ class TrainingOptions(Section):
     language_rays_per_step: int = option(
         256, 'Rays of a step that also carry language.', low=0, high=1_000_000
     )
+    surface_updates: int = option(
+        2,
+        'Updates a step in which language learns at surface points, from many keyframes at once, '
+        'instead of along rays; 0 learns along rays alone.',
+        low=0,
+        high=64,
+    )
+    surface_points: int = option(256, 'Surface points of one such update.', low=1, high=1_000_000)
+    surface_views: int = option(
+        8, 'Keyframes that say what a surface point should be, at most.', low=1, high=16
+    )
+    surface_half_steps: int = option(
+        300,
+        'Steps in which the learning rates of these updates halve.',
+        low=1,
+        high=10_000_000,
+    )
     learning_rate: float = option(
         0.03, 'First learning rate of the hash grids.', low=1e-6, high=1.0
     )

@@ -21,6 +21,7 @@ from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
+from lerf_ros.keyframes.point_targets import PointTargets, PointViews, point_targets
 from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
 from lerf_ros.keyframes.replay import Replay
@@ -225,6 +226,29 @@ class KeyframeStore:
             dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
         scale_per_depth = tile_px / tables.focal[slots_, 1]
         return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
+
+    def slots_of(self, ids: Sequence[KeyframeId]) -> Int[Tensor, 'm']:
+        """Returns the place of keyframes on the device, -1 for those that are not there."""
+        slots = {id_: slot for slot, id_ in enumerate(self._slots)}
+        return torch.tensor([slots.get(id_, -1) for id_ in ids], dtype=torch.long)
+
+    def point_targets(
+        self,
+        positions_world: Float[Tensor, 'n 3'],
+        slots: Int[Tensor, 'n v'],
+        generator: torch.Generator | None = None,
+    ) -> PointTargets:
+        """Returns what keyframes say of points, each at a scale of its own.
+
+        Args:
+            positions_world: The points, on the device.
+            slots: For each the places of keyframes that saw it, -1 for none.
+            generator: Source of randomness, on the device.
+        """
+        tables = self._tables or self._make_tables()
+        views = PointViews.of(tables, positions_world, slots)
+        dense = self._pools['dense'].data if self._dense_size else None
+        return point_targets(self._pools['embedding'].data, dense, tables, views, generator)
 
     def point_sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Returns (m, 3) world points at measured depths of random pixels, at most ``count``."""

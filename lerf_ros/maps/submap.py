@@ -185,7 +185,7 @@ class Submap:
 
     def step(self) -> StepReport:
         """Trains one step, and renews a part of what queries read."""
-        report = self.trainer.step()
+        report = self.trainer.step(self.surface_map)
         self._rendered_depth.renew(self.trainer, self.surface_map)
         if self._asked and self.config.query.refresh_points:
             # Only a map that is asked pays for quick answers.

@@ -65,6 +65,11 @@ class SurfaceMap:
         return len(self._voxels)
 
     @property
+    def keyframe_ids(self) -> list[KeyframeId]:
+        """Keyframe of each row of ``SurfacePoints.cameras_m``."""
+        return list(self._camera_rows)
+
+    @property
     def keyframe_count(self) -> int:
         """Number of different keyframes integrated."""
         return len(self._camera_rows)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.cpu import TableAdam
-from lerf_ros.field.model import LerfField
 
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-15
@@ -22,12 +21,16 @@ class FieldOptimizer:
     Native hash grids are moved by :class:`TableAdam`, all else by torch's fused Adam.
 
     Args:
-        field: The field.
+        field: The field, or the part of it that is moved.
         options: Learning rates.
+        half_steps: Steps in which the rates halve; those of the options if None.
     """
 
-    def __init__(self, field: LerfField, options: TrainingOptions) -> None:
+    def __init__(
+        self, field: nn.Module, options: TrainingOptions, half_steps: int | None = None
+    ) -> None:
         self._options = options
+        self._half_steps = half_steps or options.learning_rate_half_steps
         self._native: TableAdam | None = None
         grids = [module for module in field.modules() if isinstance(module, HashGrid)]
         native = [grid for grid in grids if grid.backend == 'native']
@@ -35,9 +38,8 @@ class FieldOptimizer:
             self._native = TableAdam(
                 [(grid.table, grid.layout) for grid in native], _BETAS, _EPSILON
             )
-            for grid, sink in zip(native, self._native.sinks, strict=True):
-                grid.send_gradients_to(sink)
-        self._native_tables = [grid.table for grid in native]
+        self._native_grids = native
+        self.listen()
         tables = {id(grid.table) for grid in grids}
         self._networks = [p for p in field.parameters() if id(p) not in tables]
         self._names = {id(p): name for name, p in field.named_parameters()}
@@ -53,13 +55,19 @@ class FieldOptimizer:
         self._scaler = torch.amp.GradScaler(device, enabled=half)
         self._checked = False  # whether the scaler has looked at the gradients of this step
 
+    def listen(self) -> None:
+        """Makes the gradients of native hash grids come here, and not to another optimiser."""
+        if self._native is not None:
+            for grid, sink in zip(self._native_grids, self._native.sinks, strict=True):
+                grid.send_gradients_to(sink)
+
     def decay(self, step: int) -> float:
         """Returns the share of the first learning rates that applies at a step.
 
         It halves every so many steps down to a floor: the stream of keyframes has no end.
         """
         options = self._options
-        return max(options.learning_rate_floor, 0.5 ** (step / options.learning_rate_half_steps))
+        return max(options.learning_rate_floor, 0.5 ** (step / self._half_steps))
 
     def backward(self, loss: Tensor) -> bool:
         """Computes the gradients; returns whether the networks' are finite.
@@ -118,7 +126,10 @@ class FieldOptimizer:
         native = {}
         if self._native is not None:
             native = {id(rows[0]): rows[1:] for rows in self._native.moments()}
-        for group in (*self._adam.param_groups, {'params': self._native_tables}):
+        for group in (
+            *self._adam.param_groups,
+            {'params': [grid.table for grid in self._native_grids]},
+        ):
             for parameter in group['params']:
                 name = self._names[id(parameter)]
                 if f'{name}.first' not in state:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -23,9 +24,12 @@ from lerf_ros.field.view import RenderedView, render_view
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.training.device_memory import memory_guard
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
+from lerf_ros.training.surface_supervision import SurfaceSupervision
 
 if TYPE_CHECKING:
     from lerf_ros.features.dense import FeatureMap
@@ -44,16 +48,6 @@ _BASIS_TILES = 2000
 # ATen gives an operator of so many numbers to one thread; a step whose samples are no more is made
 # of operators that are all too short for two.
 _SMALL_STEP = 32_768
-
-
-class DeviceMemoryError(RuntimeError):
-    """A step ran out of memory; the weights are those of the step before."""
-
-
-def _is_out_of_memory(error: BaseException) -> bool:
-    """Tells whether memory ran out; on the CPU torch only says so in words."""
-    kinds = torch.OutOfMemoryError, MemoryError
-    return isinstance(error, kinds) or "can't allocate memory" in str(error)
 
 
 @dataclass(frozen=True)
@@ -111,11 +105,14 @@ class Trainer:
         self._generator = torch.Generator().manual_seed(config.training.seed)
         self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
+        self._supervision: SurfaceSupervision | None = None
 
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while training goes on: weights and replay."""
         self.config = config
         self.store.configure(config.training)
+        if self._supervision is not None:
+            self._supervision.configure(config.training)
 
     def add_keyframe(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -189,23 +186,44 @@ class Trainer:
             self.device,
         )
 
-    def _adopt(self, field: LerfField) -> None:
-        """Trains this field from now on."""
-        self._optimizer = FieldOptimizer(field, self.config.training)
-        self.field = field
+    def _adopt(self, field: LerfField, moments: Mapping[str, Tensor] | None = None) -> None:
+        """Trains this field from now on.
 
-    def step(self) -> StepReport:
+        Raises:
+            ValueError: The moments do not fit the field; it is not adopted.
+        """
+        options = self.config.training
+        optimizer = FieldOptimizer(field, options)
+        supervision = SurfaceSupervision(field.language, self.store, options, self.device)
+        optimizer.load_state_dict(_of_group(moments or {}, 'optimizer.'))
+        supervision.optimizer.load_state_dict(_of_group(moments or {}, 'surface_optimizer.'))
+        self.field, self._optimizer, self._supervision = field, optimizer, supervision
+
+    def step(self, surface: SurfaceMap | None = None) -> StepReport:
         """Trains one step.
+
+        Args:
+            surface: The surface as it stands. Once it is there, language learns at its points and
+                no more along rays.
 
         Raises:
             ValueError: There is no keyframe.
-            DeviceMemoryError: The device's memory is too small; the weights are unchanged.
+            DeviceMemoryError: The device's memory is too small.
         """
         start = time.perf_counter()
         if self.field is None:
             self.fix_scene_box()
-        with only_native_threads() if self._is_small() else contextlib.nullcontext():
-            total, parts, skipped = self._learn()
+        assert self._supervision is not None
+        taught = surface if surface and self._supervision.can_teach(surface) else None
+        small = only_native_threads() if self._is_small() else contextlib.nullcontext()
+        rays = self.config.training.rays_per_step
+        with small, memory_guard(self.device, rays, self._discard):
+            total, parts, skipped = self._learn(taught is None)
+            if taught is not None and not skipped:
+                loss, terms = self._supervision.teach(
+                    taught, self.step_count, self._device_generator
+                )
+                total, parts = total + loss, parts | terms
         self.step_count += 1
         seconds = time.perf_counter() - start
         return StepReport(self.step_count, total, parts, seconds, skipped)
@@ -218,20 +236,10 @@ class Trainer:
         )
         return self.device.type == 'cpu' and samples <= _SMALL_STEP
 
-    def _learn(self) -> tuple[float, dict[str, float], bool]:
+    def _learn(self, language: bool) -> tuple[float, dict[str, float], bool]:
         """Moves the weights; returns the loss, its terms, and whether the step was skipped."""
         assert self._optimizer is not None
-        try:
-            total, parts, finite = self._backward()
-        except (RuntimeError, MemoryError) as error:
-            if not _is_out_of_memory(error):
-                raise
-            self._discard()
-            raise DeviceMemoryError(
-                f'out of memory on {self.device} in a step of '
-                f'{self.config.training.rays_per_step} rays: lower training.rays_per_step, '
-                'field.table_log2 or training.store_device_mb'
-            ) from error
+        total, parts, finite = self._backward(language)
         skipped = not (math.isfinite(total) and finite)
         if skipped:
             self.skipped_count += 1
@@ -245,16 +253,19 @@ class Trainer:
         """Forgets the gradients of a step that failed."""
         if self._optimizer is not None:
             self._optimizer.discard()
+        if self._supervision is not None:
+            self._supervision.discard()
 
-    def _backward(self) -> tuple[float, dict[str, float], bool]:
+    def _backward(self, language: bool) -> tuple[float, dict[str, float], bool]:
         """Returns the loss, its terms, and whether all gradients are finite."""
         training = self.config.training
         assert self.field is not None
         assert self._optimizer is not None
+        self._optimizer.listen()
         batch = self.store.sample_rays(
             training.rays_per_step,
             self._generator,
-            language_rays=training.language_rays_per_step,
+            language_rays=training.language_rays_per_step if language else 0,
         )
         dtype = self._optimizer.autocast_dtype
         with torch.autocast(self.device.type, dtype, enabled=dtype is not None):
@@ -309,8 +320,12 @@ class Trainer:
         state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
         state['step_count'] = torch.tensor(self.step_count)
         assert self._optimizer is not None
-        moments = self._optimizer.state_dict()
-        state |= {f'optimizer.{name}': value for name, value in moments.items()}
+        assert self._supervision is not None
+        for group, optimizer in (
+            ('optimizer', self._optimizer),
+            ('surface_optimizer', self._supervision.optimizer),
+        ):
+            state |= {f'{group}.{name}': value for name, value in optimizer.state_dict().items()}
         return state
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
@@ -322,21 +337,19 @@ class Trainer:
         try:
             x, y, z, half = state['scene_box'].tolist()
             field = self._new_field(SceneBox((x, y, z), half))
-            weights, moments = (
-                {
-                    name.removeprefix(group): value
-                    for name, value in state.items()
-                    if name.startswith(group)
-                }
-                for group in ('field.', 'optimizer.')
-            )
+            weights = _of_group(state, 'field.')
             field.load_state_dict(weights)
-            optimizer = FieldOptimizer(field, self.config.training)
-            optimizer.load_state_dict(moments)
             step_count = int(state['step_count'])
         except (KeyError, RuntimeError) as error:
             raise ValueError(f'the weights do not fit these options: {error}') from error
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
             raise ValueError('the weights are not finite')
-        self.field, self._optimizer = field, optimizer
+        self._adopt(field, state)
         self.step_count = step_count
+
+
+def _of_group(state: Mapping[str, Tensor], group: str) -> dict[str, Tensor]:
+    """Returns what a state holds under names that begin so, without that beginning."""
+    return {
+        name.removeprefix(group): value for name, value in state.items() if name.startswith(group)
+    }

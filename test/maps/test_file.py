@@ -186,7 +186,7 @@ def test_a_field_of_other_sizes_is_named(trainer, config, tmp_path):
     path = tmp_path / 'a.map'
     save_map(path, trainer, {}, {})
     other = config.replace({'field.language_width': 64})
-    with pytest.raises(ValueError, match=r'field\.language_width = 128, here it is 64'):
+    with pytest.raises(ValueError, match=r'field\.language_width = 256, here it is 64'):
         load_map(path, fresh(other))
     with pytest.raises(ValueError, match='do not fit'):
         load_map(path, Trainer(config, embedding_size=99))

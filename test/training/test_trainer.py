@@ -12,7 +12,8 @@ import torch.nn.functional as F
 
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
-from lerf_ros.training.trainer import DeviceMemoryError, Trainer
+from lerf_ros.training.device_memory import DeviceMemoryError
+from lerf_ros.training.trainer import Trainer
 
 FIRST = KeyframeId('camera', 0)
 

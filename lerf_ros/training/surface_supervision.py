@@ -1,0 +1,148 @@
+"""Language learnt at surface points: from many keyframes at once, and without any ray.
+
+Along rays every target is what one keyframe says, and most of a step goes into finding the
+surface. Where the surface is known already, the language field is asked at its points, and the
+target is the mean of the keyframes that saw them. Density and colour take no part: language never
+moves geometry.
+"""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from jaxtyping import Int
+from torch import Tensor
+
+from lerf_ros.config import TrainingOptions
+from lerf_ros.field.language import LanguageField
+from lerf_ros.keyframes.store import KeyframeStore
+from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
+from lerf_ros.training import losses
+from lerf_ros.training.hard_points import HardPoints
+from lerf_ros.training.optimizer import FieldOptimizer
+
+
+class SurfaceSupervision:
+    """Moves the language field towards what keyframes say of the surface.
+
+    Its optimiser is its own: gradients along rays are of another size and direction, and would
+    spoil its moments.
+
+    Args:
+        language: The language field.
+        store: The keyframes.
+        options: Sizes and rates.
+        device: Where to train.
+
+    Attributes:
+        optimizer: What moves the language field.
+    """
+
+    def __init__(
+        self,
+        language: LanguageField,
+        store: KeyframeStore,
+        options: TrainingOptions,
+        device: torch.device,
+    ) -> None:
+        self._language, self._store, self._options = language, store, options
+        self._device = device
+        self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
+        self._hard = HardPoints(device)
+        self._points: SurfacePoints | None = None
+
+    def configure(self, options: TrainingOptions) -> None:
+        """Takes over options that may change while training goes on: weights of losses."""
+        self._options = options
+
+    def can_teach(self, surface: SurfaceMap) -> bool:
+        """Tells whether the surface shows what most keyframes saw.
+
+        Without depth it grows slowly, and what it does not show yet can be learnt along rays only.
+        """
+        return (
+            self._options.surface_updates > 0
+            and 2 * surface.keyframe_count >= len(self._store)
+            and len(surface.points()) > 0
+        )
+
+    def teach(
+        self, surface: SurfaceMap, step: int, generator: torch.Generator | None = None
+    ) -> tuple[float, dict[str, float]]:
+        """Learns at some points of the surface, several times.
+
+        Args:
+            surface: The surface as it stands; it has points.
+            step: Number of training steps so far.
+            generator: Source of randomness, on the device.
+
+        Returns:
+            The last loss and its terms before weighting.
+        """
+        self._follow(surface.points())
+        slots = F.pad(self._store.slots_of(surface.keyframe_ids), (0, 1), value=-1)
+        slots = slots.to(self._device)
+        results = [
+            self._update(slots, step, generator) for _ in range(self._options.surface_updates)
+        ]
+        return results[-1]
+
+    def _update(
+        self, slots: Tensor, step: int, generator: torch.Generator | None
+    ) -> tuple[float, dict[str, float]]:
+        """Learns once; returns the loss and its terms before weighting.
+
+        Args:
+            slots: Place of the keyframe of each row of cameras on the device, -1 for none; one
+                more -1 at the end.
+            step: Number of training steps so far.
+            generator: Source of randomness, on the device.
+        """
+        chosen = self._hard.draw(self._options.surface_points, generator)
+        positions = self._positions[chosen]
+        views = self._seeing(slots, chosen, generator)
+        targets = self._store.point_targets(positions, views, generator)
+        self.optimizer.listen()
+        dtype = self.optimizer.autocast_dtype
+        with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
+            features = self._language.features(positions)
+            embedding = self._language.head(features, targets.scale_m)
+            value = losses.language_loss(embedding, targets.embedding, targets.valid)
+            terms = {'language': (self._options.language_weight, value)}
+            if targets.dense is not None and self._language.dense_head is not None:
+                dense = self._language.dense_head(features)
+                value = losses.dense_loss(dense, targets.dense, targets.seen)
+                terms['dense'] = (self._options.dense_weight, value)
+            loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
+        if self.optimizer.backward(loss):
+            self.optimizer.step(step)
+        else:
+            self.optimizer.discard()
+        cosine = torch.cosine_similarity(embedding.detach().float(), targets.embedding, dim=-1)
+        # What no keyframe on the device shows at this scale counts as explained: it cannot be
+        # learnt now.
+        self._hard.report(chosen, torch.where(targets.valid, 1 - cosine, 0.0))
+        return float(loss.detach()), {name: float(v.detach()) for name, (_, v) in terms.items()}
+
+    def discard(self) -> None:
+        """Forgets the gradients of an update that failed."""
+        self.optimizer.discard()
+
+    def _follow(self, points: SurfacePoints) -> None:
+        """Takes over the points of a surface that has changed."""
+        if points is self._points:
+            return
+        self._points = points
+        self._positions = torch.from_numpy(points.positions).to(self._device)
+        self._seen_by = torch.from_numpy(points.seen_by).to(self._device).long()
+        self._hard.follow(points.keys)
+
+    def _seeing(
+        self, slots: Tensor, chosen: Tensor, generator: torch.Generator | None
+    ) -> Int[Tensor, 'k v']:
+        """Returns places of some keyframes that saw each point, -1 for none."""
+        seeing = slots[self._seen_by[chosen]]  # row -1, nobody, is the last one
+        count = min(self._options.surface_views, seeing.shape[1])
+        order = torch.rand(seeing.shape, generator=generator, device=self._device)
+        _, picked = order.masked_fill_(seeing < 0, -1).topk(count, dim=1)
+        return seeing.gather(1, picked)

@@ -1,0 +1,125 @@
+"""What keyframes say of points: drawn tiles tend to the interpolation, tile by tile."""
+
+from __future__ import annotations
+
+import numpy as np
+import spheres
+import torch
+import torch.nn.functional as F
+
+from lerf_ros.config import TrainingOptions
+from lerf_ros.geometry import backproject, transform_points
+from lerf_ros.keyframes.point_targets import PointViews, draw_scales, drawn_means, means_twin
+from lerf_ros.keyframes.store import KeyframeStore
+
+COUNT = 6
+
+
+def make_store():
+    store = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    for keyframe, pyramid, _ in spheres.keyframes(COUNT):
+        store.add(keyframe, pyramid)
+    return store
+
+
+def surface_points(store, count, seed=0):
+    """Returns points that the first keyframe sees, and their pixels."""
+    frame = store.keyframe(store.ids[0]).frame
+    uv = np.random.default_rng(seed).uniform([4, 4], [76, 56], (count, 2))
+    depth_m = frame.depth[uv[:, 1].astype(int), uv[:, 0].astype(int)].astype(np.float64)
+    known = np.isfinite(depth_m)
+    points = transform_points(
+        frame.camera_to_world, backproject(frame.camera, uv[known], depth_m[known])
+    )
+    return torch.from_numpy(points).float(), torch.from_numpy(uv[known]).float()
+
+
+def all_slots(store, count):
+    return store.slots_of(store.ids).expand(count, COUNT)
+
+
+def views_of(store, points, slots):
+    return PointViews.of(store._tables or store._make_tables(), points, slots)
+
+
+def test_points_are_seen_where_they_were_taken_from():
+    store = make_store()
+    points, uv = surface_points(store, 200)
+    views = views_of(store, points, all_slots(store, len(points)))
+    first = int(store.slots_of(store.ids[:1])[0])
+    assert bool(views.seen[:, first].all())
+    torch.testing.assert_close(views.uv[:, first], uv, atol=0.01, rtol=0)
+    camera = store.keyframe(store.ids[0]).frame.camera
+    depth_m = camera.fy / views.px_per_m[:, first]
+    offset = points - torch.from_numpy(store.pose(store.ids[0])[:3, 3]).float()
+    axis = torch.from_numpy(store.pose(store.ids[0])[:3, 2]).float()
+    torch.testing.assert_close(depth_m, offset @ axis, atol=1e-4, rtol=1e-4)
+
+
+def test_nobody_and_what_lies_outside_or_behind_is_not_seen():
+    store = make_store()
+    pose = torch.from_numpy(store.pose(store.ids[0])).float()
+    ahead, right = pose[:3, 2], pose[:3, 0]
+    points = pose[:3, 3] + torch.stack([ahead, -ahead, 0.3 * ahead + right])
+    slots = store.slots_of([store.ids[0], 12345]).expand(3, 2)
+    assert slots[0, 1] == -1
+    assert views_of(store, points, slots).seen.tolist() == [[True, False]] + 2 * [[False] * 2]
+
+
+def test_the_mean_of_many_draws_is_the_interpolation():
+    store = make_store()
+    points, _ = surface_points(store, 24)
+    views = views_of(store, points, all_slots(store, len(points)))
+    table, tables = store._pools['embedding'].data, store._tables
+    scale_m = draw_scales(tables, views, torch.linspace(0, 1, len(points)))
+    expected, expected_valid = means_twin(table, tables, views, scale_m)
+    total = torch.zeros_like(expected)
+    draws = 3000
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(draws):
+        draw = torch.rand(len(points), COUNT, 3, generator=generator)
+        means, valid = drawn_means(table, tables, views, scale_m, draw)
+        assert torch.equal(valid, expected_valid)
+        total += means
+    assert int(valid.sum()) > 12
+    torch.testing.assert_close(total / draws, expected, atol=0.03, rtol=0)
+
+
+def test_a_single_draw_is_a_tile_of_the_picture():
+    store = make_store()
+    points, _ = surface_points(store, 50)
+    views = views_of(store, points, all_slots(store, len(points))[:, :1])
+    table, tables = store._pools['embedding'].data, store._tables
+    scale_m = draw_scales(tables, views, torch.rand(len(points)))
+    means, valid = drawn_means(table, tables, views, scale_m, torch.rand(len(points), 1, 3))
+    assert bool(valid.all())
+    tiles = store.embeddings(store.ids[0])
+    assert float(torch.cdist(means, tiles).amin(dim=1).max()) < 1e-3
+
+
+def test_a_scale_that_no_tile_shows_has_no_target():
+    store = make_store()
+    points, _ = surface_points(store, 10)
+    views = views_of(store, points, all_slots(store, len(points)))
+    table, tables = store._pools['embedding'].data, store._tables
+    for scale_m in (0.001, 2.0):
+        wanted = torch.full((len(points),), scale_m)
+        _, valid = drawn_means(table, tables, views, wanted, torch.rand(len(points), COUNT, 3))
+        assert not valid.any()
+        assert not means_twin(table, tables, views, wanted)[1].any()
+
+
+def test_targets_are_unit_and_about_what_the_pyramids_say():
+    store = make_store()
+    points, uv = surface_points(store, 300)
+    targets = store.point_targets(
+        points, all_slots(store, len(points)), torch.Generator().manual_seed(0)
+    )
+    norms = targets.embedding[targets.valid].norm(dim=-1)
+    torch.testing.assert_close(norms, torch.ones_like(norms))
+    _, pyramid, _ = next(iter(spheres.keyframes(COUNT)))
+    camera = store.keyframe(store.ids[0]).frame.camera
+    views = views_of(store, points, all_slots(store, len(points))[:, :1])
+    said = pyramid.lookup(uv, targets.scale_m * views.px_per_m[:, 0])
+    assert camera.height == pyramid.height
+    assert float(F.cosine_similarity(targets.embedding, said, dim=-1).mean()) > 0.9

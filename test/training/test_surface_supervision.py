@@ -1,0 +1,141 @@
+"""Language learnt at surface points: right, alone, and without moving anything else."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import spheres
+import torch
+import torch.nn.functional as F
+
+from lerf_ros.features.dense import FeatureMap
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.training.device_memory import DeviceMemoryError
+from lerf_ros.training.trainer import Trainer
+
+
+def make(config, count=12):
+    """Returns a trainer and the surface of the same keyframes."""
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
+    surface = SurfaceMap(config.query)
+    for keyframe, pyramid, _ in spheres.keyframes(count):
+        trainer.add_keyframe(keyframe, pyramid)
+        frame = keyframe.frame
+        surface.integrate(
+            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+        )
+    return trainer, surface
+
+
+def class_accuracy(trainer, surface, scale_m=0.045):
+    """Returns the share of surface points of a ball or the floor that are told apart."""
+    positions = surface.points().positions.astype(np.float64)
+    outside = np.linalg.norm(positions[:, None] - spheres.CENTRES, axis=2) - spheres.RADII
+    labels = np.where(outside.min(axis=1) < 0.008, outside.argmin(axis=1), spheres.FLOOR)
+    # A crop at a border shows both sides.
+    clear = (np.abs(outside).min(axis=1) < 0.008) & (positions[:, 2] > 0.03)
+    clear |= outside.min(axis=1) > 0.05
+    points = torch.from_numpy(positions).float()
+    with torch.no_grad():
+        embedding = trainer.field.embed(
+            trainer.field.language_features(points), torch.full((len(points),), scale_m)
+        )
+    said = (F.normalize(embedding, dim=-1) @ spheres.class_embeddings().T).argmax(dim=-1)
+    return float((said.numpy() == labels)[clear].mean())
+
+
+def test_language_is_learnt_without_any_ray(config):
+    config = config.replace({'training.language_rays_per_step': 0})
+    trainer, surface = make(config)
+    for _ in range(60):
+        report = trainer.step(surface)
+    assert report.losses['language'] < 0.2
+    assert class_accuracy(trainer, surface) > 0.95
+
+
+def test_surface_points_teach_faster_than_rays(config):
+    results = []
+    for updates in (0, 2):
+        trainer, surface = make(config.replace({'training.surface_updates': updates}))
+        for _ in range(25):
+            trainer.step(surface)
+        results.append(class_accuracy(trainer, surface))
+    assert results[1] > results[0]
+
+
+def test_language_never_moves_geometry(config):
+    trainer, surface = make(config)
+    trainer.step(surface)
+    before = {name: value.clone() for name, value in trainer.field.state_dict().items()}
+    trainer._supervision.teach(surface, 1)
+    moved = {
+        name.split('.')[0]
+        for name, value in trainer.field.state_dict().items()
+        if not torch.equal(value, before[name])
+    }
+    assert moved == {'language'}
+
+
+def test_rays_leave_language_to_the_surface_and_take_it_back(config, monkeypatch):
+    trainer, surface = make(config)
+    asked = []
+    sample_rays = trainer.store.sample_rays
+
+    def listen(*arguments, language_rays, **others):
+        asked.append(language_rays)
+        return sample_rays(*arguments, language_rays=language_rays, **others)
+
+    monkeypatch.setattr(trainer.store, 'sample_rays', listen)
+    rays = config.training.language_rays_per_step
+    for shown in (None, surface, SurfaceMap(config.query)):
+        assert 'language' in trainer.step(shown).losses
+    assert asked == [rays, 0, rays]
+
+
+def test_a_surface_that_few_keyframes_have_seen_teaches_nothing(config):
+    trainer, _ = make(config)
+    surface = SurfaceMap(config.query)
+    for number, (keyframe, _, _) in enumerate(spheres.keyframes(12)):
+        frame = keyframe.frame
+        assert trainer._supervision.can_teach(surface) == (number >= 6)
+        surface.integrate(
+            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+        )
+
+
+def test_no_keyframe_on_the_device_teaches_nothing(config):
+    trainer, surface = make(config, 2)
+    points = surface.points()
+    object.__setattr__(points, 'seen_by', np.full_like(points.seen_by, -1))
+    before = trainer.field.language.head.last.weight.detach().clone()
+    loss, _ = trainer._supervision.teach(surface, 0)
+    assert loss == 0
+    assert torch.equal(trainer.field.language.head.last.weight, before)
+
+
+def test_dense_features_are_learnt_too(config):
+    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE, dense_size=4)
+    surface = SurfaceMap(config.query)
+    for keyframe, pyramid, labels in spheres.keyframes(8):
+        cells = torch.from_numpy(labels[3::6, 4::8])
+        dense = FeatureMap(F.one_hot(cells, 4).float(), pyramid.width, pyramid.height)
+        trainer.add_keyframe(keyframe, pyramid, dense)
+        frame = keyframe.frame
+        surface.integrate(
+            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+        )
+    losses = [trainer.step(surface).losses['dense'] for _ in range(60)]
+    assert np.mean(losses[-10:]) < 0.5 * np.mean(losses[:5])
+
+
+def test_lack_of_memory_is_told(config, monkeypatch):
+    trainer, surface = make(config, 2)
+
+    def fail(*_, **__):
+        raise torch.OutOfMemoryError('no memory')
+
+    monkeypatch.setattr(trainer.store, 'point_targets', fail)
+    with pytest.raises(DeviceMemoryError):
+        trainer.step(surface)
+    monkeypatch.undo()
+    assert not trainer.step(surface).skipped
