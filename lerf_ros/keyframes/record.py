@@ -34,7 +34,6 @@ class KeyframeRecord:
             stride (u, v), tile size; pixels.
         dense_grid: Rows and columns of the dense features, None without.
         order: Place in the order of arrival.
-        placed_at: When it last came onto the device.
     """
 
     id: KeyframeId
@@ -46,7 +45,6 @@ class KeyframeRecord:
     levels: tuple[tuple[int, int, int, float, float, float, float, float], ...]
     dense_grid: tuple[int, int] | None
     order: int
-    placed_at: int = 0
 
     @classmethod
     def of(
@@ -87,7 +85,6 @@ class KeyframeRecord:
                     'camera_to_world': require_rigid(np.array(numbers['camera_to_world'])),
                     'levels': tuple(tuple(level) for level in numbers['levels']),
                     'dense_grid': numbers['dense_grid'] and tuple(numbers['dense_grid']),
-                    'placed_at': 0,
                 }
             )
         except (KeyError, TypeError) as error:

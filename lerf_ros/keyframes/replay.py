@@ -35,11 +35,13 @@ class Replay:
         """Takes over other shares."""
         self._options = options
 
-    def put(self, slot: int) -> None:
-        """Forgets what was known of a slot; a slot one past the end is added."""
-        if slot == len(self.errors):
-            self.errors = torch.cat([self.errors, self.errors.new_zeros(1)])
-        self.errors[slot] = float('nan')
+    def append(self) -> None:
+        """Adds a slot at the end, of which nothing is known."""
+        self.errors = torch.cat([self.errors, self.errors.new_full((1,), float('nan'))])
+
+    def remove(self, slot: int) -> None:
+        """Removes a slot; those behind move up."""
+        self.errors = torch.cat([self.errors[:slot], self.errors[slot + 1 :]])
 
     def report(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
         """Takes in how badly each ray's colour was explained."""

@@ -13,6 +13,7 @@ from torch import Tensor
 from lerf_ros.field.sampling import RayBundle
 from lerf_ros.keyframes.lookup import Grids
 from lerf_ros.keyframes.record import KeyframeRecord
+from lerf_ros.keyframes.size_pool import SizePool
 
 
 @dataclass(frozen=True, eq=False)
@@ -24,6 +25,8 @@ class SlotTables:
         width: Image width, whole number.
         focal: Focal lengths, pixels.
         centre: Principal point, pixels.
+        pool: Number of the pool that holds the keyframe.
+        pixel_first: First row of its pixels in that pool.
         poses: The upper rows of ``camera_to_world``.
         newest: Which slots hold the newest keyframes.
         tiles: Pyramids.
@@ -34,6 +37,8 @@ class SlotTables:
     width: Int[Tensor, 'slots']
     focal: Float[Tensor, 'slots 2']
     centre: Float[Tensor, 'slots 2']
+    pool: Int[Tensor, 'slots']
+    pixel_first: Int[Tensor, 'slots']
     poses: Float[Tensor, 'slots 3 4']
     newest: Bool[Tensor, 'slots']
     tiles: Grids
@@ -44,8 +49,8 @@ class SlotTables:
         cls,
         records: Sequence[KeyframeRecord],
         newest: Sequence[bool],
-        tile_rows: int,
-        dense_rows: int,
+        places: Sequence[tuple[int, int]],
+        pools: Sequence[SizePool],
         device: torch.device,
     ) -> SlotTables:
         """Gathers the tables.
@@ -53,8 +58,8 @@ class SlotTables:
         Args:
             records: The keyframe of each slot.
             newest: Whether it is one of the newest.
-            tile_rows: Rows of a slot in the pool of embeddings.
-            dense_rows: Rows of a slot in the pool of dense features; 0 without.
+            places: Number of the pool, and place in it, of each slot.
+            pools: The pools.
             device: Where the tables are needed.
         """
         cameras = [record.camera for record in records]
@@ -63,18 +68,23 @@ class SlotTables:
             return torch.tensor(rows, dtype=dtype, device=device)
 
         levels = torch.tensor([record.levels for record in records], dtype=torch.float64)
-        levels[..., 0] += (torch.arange(len(records)) * tile_rows)[:, None]
+
+        def first_rows(name: str) -> list[int]:
+            return [place * pools[number].rows[name] for number, place in places]
+
+        levels[..., 0] += torch.tensor(first_rows('embedding'))[:, None]
         dense = None
-        if dense_rows:
-            grids = [
-                [_dense_grid(record, slot * dense_rows)] for slot, record in enumerate(records)
-            ]
+        if 'dense' in pools[0].rows:
+            firsts = zip(records, first_rows('dense'), strict=True)
+            grids = [[_dense_grid(record, first)] for record, first in firsts]
             dense = Grids.from_rows(table(grids, torch.float64))
         return cls(
             size=table([(c.width, c.height) for c in cameras]),
             width=table([c.width for c in cameras], torch.long),
             focal=table([(c.fx, c.fy) for c in cameras]),
             centre=table([(c.cx, c.cy) for c in cameras]),
+            pool=table([number for number, _ in places], torch.long),
+            pixel_first=table(first_rows('colour'), torch.long),
             poses=table(np.stack([record.camera_to_world[:3] for record in records])),
             newest=table(newest, torch.bool),
             tiles=Grids.from_rows(levels.to(device)),

@@ -1,8 +1,8 @@
 """Every keyframe of the map, with its features and its pose as last corrected.
 
-Keyframes on the training device live in flat tensors (:class:`SlotPool`), so that a step gathers
-its rays from all of them at once, whatever their sizes. Those beyond the device's budget rest in
-host memory or on disk (:class:`ColdStorage`) and take turns on the device.
+Keyframes on the training device live in a few tensors (:class:`DevicePools`), so that a step
+gathers its rays from all of them at once. Those beyond the device's budget rest in host memory or
+on disk (:class:`ColdStorage`) and take turns on the device.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from lerf_ros.config import TrainingOptions
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
+from lerf_ros.keyframes.device_pools import DevicePools, gather
 from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
 from lerf_ros.keyframes.point_targets import PointTargets, PointViews, point_targets
 from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
 from lerf_ros.keyframes.replay import Replay
-from lerf_ros.keyframes.slot_pool import SlotPool
 from lerf_ros.keyframes.slot_tables import SlotTables
 
 if TYPE_CHECKING:
@@ -59,8 +59,7 @@ class KeyframeStore:
         self._embedding_size, self._dense_size = embedding_size, dense_size
         self.device = torch.device(device)
         self._records: dict[KeyframeId, KeyframeRecord] = {}
-        self._slots: list[KeyframeId] = []  # the keyframe in each slot of the pools
-        self._pools: dict[str, SlotPool] = {}
+        self._device = DevicePools(options.store_device_mb * 2**20, NEWEST + 2, self.device)
         self._cold = ColdStorage(options.store_host_mb * 2**20)
         self._calls = 0
         self._staging = random.Random(options.seed)
@@ -92,17 +91,17 @@ class KeyframeStore:
     @property
     def on_device(self) -> int:
         """Number of keyframes on the training device."""
-        return len(self._slots)
+        return len(self._device)
 
     @property
     def device_ids(self) -> list[KeyframeId]:
         """Names of the keyframes on the training device, by slot."""
-        return list(self._slots)
+        return self._device.ids
 
     @property
     def device_bytes(self) -> int:
         """Memory that keyframes take on the training device."""
-        return sum(pool.data.numel() * pool.data.element_size() for pool in self._pools.values())
+        return self._device.bytes
 
     def add(
         self, keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None = None
@@ -206,9 +205,13 @@ class KeyframeStore:
         draws = torch.rand(count, 2, generator=generator, device=self.device)
         pixels = (draws * tables.size[slots]).floor()
         columns, rows = pixels.long().unbind(dim=-1)
-        index = slots * self._pools['colour'].rows + rows * tables.width[slots] + columns
-        rgb = self._pools['colour'].data[index].float() / 255
-        depth_m = self._pools['depth'].data[index, 0].float()
+        index = tables.pixel_first[slots] + rows * tables.width[slots] + columns
+        pools, numbers = self._device.pools, tables.pool[slots]
+        rgb, depth = (
+            gather(pools, numbers, lambda pool, own, name=name: pool.table(name)[index[own]])
+            for name in ('colour', 'depth')
+        )
+        rgb, depth_m = rgb.float() / 255, depth[:, 0].float()
         uv = pixels + 0.5
         rays = tables.rays(slots, uv, depth_m)
         count = count if language_rays is None else min(language_rays, count)
@@ -217,13 +220,23 @@ class KeyframeStore:
         share = torch.rand(count, generator=generator, device=self.device)
         # Tile sizes are drawn evenly over octaves, as the head reads scales.
         tile_px = sizes[:, 0] * (sizes[:, -1] / sizes[:, 0]) ** share
-        embedding = lookup_pyramid(
-            self._pools['embedding'].data, tables.tiles, slots_, uv_, tile_px
+        embedding = gather(
+            pools,
+            numbers[:count],
+            lambda pool, own: lookup_pyramid(
+                pool.table('embedding'), tables.tiles, slots_[own], uv_[own], tile_px[own]
+            ),
         )
         dense = None
-        if tables.dense is not None:
+        if (grids := tables.dense) is not None:
             level = torch.zeros_like(slots_)
-            dense = lookup_grid(self._pools['dense'].data, tables.dense, slots_, level, uv_)
+            dense = gather(
+                pools,
+                numbers[:count],
+                lambda pool, own: lookup_grid(
+                    pool.table('dense'), grids, slots_[own], level[own], uv_[own]
+                ),
+            )
         scale_per_depth = tile_px / tables.focal[slots_, 1]
         return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
 
@@ -263,7 +276,7 @@ class KeyframeStore:
         Those that rest in host memory or on disk are left out, so that a file stays bounded.
         """
         described, arrays = [], {}
-        for id_ in sorted(self._slots, key=lambda id_: self._records[id_].order):
+        for id_ in sorted(self._device.ids, key=lambda id_: self._records[id_].order):
             described.append(self._records[id_].to_json())
             for name, values in self._arrays(id_).items():
                 arrays[f'{id_}.{name}'] = values.clone()
@@ -302,61 +315,46 @@ class KeyframeStore:
         """Tells how badly each ray's colour was explained, for replay."""
         self._replay.report(slots, errors)
 
+    def _newest(self) -> set[KeyframeId]:
+        return set(list(self._records)[-NEWEST:])
+
     # ---- places on the device
 
     def _arrays(self, id_: KeyframeId) -> Arrays:
         """Returns the arrays of a keyframe, wherever they are."""
-        if id_ not in self._slots:
-            return self._cold.get(id_)
-        slot, counts = self._slots.index(id_), self._records[id_].array_rows()
-        return {name: self._pools[name].read(slot, count) for name, count in counts.items()}
+        return self._device.read(id_) if id_ in self._device else self._cold.get(id_)
 
     def _place(self, id_: KeyframeId, arrays: Arrays) -> None:
-        """Puts a keyframe into a fresh slot, or into one whose keyframe goes cold."""
-        limit = self._slot_limit(arrays)
-        if len(self._slots) < limit:
-            slot = len(self._slots)
-            self._slots.append(id_)
-        else:
-            newest = set(list(self._records)[-NEWEST - 1 :])
-            candidates = [s for s, other in enumerate(self._slots) if other not in newest]
-            slot = min(candidates or [0], key=lambda s: self._records[self._slots[s]].placed_at)
-            self._cold.put(self._slots[slot], self._arrays(self._slots[slot]))
-            self._slots[slot] = id_
-        for name, values in arrays.items():
-            if name not in self._pools:
-                self._pools[name] = SlotPool(
-                    values.shape[0], values.shape[1], values.dtype, self.device
-                )
-            self._pools[name].write(slot, values, limit)
-        self._records[id_].placed_at = self._calls
-        self._replay.put(slot)
+        """Puts a keyframe onto the device; others may go cold for it."""
+        self._device.put(id_, arrays, self._newest(), self._cool)
+        self._replay.append()
         self._tables = None
 
-    def _slot_limit(self, arrays: Arrays) -> int:
-        """Returns how many keyframes the device's budget holds, at least the newest ones."""
-        size = sum(values.numel() * values.element_size() for values in arrays.values())
-        return max(NEWEST + 2, self._options.store_device_mb * 2**20 // size)
+    def _cool(self, id_: KeyframeId) -> None:
+        """Takes a keyframe from the device."""
+        self._cold.put(id_, self._device.read(id_))
+        self._replay.remove(self._device.remove(id_))
+        self._tables = None
 
     def _stage(self, repeatable: bool) -> None:
         """Brings a keyframe that is not on the device there, now and then."""
-        if len(self._slots) == len(self._records) or self._calls % STAGE_CALLS:
+        if len(self._device) == len(self._records) or self._calls % STAGE_CALLS:
             return
         taken = self._cold.take(wait=repeatable)
-        if taken is not None and taken[0] not in self._slots:
+        if taken is not None and taken[0] not in self._device:
             self._place(*taken)
-        on_device = set(self._slots)
-        cold = [id_ for id_ in self._records if id_ not in on_device]
-        # A draw of its own on the host: one on a GPU would have to be waited for.
-        self._cold.read_ahead(self._staging.choice(cold))
+        cold = [id_ for id_ in self._records if id_ not in self._device]
+        if cold:
+            # A draw of its own on the host: one on a GPU would have to be waited for.
+            self._cold.read_ahead(self._staging.choice(cold))
 
     def _make_tables(self) -> SlotTables:
-        newest = set(list(self._records)[-NEWEST:])
+        newest = self._newest()
         self._tables = SlotTables.of(
-            [self._records[id_] for id_ in self._slots],
-            [id_ in newest for id_ in self._slots],
-            self._pools['embedding'].rows,
-            self._pools['dense'].rows if self._dense_size else 0,
+            [self._records[id_] for id_ in self._device.ids],
+            [id_ in newest for id_ in self._device.ids],
+            self._device.places(),
+            self._device.pools,
             self.device,
         )
         return self._tables

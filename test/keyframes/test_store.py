@@ -21,10 +21,10 @@ def named(index):
     return KeyframeId(spheres.SOURCE, index)
 
 
-def make_store(count=6, dense_size=0, **options):
+def make_store(count=6, dense_size=0, size=(80, 60), **options):
     store = KeyframeStore(TrainingOptions(**options), spheres.EMBEDDING_SIZE, dense_size)
     pyramids = {}
-    for keyframe, pyramid, _ in spheres.keyframes(count):
+    for keyframe, pyramid, _ in spheres.keyframes(count, *size):
         dense = None
         if dense_size:
             generator = torch.Generator().manual_seed(keyframe.id.index)
@@ -43,7 +43,7 @@ def test_rays_carry_the_pixels_depth_and_direction_of_their_keyframe():
     store, data = make_store()
     batch = store.sample_rays(500, generator())
     for index in range(0, 500, 25):
-        keyframe, _, _ = data[store.ids[int(batch.slots[index])]]
+        keyframe, _, _ = data[store.device_ids[int(batch.slots[index])]]
         u, v = batch.uv[index].tolist()
         row, col = int(v), int(u)
         expected = keyframe.frame.image[row, col] / 255
@@ -62,7 +62,7 @@ def test_embeddings_equal_the_lookup_of_one_pyramid():
     batch = store.sample_rays(300, generator(), language_rays=200)
     assert len(batch.embedding) == 200
     for index in range(0, 200, 10):
-        keyframe, pyramid, _ = data[store.ids[int(batch.slots[index])]]
+        keyframe, pyramid, _ = data[store.device_ids[int(batch.slots[index])]]
         tile_px = batch.scale_per_depth[index : index + 1] * keyframe.frame.camera.fy
         expected = pyramid.lookup(batch.uv[index : index + 1], tile_px)
         torch.testing.assert_close(batch.embedding[index : index + 1], expected, atol=2e-3, rtol=0)
@@ -72,7 +72,7 @@ def test_dense_features_equal_the_lookup_of_one_map():
     store, data = make_store(dense_size=5)
     batch = store.sample_rays(200, generator())
     for index in range(0, 200, 10):
-        _, _, dense = data[store.ids[int(batch.slots[index])]]
+        _, _, dense = data[store.device_ids[int(batch.slots[index])]]
         expected = dense.lookup(batch.uv[index : index + 1])
         torch.testing.assert_close(batch.dense[index : index + 1], expected, atol=5e-3, rtol=0)
 
@@ -100,24 +100,21 @@ def test_a_keyframe_comes_back_as_it_went_in():
     assert back.frame.stamp_ns == keyframe.frame.stamp_ns
 
 
-def tiny_budget(monkeypatch):
-    """Makes one keyframe more than the newest fit on the device, whatever the option says."""
-    monkeypatch.setattr(
-        'lerf_ros.keyframes.store.KeyframeStore._slot_limit', lambda *_: NEWEST + 2
-    )
+# Of such pictures, about 150 kB each with their features, one megabyte holds seven.
+LARGE = (160, 120)
+SCARCE = {'size': LARGE, 'store_device_mb': 1}
 
 
 @pytest.mark.parametrize('host_mb', [0, 100])
-def test_keyframes_beyond_the_budget_take_turns(monkeypatch, host_mb):
-    tiny_budget(monkeypatch)
-    store, data = make_store(16, store_host_mb=host_mb)
+def test_keyframes_beyond_the_budget_take_turns(host_mb):
+    store, data = make_store(16, store_host_mb=host_mb, **SCARCE)
     assert len(store) == 16
-    assert store.on_device == NEWEST + 2
+    assert store.on_device == 7
     assert (store._cold.on_disk > 0) == (host_mb == 0)
     seen = set()
     for step in range(400):
         store.sample_rays(8, generator(step))
-        seen |= set(store._slots)
+        seen |= set(store.device_ids)
     assert seen == set(store.ids)
     for id_, (keyframe, _, _) in data.items():
         np.testing.assert_array_equal(store.keyframe(id_).frame.image, keyframe.frame.image)
@@ -144,17 +141,97 @@ def test_budgets_bound_what_is_held_in_memory():
     store.close()
 
 
-def test_the_newest_keyframes_stay_on_the_device(monkeypatch):
-    tiny_budget(monkeypatch)
-    store, _ = make_store(16)
+def slot_bytes(size):
+    arrays = store_of_one(size)._arrays(named(0)).values()
+    return sum(values.numel() * values.element_size() for values in arrays)
+
+
+def store_of_one(size):
+    return make_store(1, size=size)[0]
+
+
+@pytest.mark.parametrize(('small', 'large'), [(40, 40), (80, 8), (10, 30), (1, 20), (40, 1)])
+def test_two_cameras_of_different_sizes_share_one_budget(small, large):
+    store = KeyframeStore(
+        TrainingOptions(store_device_mb=1, store_host_mb=1), spheres.EMBEDDING_SIZE
+    )
+    cameras = {
+        'small': list(spheres.keyframes(6)),
+        'large': list(spheres.keyframes(6, *LARGE)),
+    }
+    generator_ = np.random.default_rng(0)
+    sources = generator_.permutation(['small'] * small + ['large'] * large)
+    taken = {}
+    for number, source in enumerate(sources):
+        keyframe, pyramid, _ = cameras[source][number % 6]
+        id_ = KeyframeId(str(source), number)
+        store.add(Keyframe(id_, keyframe.frame), pyramid)
+        taken[id_] = keyframe
+        assert store.device_bytes <= 2**20
+        assert len(store.sample_rays(64, generator(number))) == 64
+    assert set(store.ids[-NEWEST:]) <= set(store.device_ids)
+    # The budget is used, and each camera has its part of it.
+    assert store.device_bytes > 2**20 - 2 * slot_bytes(LARGE)
+    held = [id_.source for id_ in store.device_ids]
+    parts = [held.count('small') / small, held.count('large') / large]
+    if small >= large > 1:
+        assert 0.4 < parts[0] / parts[1] < 2.5
+    else:
+        assert all(part > 0 for part in parts)
+    # All take turns, and rays carry what their own keyframe shows.
+    seen = set()
+    for step in range(8 * len(sources)):
+        batch = store.sample_rays(32, generator(step))
+        store.report_errors(batch.slots, torch.rand(32))
+        seen |= set(store.device_ids)
+        assert store.device_bytes <= 2**20
+    assert len(seen) > 0.8 * len(sources)
+    ids = store.device_ids
+    for index in range(32):
+        id_ = ids[int(batch.slots[index])]
+        u, v = batch.uv[index].tolist()
+        expected = taken[id_].frame.image[int(v), int(u)] / 255
+        np.testing.assert_allclose(batch.rgb[index], expected, atol=1e-6)
+        pyramid = next(p for k, p, _ in cameras[id_.source] if k is taken[id_])
+        tile_px = batch.scale_per_depth[index : index + 1] * taken[id_].frame.camera.fy
+        found = pyramid.lookup(batch.uv[index : index + 1], tile_px)
+        torch.testing.assert_close(batch.embedding[index : index + 1], found, atol=2e-3, rtol=0)
+    for id_ in list(taken)[:: max(1, len(taken) // 20)]:
+        back = store.keyframe(id_).frame
+        np.testing.assert_array_equal(back.image, taken[id_].frame.image)
+    loaded = KeyframeStore(TrainingOptions(store_device_mb=1), spheres.EMBEDDING_SIZE)
+    loaded.load_state(*store.state())
+    assert set(loaded.ids) == set(store.device_ids)
+    assert len(loaded.sample_rays(64, generator())) == 64
+    store.close()
+
+
+def test_dense_features_of_two_sizes_are_each_their_own():
+    store, data = make_store(2, dense_size=5)
+    for keyframe, pyramid, _ in spheres.keyframes(2, *LARGE):
+        features = torch.randn(9, 12, 5, generator=generator(keyframe.id.index))
+        dense = FeatureMap(features, pyramid.width, pyramid.height)
+        id_ = KeyframeId('large', keyframe.id.index)
+        store.add(Keyframe(id_, keyframe.frame), pyramid, dense)
+        data[id_] = (keyframe, pyramid, dense)
+    batch = store.sample_rays(200, generator(), language_rays=150)
+    assert len(batch.dense) == 150
+    for index in range(0, 150, 10):
+        _, _, dense = data[store.device_ids[int(batch.slots[index])]]
+        expected = dense.lookup(batch.uv[index : index + 1])
+        torch.testing.assert_close(batch.dense[index : index + 1], expected, atol=5e-3, rtol=0)
+    assert len(store.sample_rays(20, generator(), language_rays=0).embedding) == 0
+
+
+def test_the_newest_keyframes_stay_on_the_device():
+    store, _ = make_store(16, **SCARCE)
     for step in range(100):
         store.sample_rays(8, generator(step))
-        assert set(store.ids[-NEWEST:]) <= set(store._slots)
+        assert set(store.ids[-NEWEST:]) <= set(store.device_ids)
 
 
-def test_files_on_disk_go_with_the_store(monkeypatch):
-    tiny_budget(monkeypatch)
-    store, _ = make_store(10, store_host_mb=0)
+def test_files_on_disk_go_with_the_store():
+    store, _ = make_store(10, store_host_mb=0, **SCARCE)
     folder = store._cold._folder.name
     assert len(list(cold_storage.Path(folder).iterdir())) > 0
     store.close()
