@@ -33,7 +33,6 @@ import lerf_ros  # noqa: F401  before torch: it tells OpenMP's idle threads to s
 import numpy as np
 import torch
 
-from lerf_ros.commands.train import open_recording
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.asking import ask_map
@@ -46,6 +45,7 @@ from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import Array, backproject, transform_points
 from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import TabletopScene
+from lerf_ros.sources.detection import SourceOptions, open_recording
 from lerf_ros.training.trainer import Trainer
 
 KITCHEN = Path(__file__).parents[2] / 'shared' / 'data' / 'redkitchen'
@@ -217,7 +217,8 @@ def compare_kitchen(
     figures = {}
     for name in rows:
         focal = focal_px if name == REGISTERED else None
-        frames = open_recording(str(folder), downscale, focal)
+        options = SourceOptions(downscale=downscale, colour_focal_px=focal)
+        frames = open_recording(folder, options)
         config = LerfConfig().replace({'training.language_rays_per_step': 0})
         trainer = Trainer(config, embedding_size=1)
         for index in range(len(frames)):

@@ -12,7 +12,9 @@ from lerf_ros import __version__, workspace
 # Subcommand -> (module, sentence). Each module offers add_arguments(parser) and run(args) -> int.
 COMMANDS = {
     'demo': ('lerf_ros.nodes.demo', 'Map a simulated table or a recording live, and ask it.'),
+    'play': ('lerf_ros.nodes.play', 'Play a recording of any kind as live topics.'),
     'query': ('lerf_ros.nodes.query', 'Ask the running map where something is.'),
+    'inspect': ('lerf_ros.commands.inspect', 'Say what is in a recording.'),
     'train': ('lerf_ros.commands.train', 'Train a map from recorded frames, without ROS.'),
     'evaluate': ('lerf_ros.commands.evaluate', 'Measure the truth of answers and renderings.'),
     'calibrate': ('lerf_ros.commands.calibrate', "Fit an encoder's existence confidence."),
@@ -46,6 +48,8 @@ def main(argv: list[str] | None = None) -> int:
         except workspace.WorkspaceError as error:
             print(f'lerf_ros {command}: {error}', file=sys.stderr)
             return 2
+    if command == 'evaluate':
+        argv = importlib.import_module(COMMANDS[command][0]).with_kind(argv)
     arguments = make_parser(command).parse_args(argv)
     module = importlib.import_module(COMMANDS[arguments.command][0])
     try:

@@ -54,7 +54,7 @@ class Tf2Source:
         except (tf2_ros.TransformException, ValueError) as error:
             raise TransformError(f'no transform from {source!r} to {target!r}: {error}') from error
 
-    def start_again(self, stamp_ns: int) -> None:
+    def start_again(self) -> None:
         """Forgets all that moves: tf2 refuses what is older than its newest."""
         self._buffer.clear()
 

@@ -13,20 +13,22 @@ import cv2
 import numpy as np
 
 from lerf_ros.commands.arguments import parse_options
+from lerf_ros.commands.source_arguments import (
+    add_source,
+    require_writable_file,
+    source_options,
+)
 from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.frames import PosedFrame
 from lerf_ros.maps.submap import Submap
-from lerf_ros.sources.nerfstudio import NerfstudioFolder
-from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.sources.detection import open_recording
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument(
-        'data', help='RGB-D folder (7-Scenes format) or nerfstudio folder (transforms.json)'
-    )
+    add_source(parser, downscale=2)
     parser.add_argument('--options', metavar='YAML', help='parameter file, as in config/')
     parser.add_argument(
         '--set',
@@ -39,13 +41,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument('--steps', type=int, help='train so many steps instead')
     parser.add_argument(
         '--hold-out', type=int, default=10, metavar='N', help='hold out every N-th frame; 0 none'
-    )
-    parser.add_argument('--downscale', type=int, default=2, help='shrink pictures N times (2)')
-    parser.add_argument(
-        '--colour-focal',
-        type=float,
-        metavar='PX',
-        help='focal length of a colour camera that is not registered to the depth camera',
     )
     parser.add_argument('--reports', type=int, default=4, help='rows of the table (4)')
     parser.add_argument('--output', metavar='FILE', help='save the map here')
@@ -62,20 +57,27 @@ def run(arguments: argparse.Namespace) -> int:
     """
     config = load_yaml(arguments.options) if arguments.options else LerfConfig()
     config = config.replace(parse_options(arguments.set))
-    frames = open_recording(arguments.data, arguments.downscale, arguments.colour_focal)
+    require_writable_file(arguments.output, 'output')
+    require_writable_file(arguments.json, 'json')
+    frames = open_recording(arguments.source, source_options(arguments), config.keyframes)
     held_out = set(range(arguments.hold_out // 2, len(frames), arguments.hold_out or len(frames)))
     if not arguments.hold_out or len(held_out) == len(frames):
         held_out = set()
     live_map = Submap(config)
     progress = Progress(len(frames) - len(held_out))
     for index in range(len(frames)):
-        if index not in held_out:
-            live_map.ingest(frames[index], 'recording')
-            progress.advance(1, 'features')
+        if index in held_out:
+            continue
+        frame = frames.readable(index)
+        if frame is not None:
+            live_map.ingest(frame, 'recording')
+        progress.advance(1, 'features')
     progress.close()
     if not config.field.half_extent_m:
         live_map.fix_scene_box()
-    truth = [frames[index] for index in sorted(held_out)]
+    found = [frames.readable(index) for index in sorted(held_out)]
+    truth = [frame for frame in found if frame is not None]
+    frames.ledger.summarise(len(frames))
     rows = _train(live_map, truth, arguments)
     if arguments.pictures:
         _draw(live_map, truth, Path(arguments.pictures))
@@ -85,20 +87,6 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json:
         Path(arguments.json).write_text(json.dumps({'rows': rows}, indent=1) + '\n')
     return 0
-
-
-def open_recording(
-    path: str, downscale: int, colour_focal_px: float | None = None
-) -> Sequence[PosedFrame]:
-    """Returns the frames of a recording, whatever its format.
-
-    Raises:
-        ValueError: It is no folder of a known format.
-    """
-    folder = Path(path)
-    if folder.suffix == '.json' or (folder / 'transforms.json').exists():
-        return NerfstudioFolder(folder, downscale=downscale)
-    return RgbdFolder(folder, downscale=downscale, colour_focal_px=colour_focal_px)
 
 
 def _train(

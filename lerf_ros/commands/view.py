@@ -111,9 +111,9 @@ def open_frames(arguments: argparse.Namespace) -> Callable[[], Iterable[PosedFra
             f'source: expected a saved map, a recorded folder or {TABLE!r}, '
             f'got {arguments.source!r}'
         )
-    from lerf_ros.commands.train import open_recording
+    from lerf_ros.sources.detection import SourceOptions, open_recording
 
-    recording = open_recording(arguments.source, arguments.downscale)
+    recording = open_recording(arguments.source, SourceOptions(downscale=arguments.downscale))
     return lambda: recording
 
 

@@ -28,8 +28,7 @@ from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import inside_box
 from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import Exemplar, QueryRequest, QueryResult
-from lerf_ros.sources.nerfstudio import NerfstudioFolder
-from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.sources.sequence import FrameSequence
 
 Array = np.ndarray
 
@@ -88,7 +87,7 @@ def read_targets(path: Path | str, *, exemplars: bool) -> list[Target]:
 
 
 def evaluate_rgbd(
-    folder: RgbdFolder,
+    folder: FrameSequence,
     config: LerfConfig,
     encoder: LanguageEncoder,
     *,
@@ -99,7 +98,7 @@ def evaluate_rgbd(
     targets: Sequence[Target] = (),
     advance: Callable[[float, str], None],
 ) -> tuple[dict[str, Any], Submap]:
-    """Streams a folder into a map and looks at it at given times.
+    """Streams a recording with stamps into a map and looks at it at given times.
 
     Returns:
         What ``--json`` holds, and the map.
@@ -108,11 +107,14 @@ def evaluate_rgbd(
         ValueError: Nothing is left to learn from or to compare with.
     """
     held_out, learned = _hold_out(len(folder), hold_out_every)
+    stamps_ns, poses = folder.stamps_ns, folder.poses
     shots = [
-        Shot(folder.stamps_ns[i], folder.poses[i], lambda i=i: folder[i])  # type: ignore[misc]
+        Shot(stamps_ns[i], poses[i], lambda i=i: folder.readable(i))  # type: ignore[misc]
         for i in learned
     ]
-    truth = [folder[i] for i in held_out]
+    found = {i: folder.readable(i) for i in held_out}
+    truth = [frame for frame in found.values() if frame is not None]
+    held_out = [i for i, frame in found.items() if frame is not None]
     live_map = Submap(config, encoder)
     stream = Stream(
         live_map, shots, config.keyframes, steps_per_second=steps_per_second, realtime=realtime
@@ -140,8 +142,8 @@ def evaluate_rgbd(
 
 
 def evaluate_nerfstudio(
-    train: NerfstudioFolder,
-    test: NerfstudioFolder,
+    train: FrameSequence,
+    test: FrameSequence,
     config: LerfConfig,
     encoder: LanguageEncoder,
     *,
@@ -186,7 +188,7 @@ def evaluate_nerfstudio(
     return {'command': 'nerfstudio', 'rows': rows}, live_map
 
 
-def held_out_picture(live_map: Submap, folder: RgbdFolder, numbers: Sequence[int]) -> Picture:
+def held_out_picture(live_map: Submap, folder: FrameSequence, numbers: Sequence[int]) -> Picture:
     """Shows held-out frames above what the map makes of them."""
     columns = []
     for number in list(numbers)[:: max(1, len(numbers) // 4)][:4]:

@@ -29,12 +29,12 @@ class Shot:
     Attributes:
         stamp_ns: Time of exposure.
         camera_to_world: Pose.
-        read: Returns the frame.
+        read: Returns the frame; None if it cannot be read.
     """
 
     stamp_ns: int
     camera_to_world: Float[np.ndarray, '4 4']
-    read: Callable[[], PosedFrame]
+    read: Callable[[], PosedFrame | None]
 
 
 def shots_of(frames: Iterable[PosedFrame]) -> list[Shot]:
@@ -126,6 +126,8 @@ class Stream:
 
     def _take_in(self, shot: Shot) -> None:
         frame = shot.read()
+        if frame is None:
+            return
         started = time.perf_counter()
         keyframe = self.live_map.ingest(frame)
         self.effort.intake_s += time.perf_counter() - started

@@ -69,7 +69,7 @@ class Assembler:
             complete = [pairing for pairing in complete if pairing.stamp_ns <= stamp_ns]
             self._waiting.extend((pairing, now_s) for pairing in old)
             ended = self._with_poses(now_s, last_chance=True)
-            self.poses.start_again(stamp_ns)
+            self.poses.start_again()
             self._complain('time_jumps', stamp_ns, 'stamps went back: starting anew')
         self._waiting.extend((pairing, now_s) for pairing in complete)
         return ended

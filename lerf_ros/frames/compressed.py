@@ -29,6 +29,7 @@ except ImportError:
 PNG_MAGIC = b'\x89PNG'
 JPEG_MAGIC = b'\xff\xd8'
 JPEG_END = b'\xff\xd9'
+PNG_END = b'IEND'
 TRANSPORT_HEADER = struct.Struct('<iff')
 RVL_SIZE = struct.Struct('<II')
 # Larger pictures are refused before memory is asked for: a header is easily damaged.
@@ -163,6 +164,8 @@ def _decode_jpeg(data: bytes, origin: str) -> UInt8[np.ndarray, 'height width 3'
 
 
 def _decode(data: bytes, flags: int, name: str, origin: str) -> np.ndarray:
+    if data.startswith(PNG_MAGIC) and PNG_END not in data[-1024:]:
+        raise ValueError(f'{name}: expected a whole PNG, got {len(data)} bytes without its end')
     try:
         picture = cv2.imdecode(np.frombuffer(data, np.uint8), flags) if data else None
     except cv2.error:

@@ -87,11 +87,11 @@ class PoseSource:
         self._parent, self._body = parent, str(getattr(message, 'child_frame_id', '')).lstrip('/')
         self._track.add(stamp_ns, matrix)
 
-    def start_again(self, stamp_ns: int) -> None:
-        """Forgets what is newer: the recording that is heard has started again."""
-        self._track.start_again(stamp_ns)
+    def start_again(self) -> None:
+        """Forgets what moved before: the recording that is heard has started again."""
+        self._track.start_again()
         if self._transforms is not None:
-            self._transforms.start_again(stamp_ns)
+            self._transforms.start_again()
 
     def lookup(
         self, image_frame: str, stamp_ns: int, *, last_chance: bool = False

@@ -42,8 +42,8 @@ class TransformSource(Protocol):
         """
         ...
 
-    def start_again(self, stamp_ns: int) -> None:
-        """Forgets what is newer: the recording that is heard has started again."""
+    def start_again(self) -> None:
+        """Forgets what moved before: the recording that is heard has started again."""
         ...
 
 
@@ -95,14 +95,17 @@ class PoseTrack:
         at = bisect.bisect_right(self._stamps_ns, stamp_ns)
         del self._stamps_ns[at:], self._poses[at:], self._rounds[at:]
 
-    def start_again(self, stamp_ns: int) -> None:
-        """Forgets what is newer; not what was heard since the track itself went back."""
-        at = bisect.bisect_right(self._stamps_ns, stamp_ns)
-        keep = [i for i in range(at, len(self._rounds)) if 0 < self._round == self._rounds[i]]
-        self._stamps_ns[at:] = [self._stamps_ns[i] for i in keep]
-        self._poses[at:] = [self._poses[i] for i in keep]
-        self._rounds = [0] * len(self._stamps_ns)
+    def start_again(self) -> None:
+        """Forgets what was heard before the stamps of this track went back: all, if they did not.
+
+        Nothing of the time before holds any more, not even at a stamp that both times have.
+        """
+        keep = [i for i, number in enumerate(self._rounds) if 0 < self._round == number]
+        self._stamps_ns = [self._stamps_ns[i] for i in keep]
+        self._poses = [self._poses[i] for i in keep]
+        self._rounds = [0] * len(keep)
         self._round = 0
+        self._last_ns = self.newest_ns
 
     def at(self, stamp_ns: int, name: str = 'the camera') -> Pose:
         """Returns the pose at a stamp, interpolated between its neighbours.
@@ -188,10 +191,10 @@ class TransformTree:
         self._parents[child] = parent
         self._static[child] = child_to_parent
 
-    def start_again(self, stamp_ns: int) -> None:
-        """Forgets what is newer: the recording that is heard has started again."""
+    def start_again(self) -> None:
+        """Forgets what moved before: the recording that is heard has started again."""
         for track in self._tracks.values():
-            track.start_again(stamp_ns)
+            track.start_again()
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Pose:
         """Returns the matrix that moves points from the source to the target frame.

@@ -39,7 +39,7 @@ CAMERA_REMAPS = {name: f'/camera/{name}' for name in ('image', 'camera_info', 'd
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
-    parser.add_argument('--data', type=Path, help='recorded RGB-D folder instead of the table')
+    parser.add_argument('--data', type=Path, help='recording of any kind instead of the table')
     parser.add_argument('--seed', type=int, default=9003, help='seed of the simulated scene')
     parser.add_argument('--phrases', type=int, default=10, help='number of present things to ask')
     parser.add_argument(

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import look_at
 from lerf_ros.simulation import TabletopOptions, TabletopScene, absent_phrases
-from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.sources.detection import open_recording
 
 # Phrases for a recording, about which the demo knows nothing.
 RECORDING_PHRASES = ('mug', 'white mug', 'red box', 'chair')
@@ -123,17 +123,17 @@ class TableWorld:
 
 
 class RecordedWorld:
-    """A recorded RGB-D folder; nothing is known of what it shows but its depth.
+    """A recording; nothing is known of what it shows but its depth.
 
     Args:
-        folder: The folder.
+        folder: The recording, of any kind.
         rate_hz: Frames a second.
     """
 
     world_frame = 'map'
 
     def __init__(self, folder: Path, rate_hz: float) -> None:
-        self._frames = RgbdFolder(folder)
+        self._frames = open_recording(folder)
         self.questions = [Question(phrase) for phrase in RECORDING_PHRASES]
         self.player_parameters: dict[str, object] = {
             'source': str(folder.resolve()),

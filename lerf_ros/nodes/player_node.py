@@ -1,4 +1,4 @@
-"""Plays a source as live topics: a recorded folder, or the simulated tabletop.
+"""Plays a source as live topics: a recording of any kind, or the simulated tabletop.
 
 Publishes ``image``, ``camera_info``, ``depth``, ``pose``, and TF where tf2_msgs is installed,
 stamped with the time at which they are sent.
@@ -43,20 +43,25 @@ class PlayerNode(Node):
     Args:
         parameters: Values that go before those of the command line.
         on_end: Called after the last frame.
+        namespace: Namespace of the node and its topics, unless it is remapped.
     """
 
     def __init__(
         self,
         parameters: Sequence[Parameter] = (),
         on_end: Callable[[], object] = rclpy.try_shutdown,
+        namespace: str = 'camera',
     ) -> None:
-        super().__init__('player_node', namespace='camera', parameter_overrides=list(parameters))
+        super().__init__('player_node', namespace=namespace, parameter_overrides=list(parameters))
         self._on_end = on_end
-        source = self._declare('source', 'tabletop', "'tabletop' or an RGB-D folder.")
+        source = self._declare('source', 'tabletop', "'tabletop' or a recording.")
         seed = self._declare('seed', 9000, 'Scene of the tabletop.')
         path = self._declare('path', 'orbit', 'Camera path: orbit, handheld or wrist.')
         seconds = self._declare('seconds', 20.0, 'Duration of the camera path, s.', 3600.0)
         rate_hz = self._declare('rate_hz', 10.0, 'Frames a second.', MAX_RATE_HZ)
+        unit_m = self._declare(
+            'depth_unit_m', 0.0, 'What 1 means in its depth, m; 0: as it says.', 1000.0
+        )
         loop = self._declare('loop', False, 'Whether to start again at the end.')
         self._world_frame = self._declare('world_frame', 'map', 'Frame of the poses.')
         self._wait = self._declare(
@@ -70,7 +75,7 @@ class PlayerNode(Node):
         self._depth = self.create_publisher(Image, 'depth', profile)
         self._pose = self.create_publisher(PoseStamped, 'pose', profile)
         self._tf = self.create_publisher(TFMessage, '/tf', 100) if TFMessage else None
-        open_frames = open_source(source, seed, path, seconds, rate_hz)
+        open_frames = open_source(source, seed, path, seconds, rate_hz, unit_m)
         self._frames = looped(open_frames) if loop else iter(open_frames())
         self._sent = 0
         self._timer = self.create_timer(
@@ -115,7 +120,12 @@ class PlayerNode(Node):
 
 
 def open_source(
-    source: str, seed: int, path: str, seconds: float, rate_hz: float
+    source: str,
+    seed: int,
+    path: str,
+    seconds: float,
+    rate_hz: float,
+    depth_unit_m: float = 0.0,
 ) -> Callable[[], Iterable[PosedFrame]]:
     """Returns a function that gives the frames of a source from the beginning.
 
@@ -127,16 +137,15 @@ def open_source(
 
         scene = TabletopScene(seed=seed)
         return lambda: scene.frames(path, seconds, rate_hz)
-    if not Path(source).is_dir():
-        raise ValueError(f"source: expected 'tabletop' or a folder, got {source!r}")
-    if Path(source, 'transforms.json').exists():
-        from lerf_ros.sources.nerfstudio import NerfstudioFolder
+    if not Path(source).exists():
+        raise ValueError(f"source: expected 'tabletop' or a recording, got {source!r}")
+    from lerf_ros.sources.detection import SourceOptions, kind_of, open_bag_of, open_recording
 
-        pictures = NerfstudioFolder(source)
-        return lambda: pictures
-    from lerf_ros.sources.rgbd import RgbdFolder
-
-    recording = RgbdFolder(source)
+    options = SourceOptions(depth_unit_m=depth_unit_m or None)
+    if kind_of(Path(source)) == 'bag':
+        bag = open_bag_of(source, options)
+        return lambda: bag
+    recording = open_recording(source, options)
     return lambda: recording
 
 

@@ -80,6 +80,7 @@ class Bag:
         self._mounting = mounting
         self._depth_unit_m, self._rectified = depth_unit_m, rectified
         self.ledger = Ledger(self._path.name)
+        self._decoding = ''
         with open_bag(self._path) as reader:
             if reader.damage:
                 self.ledger.warn(reader.damage)
@@ -99,6 +100,11 @@ class Bag:
                     self._topics = choose_topics(reader, given)
                 except ValueError as error:
                     raise ValueError(f'{path}: {error}') from error
+
+    @property
+    def has_keyframes(self) -> bool:
+        """Whether the bag holds keyframes, which were chosen already."""
+        return self._keyframe_topic is not None
 
     def __iter__(self) -> Iterator[PosedFrame]:
         with open_bag(self._path) as reader:
@@ -139,11 +145,7 @@ class Bag:
             capacity=WAITING,
             complain=self._complain,
         )
-        decoder = FrameDecoder(
-            self._depth_unit_m,
-            rectified=self._rectified,
-            complain=ledger.warn,
-        )
+        decoder = FrameDecoder(self._depth_unit_m, rectified=self._rectified, complain=self._doubt)
         now_s = 0.0
         for topic, recorded_ns, message in reader.messages(topics.all, ledger.warn):
             now_s = recorded_ns * 1e-9
@@ -165,10 +167,16 @@ class Bag:
 
     def _decoded(self, decoder: FrameDecoder, posed: PosedPairing) -> Iterator[PosedFrame]:
         pairing = posed.pairing
+        self._decoding = self._name(pairing.stamp_ns)
+        if pairing.depth is None and self._topics is not None and self._topics.depth:
+            self._doubt('depth left out: none near its stamp')
         try:
             yield decoder.frame(pairing, posed.camera_to_world)
         except ValueError as error:
-            self.ledger.leave_out(self._name(pairing.stamp_ns), error)
+            self.ledger.leave_out(self._decoding, error)
+
+    def _doubt(self, sentence: str) -> None:
+        self.ledger.warn(f'{self._decoding}: {sentence}')
 
     def _name(self, stamp_ns: int) -> str:
         assert self._topics is not None

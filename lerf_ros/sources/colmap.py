@@ -18,7 +18,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, inverse_transform, pose_matrix
-from lerf_ros.sources.left_out import Ledger
+from lerf_ros.sources.left_out import Ledger, NoFramesError
 from lerf_ros.sources.sequence import FrameSequence, require_picture
 
 # Name and number of parameters of the models, by COLMAP's number.
@@ -103,11 +103,7 @@ class ColmapFolder(FrameSequence):
             self._lenses.append(lenses[camera])
             self._poses.append(pose)
         if not self.paths:
-            reasons = [f'{name}: {why}' for name, why in self.ledger.left_out.items()]
-            raise ValueError(
-                f'{pictures}: expected pictures of the reconstruction, got none'
-                + (f' ({reasons[0]})' if reasons else '')
-            )
+            raise NoFramesError(pictures, self.ledger)
 
     def _largest(self, folder: Path) -> tuple[Path, dict[int, _Camera], list[_Pose]]:
         """Returns the model with the most pictures."""

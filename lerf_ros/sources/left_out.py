@@ -8,6 +8,22 @@ from dataclasses import dataclass, field
 logger = logging.getLogger(__name__)
 
 
+class NoFramesError(ValueError):
+    """A recording of which no frame can be used.
+
+    Args:
+        place: The file or folder.
+        ledger: Why each frame was left out.
+    """
+
+    def __init__(self, place: object, ledger: Ledger) -> None:
+        reasons = [f'{name}: {reason}' for name, reason in ledger.left_out.items()]
+        more = f' (and {len(reasons) - 1} more)' if len(reasons) > 1 else ''
+        why = f'{reasons[0]}{more}' if reasons else 'there is none'
+        super().__init__(f'{place}: no frame can be used: {why}')
+        self.ledger = ledger
+
+
 @dataclass
 class Ledger:
     """Frames left out and warnings, each told once and kept.

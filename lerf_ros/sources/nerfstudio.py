@@ -19,7 +19,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.image_files import read_alpha, read_depth, read_mask, read_rgb
 from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import require_rigid
-from lerf_ros.sources.left_out import Ledger
+from lerf_ros.sources.left_out import Ledger, NoFramesError
 from lerf_ros.sources.nerfstudio_keys import (
     DEPTH_KEYS,
     depth_unit_of,
@@ -99,11 +99,7 @@ class NerfstudioFolder(FrameSequence):
                 continue
             names.append(name)
         if not self.paths:
-            reasons = [f'{name}: {why}' for name, why in self.ledger.left_out.items()]
-            raise ValueError(
-                f'{path}: expected frames whose pictures exist, got none'
-                + (f' ({reasons[0]})' if reasons else '')
-            )
+            raise NoFramesError(path, self.ledger)
         self._chosen = _choose(names, content, split, hold_out_every)
         if not self._chosen:
             raise ValueError(f'{path}: expected frames in the split {split!r}, got none')

@@ -11,7 +11,7 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.image_files import read_depth, read_rgb
 from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, require_rigid
-from lerf_ros.sources.left_out import Ledger
+from lerf_ros.sources.left_out import Ledger, NoFramesError
 from lerf_ros.sources.rgbd_layouts import Recording, read_layout
 from lerf_ros.sources.sequence import FrameSequence, require_picture
 
@@ -38,9 +38,6 @@ class RgbdFolder(FrameSequence):
 
     Attributes:
         layout: Name of the layout.
-        numbers: Frame number of each frame.
-        stamps_ns: Stamp of each frame.
-        poses: ``camera_to_world`` of each frame.
 
     Raises:
         ValueError: The folder is absent, holds no usable frame or no intrinsics that fit.
@@ -72,7 +69,7 @@ class RgbdFolder(FrameSequence):
         self._depth_unit_m = depth_unit_m or self._recording.depth_unit_m
         self._intrinsics = intrinsics or self._recording.intrinsics
         self._entries = []
-        self.poses: list[np.ndarray] = []
+        self._poses: list[np.ndarray] = []
         for entry in self._recording.entries:
             try:
                 if isinstance(entry.pose, str):
@@ -83,22 +80,32 @@ class RgbdFolder(FrameSequence):
                 self.ledger.leave_out(entry.name, error)
                 continue
             self._entries.append(entry)
-            self.poses.append(pose)
+            self._poses.append(pose)
         if not self._entries:
-            raise ValueError(f'{folder}: expected frames with poses, got none{self._first()}')
-        self.numbers = [entry.number for entry in self._entries]
-        self.stamps_ns = [entry.stamp_ns for entry in self._entries]
+            raise NoFramesError(folder, self.ledger)
         self._check_intrinsics(folder)
 
     def __len__(self) -> int:
         return len(self._entries)
 
+    @property
+    def numbers(self) -> list[int]:
+        """Frame number of each frame."""
+        return [entry.number for entry in self._entries]
+
+    @property
+    def stamps_ns(self) -> list[int]:
+        """Stamp of each frame."""
+        return [entry.stamp_ns for entry in self._entries]
+
+    @property
+    def poses(self) -> list[np.ndarray]:
+        """``camera_to_world`` of each frame."""
+        return self._poses
+
     def name(self, index: int) -> str:
         """Returns the name of a frame's files."""
         return self._entries[index].name
-
-    def _first(self) -> str:
-        return ''.join(f'; {name}: {why}' for name, why in list(self.ledger.left_out.items())[:1])
 
     def _check_intrinsics(self, folder: Path) -> None:
         """Refuses intrinsics that belong to pictures of another size."""
@@ -142,7 +149,7 @@ class RgbdFolder(FrameSequence):
             depth_m,
             None,
             Lens(camera),
-            self.poses[index],
+            self._poses[index],
             entry.stamp_ns,
             self._downscale,
             index,

@@ -40,6 +40,21 @@ class FrameSequence(Sequence[PosedFrame], ABC):
     def name(self, index: int) -> str:
         """Returns the name by which people know a frame."""
 
+    @property
+    def stamps_ns(self) -> list[int]:
+        """Stamp of each frame."""
+        raise NotImplementedError(f'{type(self).__name__} is no stream: it has no stamps')
+
+    @property
+    def poses(self) -> list[Float[np.ndarray, '4 4']]:
+        """``camera_to_world`` of each frame."""
+        raise NotImplementedError(f'{type(self).__name__} is no stream: it has no poses')
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number of each frame in the recording."""
+        return list(range(len(self)))
+
     @overload
     def __getitem__(self, index: int) -> PosedFrame: ...
     @overload
@@ -94,6 +109,32 @@ class FrameSequence(Sequence[PosedFrame], ABC):
             depth_m = np.where(visible, frame.depth, np.float32(np.nan))
             frame = replace(frame, depth=depth_m)
         return shrunk(frame, downscale)
+
+
+class EveryNth(FrameSequence):
+    """Every n-th frame of a sequence, or all the others.
+
+    Raises:
+        ValueError: Nothing is left.
+    """
+
+    def __init__(self, frames: FrameSequence, every: int, *, held_out: bool) -> None:
+        if every < 2:
+            raise ValueError(f'hold-out: expected every 2nd frame or fewer, got every {every}')
+        self.ledger, self._frames = frames.ledger, frames
+        self._indices = [i for i in range(len(frames)) if (i % every == 0) == held_out]
+        if not self._indices:
+            raise ValueError(f'hold-out: expected at least 2 frames, got {len(frames)}')
+
+    def __len__(self) -> int:
+        return len(self._indices)
+
+    def name(self, index: int) -> str:
+        """Returns the name of a frame."""
+        return self._frames.name(self._indices[index])
+
+    def _read(self, index: int) -> PosedFrame:
+        return self._frames[self._indices[index]]
 
 
 def require_picture(path: Path) -> None:

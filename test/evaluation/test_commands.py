@@ -55,7 +55,7 @@ def labels_of_no_frame(folder: Path) -> None:
         (['tabletop', '--seeds', 'none'], 'seeds: expected numbers'),
         (['rgbd', 'EMPTY'], 'expected pictures'),
         (['rgbd', 'NOWHERE'], 'expected a folder'),
-        (['rgbd', 'POSELESS'], 'expected frames with poses'),
+        (['rgbd', 'POSELESS'], 'no frame can be used'),
         (['nerfstudio', 'EMPTY'], 'expected a transforms.json'),
         (['lerf', 'EMPTY'], 'expected a transforms.json'),
         (['lerf', 'MISLABELLED'], "labels the frame 'b.png', which the folder does not have"),

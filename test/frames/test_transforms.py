@@ -168,7 +168,7 @@ def test_a_track_that_starts_again_keeps_what_it_heard_since() -> None:
     track = PoseTrack()
     for stamp_ms, x in ((1000, 0.0), (1100, 1.0), (1200, 2.0), (1000, 5.0), (1050, 5.5)):
         track.add(stamp_ms * 1_000_000, moved(x))
-    track.start_again(1_000_000_000)
+    track.start_again()
     assert track.at(1_025_000_000)[0, 3] == pytest.approx(5.25)
     with pytest.raises(TransformError):
         track.at(1_100_000_000)

@@ -93,7 +93,7 @@ def test_bad_models_say_what_is_wrong(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match='COLMAP model'):
         ColmapFolder(tmp_path)
     write_text(tmp_path / 'text')
-    with pytest.raises(ValueError, match='expected pictures'):
+    with pytest.raises(ValueError, match='no frame can be used: a'):
         ColmapFolder(tmp_path / 'text')
     write_binary(tmp_path / 'fov', model_number=7)
     with pytest.raises(ValueError, match='camera model'):

@@ -126,7 +126,7 @@ def test_depth_pictures(tmp_path: Path) -> None:
     [
         ({'frames': None}, 'frames'),
         ({'camera_model': 'EQUIRECTANGULAR'}, 'camera_model'),
-        ({'frames': []}, 'got none'),
+        ({'frames': []}, 'no frame'),
         ({'fl_x': -1.0}, 'focal'),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
+from pathlib import Path
 
 from lerf_ros.commands.evaluate import comparison, flat, lerf, recordings, tabletop
 from lerf_ros.evaluation.report import require_writable
@@ -14,6 +15,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     kinds = parser.add_subparsers(dest='kind', metavar='WHAT', required=True)
     for module in (tabletop, flat, recordings, lerf, comparison):
         module.add_kinds(kinds)
+
+
+def with_kind(words: list[str]) -> list[str]:
+    """Returns the words of a command line with the kind that a recording alone means."""
+    kinds = ('tabletop', 'recording', 'rgbd', 'nerfstudio', 'lerf', 'compare')
+    if len(words) > 1 and words[1] not in kinds and Path(words[1]).exists():
+        return [words[0], 'recording', *words[1:]]
+    return words
 
 
 def run(arguments: argparse.Namespace) -> int:

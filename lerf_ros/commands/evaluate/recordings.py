@@ -1,10 +1,10 @@
-"""`evaluate rgbd` and `evaluate nerfstudio`: maps of real recordings."""
+"""`evaluate recording`, and `rgbd` and `nerfstudio` by name: maps of real recordings."""
 
 from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from lerf_ros.commands.arguments import parse_seconds, require_positive
 from lerf_ros.commands.evaluate.map_arguments import (
@@ -16,48 +16,59 @@ from lerf_ros.commands.evaluate.map_arguments import (
     settings_of,
 )
 from lerf_ros.commands.evaluate.outcome import finish, row_plot
+from lerf_ros.commands.source_arguments import add_source, source_options
 from lerf_ros.evaluation.progress import Progress
+
+if TYPE_CHECKING:
+    from lerf_ros.sources.sequence import FrameSequence
+
+STREAMS = ('rgbd', 'bag')
+# Where the kind makes the difference: when to look, the share held out, how much to shrink.
+USUAL = {True: ('10,30,60,120', 10, 2), False: ('30,60,120,300', 8, 4)}
 
 
 def add_kinds(kinds: Any) -> None:
-    """Declares both kinds and their arguments."""
-    rgbd = kinds.add_parser('rgbd', help='a real RGB-D folder in the format of 7-Scenes')
-    rgbd.add_argument('folder', type=Path)
-    rgbd.add_argument('--hold-out', type=int, default=10, help='every n-th frame (%(default)s)')
-    rgbd.add_argument('--rate', type=float, default=30.0, help='frames/s assumed (%(default)s)')
-    rgbd.add_argument('--downscale', type=int, default=2, help='shrink pictures (%(default)s)')
-    rgbd.add_argument(
-        '--colour-focal', type=float, help='focal length of an unregistered colour camera, px'
-    )
-    rgbd.add_argument('--exemplars', type=Path, help='JSON list of pictures and true points')
-    rgbd.add_argument('--phrases', type=Path, help='JSON list of phrases and true points or boxes')
-    add_times(rgbd, '10,30,60,120')
-    add_clock(rgbd)
-    add_map(rgbd)
-    rgbd.set_defaults(evaluate=_rgbd)
-
-    nerfstudio = kinds.add_parser('nerfstudio', help='photographs with a transforms.json')
-    nerfstudio.add_argument('folder', type=Path)
-    nerfstudio.add_argument('--hold-out', type=int, default=8, help='every n-th (%(default)s)')
-    nerfstudio.add_argument('--downscale', type=int, default=4, help='shrink (%(default)s)')
-    add_times(nerfstudio, '30,60,120,300')
-    add_map(nerfstudio)
-    nerfstudio.set_defaults(evaluate=_nerfstudio)
+    """Declares the kinds and their arguments."""
+    texts = {
+        'recording': 'a recording of any kind, which is detected; SOURCE alone means the same',
+        'rgbd': 'a real RGB-D folder',
+        'nerfstudio': 'photographs with a transforms.json',
+    }
+    for name, text in texts.items():
+        parser = kinds.add_parser(name, help=text)
+        add_source(parser)
+        parser.add_argument('--hold-out', type=int, help='hold out every n-th frame')
+        parser.add_argument('--exemplars', type=Path, help='JSON list of pictures and true points')
+        parser.add_argument('--phrases', type=Path, help='JSON list of phrases and true points')
+        add_times(parser, '')
+        add_clock(parser)
+        add_map(parser)
+        forced = '' if name == 'recording' else name
+        parser.set_defaults(evaluate=_evaluate, forced=forced, downscale=0)
 
 
-def _rgbd(arguments: argparse.Namespace) -> int:
-    """Evaluates a stream of RGB-D frames; returns the exit status."""
+def _evaluate(arguments: argparse.Namespace) -> int:
+    """Evaluates a map of a recording; returns the exit status."""
+    arguments.format = arguments.forced or arguments.format
+    from lerf_ros.sources.detection import kind_of
+
+    kind = arguments.format or kind_of(arguments.source)
+    stream = kind in STREAMS
+    seconds, hold_out, downscale = USUAL[stream]
+    arguments.seconds = arguments.seconds or seconds
+    arguments.hold_out = hold_out if arguments.hold_out is None else arguments.hold_out
+    arguments.downscale = arguments.downscale or downscale
+    return _stream(arguments) if stream else _photographs(arguments, kind)
+
+
+def _stream(arguments: argparse.Namespace) -> int:
+    """Evaluates a stream of frames with stamps; returns the exit status."""
     seconds, config = parse_seconds(arguments.seconds), config_of(arguments)
     require_positive('steps-per-second', arguments.steps_per_second)
     from lerf_ros.evaluation.recordings import evaluate_rgbd, held_out_picture, read_targets
-    from lerf_ros.sources.rgbd import RgbdFolder
+    from lerf_ros.sources.detection import open_recording
 
-    folder = RgbdFolder(
-        arguments.folder,
-        rate_hz=arguments.rate,
-        downscale=arguments.downscale,
-        colour_focal_px=arguments.colour_focal,
-    )
+    folder = open_recording(arguments.source, source_options(arguments), config.keyframes)
     targets = []
     if arguments.exemplars:
         targets += read_targets(arguments.exemplars, exemplars=True)
@@ -84,24 +95,15 @@ def _rgbd(arguments: argparse.Namespace) -> int:
     ]
     if live_map.ready():
         pictures.append(held_out_picture(live_map, folder, result['held_out']))
-    return finish(arguments, result, f'RGB-D folder {arguments.folder.name}', [], pictures)
+    return finish(arguments, result, f'RGB-D folder {arguments.source.name}', [], pictures)
 
 
-def _nerfstudio(arguments: argparse.Namespace) -> int:
+def _photographs(arguments: argparse.Namespace, kind: str) -> int:
     """Evaluates a map of photographs; returns the exit status."""
     seconds, config = parse_seconds(arguments.seconds), config_of(arguments)
     from lerf_ros.evaluation.recordings import evaluate_nerfstudio
-    from lerf_ros.sources.nerfstudio import NerfstudioFolder
 
-    train, test = (
-        NerfstudioFolder(
-            arguments.folder,
-            downscale=arguments.downscale,
-            split=split,
-            hold_out_every=arguments.hold_out,
-        )
-        for split in ('train', 'test')
-    )
+    train, test = (_split(arguments, kind, split) for split in ('train', 'test'))
     encoder = encoder_maker(config)()
     progress = Progress(seconds[-1])
     result, _ = evaluate_nerfstudio(
@@ -113,4 +115,16 @@ def _nerfstudio(arguments: argparse.Namespace) -> int:
         row_plot(result, ('psnr',), 'psnr', 'PSNR (dB)'),
         row_plot(result, ('ssim',), 'ssim', 'SSIM'),
     ]
-    return finish(arguments, result, f'Photographs {arguments.folder.name}', [], pictures)
+    return finish(arguments, result, f'Photographs {arguments.source.name}', [], pictures)
+
+
+def _split(arguments: argparse.Namespace, kind: str, split: str) -> FrameSequence:
+    """Returns the frames to learn from or those held out."""
+    from lerf_ros.sources.detection import open_recording
+    from lerf_ros.sources.sequence import EveryNth
+
+    if kind == 'nerfstudio':
+        options = source_options(arguments, split=split, hold_out_every=arguments.hold_out)
+        return open_recording(arguments.source, options)
+    frames = open_recording(arguments.source, source_options(arguments))
+    return EveryNth(frames, arguments.hold_out, held_out=split == 'test')

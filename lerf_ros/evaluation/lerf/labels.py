@@ -13,9 +13,10 @@ Beside them a file ``absent.json`` may list phrases for things that are nowhere 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
@@ -23,6 +24,8 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
+
+logger = logging.getLogger(__name__)
 
 Array = np.ndarray
 ABSENT_FILE = 'absent.json'
@@ -81,13 +84,16 @@ class LabelledFrame:
 
 
 def read_labels(
-    folder: Path | str, frames: NerfstudioFolder
+    folder: Path | str,
+    frames: NerfstudioFolder,
+    warn: Callable[[str], object] = logger.warning,
 ) -> tuple[list[LabelledFrame], list[str]]:
     """Reads all labels of a data set and turns them to the frames' pixels.
 
     Args:
         folder: Folder with one JSON file a picture.
         frames: The pictures.
+        warn: Hears of labels that were drawn at another size, or lie outside their picture.
 
     Returns:
         The labelled frames, and the phrases for absent things.
@@ -105,9 +111,12 @@ def read_labels(
     for path in files:
         content = _read(path)
         name, labels = _parse(content, path)
-        index = indices.get(Path(name).name, stems.get(Path(name).stem))
+        # labelme writes the separators of the system that it runs on.
+        plain = PurePosixPath(name.replace('\\', '/'))
+        index = indices.get(plain.name, stems.get(plain.stem))
         if index is None:
             raise ValueError(f'{path}: labels the frame {name!r}, which the folder does not have')
+        labels = _fitted(labels, _size_said(content), frames.stored_size(index), path, warn)
         labelled.append(
             LabelledFrame(
                 index,
@@ -122,6 +131,40 @@ def read_labels(
     if not isinstance(absent, list) or not all(isinstance(text, str) for text in absent):
         raise ValueError(f'{absent_path}: expected a list of phrases')
     return labelled, absent
+
+
+def _size_said(content: Mapping[str, Any]) -> tuple[float, float] | None:
+    """Returns the width and height of the picture that labels were drawn on, if the file says."""
+    info = content.get('info')
+    where = info if isinstance(info, Mapping) else content
+    for width, height in (('width', 'height'), ('imageWidth', 'imageHeight')):
+        if where.get(width) and where.get(height):
+            return float(where[width]), float(where[height])
+    return None
+
+
+def _fitted(
+    labels: list[Label],
+    drawn: tuple[float, float] | None,
+    stored: tuple[int, int],
+    path: Path,
+    warn: Callable[[str], object],
+) -> list[Label]:
+    """Returns labels in the pixels of the stored picture, whatever size they were drawn at."""
+    if drawn is not None and drawn != stored:
+        warn(
+            f'{path.name}: labels were drawn on a picture of {drawn[0]:g}x{drawn[1]:g}, the '
+            f'picture has {stored[0]}x{stored[1]}: they are scaled to it'
+        )
+        scale = np.array(stored) / np.array(drawn)
+        labels = [replace(one, outline_uv=one.outline_uv * scale) for one in labels]
+    for one in labels:
+        if (one.outline_uv < -1).any() or (one.outline_uv > np.array(stored) + 1).any():
+            warn(
+                f'{path.name}: the label {one.phrase!r} lies outside the picture of '
+                f'{stored[0]}x{stored[1]}: was it drawn at another size?'
+            )
+    return labels
 
 
 def write_labelme(
@@ -199,6 +242,6 @@ def _corners(u0: float, v0: float, u1: float, v1: float) -> Array:
 
 def _read(path: Path) -> Any:
     try:
-        return json.loads(path.read_text(encoding='utf-8'))
+        return json.loads(path.read_text(encoding='utf-8-sig'))
     except (OSError, json.JSONDecodeError) as error:
         raise ValueError(f'{path}: expected JSON, got {error}') from error
