@@ -6,6 +6,7 @@ The defaults are those of the ``tabletop`` variant: two CPU cores and an RGB-D c
 files in ``config/`` hold only what other variants change.
 """
 
+from lerf_ros.config.atlas import AtlasOptions
 from lerf_ros.config.features import FeatureOptions
 from lerf_ros.config.field import FieldOptions
 from lerf_ros.config.keyframes import KeyframeOptions
@@ -16,6 +17,7 @@ from lerf_ros.config.training import TrainingOptions
 from lerf_ros.config.viewer import ViewerOptions
 
 __all__ = [
+    'AtlasOptions',
     'FeatureOptions',
     'FieldOptions',
     'KeyframeOptions',

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from lerf_ros.config.atlas import AtlasOptions
 from lerf_ros.config.features import FeatureOptions
 from lerf_ros.config.field import FieldOptions
 from lerf_ros.config.keyframes import KeyframeOptions
@@ -29,6 +30,7 @@ class LerfConfig:
     field: FieldOptions = FieldOptions()
     training: TrainingOptions = TrainingOptions()
     query: QueryOptions = QueryOptions()
+    atlas: AtlasOptions = AtlasOptions()
     node: NodeOptions = NodeOptions()
     viewer: ViewerOptions = ViewerOptions()
 

@@ -19,6 +19,7 @@ from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
 
 if TYPE_CHECKING:
+    from lerf_ros.maps.atlas import Atlas
     from lerf_ros.maps.submap import Submap
 
 
@@ -83,7 +84,7 @@ class Stream:
         effort: What has been done.
     """
 
-    live_map: Submap
+    live_map: Atlas | Submap
     shots: Sequence[Shot]
     options: KeyframeOptions
     steps_per_second: float = 15.0

@@ -11,7 +11,7 @@ import json
 import os
 import tempfile
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from lerf_ros.config import FieldOptions
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
@@ -108,6 +111,94 @@ def load_map(
         OSError: The file cannot be read.
     """
     path = Path(path)
+    groups, header = _read_groups(path)
+    try:
+        options, keyframes, metadata = (
+            json.loads(header[name]) for name in ('options', 'keyframes', 'metadata')
+        )
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
+    _check_sizes(path, options, asdict(trainer.config.field))
+    try:
+        trainer.load_state_dict(groups.pop('trainer'))
+        trainer.store.load_state(keyframes, groups.pop('keyframes', {}))
+    except (KeyError, ValueError) as error:
+        raise ValueError(f'{path}: the map does not fit: {error}') from error
+    return groups, metadata
+
+
+@dataclass(frozen=True, eq=False)
+class SavedWeights:
+    """What of a map file a question needs.
+
+    Attributes:
+        weights: The field's, by name.
+        scene_box: Its box.
+        step: Its training step.
+        surface: State of the surface.
+        metadata: What the map's owner wrote.
+    """
+
+    weights: dict[str, Tensor]
+    scene_box: SceneBox
+    step: int
+    surface: dict[str, Tensor]
+    metadata: dict[str, Any]
+
+
+def load_weights(path: Path | str, options: FieldOptions) -> SavedWeights:
+    """Reads weights and surface of a map; its keyframes stay in the file.
+
+    Raises:
+        ValueError: The file is no map, is damaged, or is of a field of other sizes.
+        OSError: The file cannot be read.
+    """
+    path = Path(path)
+    groups, header = _read_groups(path, ('trainer', 'surface'))
+    try:
+        _check_sizes(path, json.loads(header['options']), asdict(options))
+        trained = groups['trainer']
+        weights = {
+            name.removeprefix('field.'): value
+            for name, value in trained.items()
+            if name.startswith('field.')
+        }
+        x, y, z, half = trained['scene_box'].tolist()
+        return SavedWeights(
+            weights,
+            SceneBox((x, y, z), half),
+            int(trained['step_count']),
+            groups['surface'],
+            json.loads(header['metadata']),
+        )
+    except (KeyError, json.JSONDecodeError) as error:
+        raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
+
+
+def require_fit(
+    path: Path | str, metadata: Mapping[str, Any], encoder: LanguageEncoder, world_frame: str
+) -> None:
+    """Refuses a map that was made with another encoder or lives in another world frame.
+
+    Raises:
+        ValueError: It was, or does.
+    """
+    if metadata.get('encoder_fingerprint') != encoder.fingerprint:
+        raise ValueError(
+            f'{path}: the map was made with the encoder {metadata.get("encoder")!r}, '
+            f'this node runs {encoder.name!r}; set features.encoder to match'
+        )
+    if metadata.get('world_frame') != world_frame:
+        raise ValueError(
+            f'{path}: the map lives in the frame {metadata.get("world_frame")!r}, this node '
+            f'maps in {world_frame!r}; set node.world_frame to match'
+        )
+
+
+def _read_groups(
+    path: Path, wanted: tuple[str, ...] = ()
+) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
+    """Returns the tensors of all or some groups of a map file, and its header."""
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such file')
     groups: dict[str, dict[str, Tensor]] = {}
@@ -121,26 +212,17 @@ def load_map(
                     f'{path}: the map has version {header.get("version")}, '
                     f'this program reads version {VERSION}'
                 )
-            options = json.loads(header['options'])
-            keyframes = json.loads(header['keyframes'])
-            metadata = json.loads(header['metadata'])
             for key in file.keys():  # noqa: SIM118  it is no dict
                 group, name = key.split('/', 1)
-                groups.setdefault(group, {})[name] = file.get_tensor(key)
-    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
+                if not wanted or group in wanted:
+                    groups.setdefault(group, {})[name] = file.get_tensor(key)
+    except SafetensorError as error:
         raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
-    _check_sizes(path, options, trainer)
-    try:
-        trainer.load_state_dict(groups.pop('trainer'))
-        trainer.store.load_state(keyframes, groups.pop('keyframes', {}))
-    except (KeyError, ValueError) as error:
-        raise ValueError(f'{path}: the map does not fit: {error}') from error
-    return groups, metadata
+    return groups, header
 
 
-def _check_sizes(path: Path, options: dict[str, Any], trainer: Trainer) -> None:
+def _check_sizes(path: Path, options: dict[str, Any], here: dict[str, Any]) -> None:
     """Refuses a map whose field has other sizes, naming the first option that differs."""
-    here = asdict(trainer.config.field)
     for name, value in options.items():
         if name not in FREE_OPTIONS and name in here and here[name] != value:
             raise ValueError(

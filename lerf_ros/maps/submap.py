@@ -11,21 +11,20 @@ import logging
 import uuid
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.features.dense import load_dense_extractor
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.features.load import load_encoder
-from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
+from lerf_ros.features.pyramid import FeaturePyramid
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, inverse_transform
-from lerf_ros.maps.file import load_map, save_map
+from lerf_ros.maps.extraction import Extraction, FrameFeatures
+from lerf_ros.maps.file import load_map, require_fit, save_map
 from lerf_ros.maps.rendered_depth import RenderedDepth
 from lerf_ros.maps.view import MapView, opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
@@ -33,7 +32,6 @@ from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
-from lerf_ros.training.device import resolve_device
 from lerf_ros.training.trainer import StepReport, Trainer
 
 logger = logging.getLogger(__name__)
@@ -51,6 +49,7 @@ class Submap:
     Args:
         config: All options.
         encoder: The language encoder; loaded as the options say if None.
+        extraction: Makes features, where several submaps share it; its own if None.
 
     Raises:
         ValueError: An option names an unknown encoder, device or backend.
@@ -66,13 +65,16 @@ class Submap:
             fusion without a field listens here.
     """
 
-    def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
+    def __init__(
+        self,
+        config: LerfConfig,
+        encoder: LanguageEncoder | None = None,
+        extraction: Extraction | None = None,
+    ) -> None:
         self.config = config
         self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
-        self.device = resolve_device(config.training.device)
-        self.encoder = encoder or load_encoder(config.features, self.device)
-        self._pyramids = PyramidBuilder(self.encoder, config.features, self.device)
-        self._dense = load_dense_extractor(config.features, self.encoder, self.device)
+        self._extraction = extraction or Extraction(config, encoder)
+        self.device, self.encoder = self._extraction.device, self._extraction.encoder
         self.engine = QueryEngine(self.encoder, config.query, config.features)
         self.reset()
 
@@ -84,7 +86,7 @@ class Submap:
         return Trainer(
             self.config,
             embedding_size=self.encoder.embedding_size,
-            dense_size=self._dense.size if self._dense else 0,
+            dense_size=self._extraction.dense_size,
             device=self.device,
         )
 
@@ -139,36 +141,35 @@ class Submap:
             frame: The frame.
             source: Name of the stream that it comes from.
         """
-        levels: list[PyramidLevel] = []
 
-        def encode_level(level: int) -> None:
-            levels.append(self._pyramids.encode_level(frame.image, level))
-
-        def integrate() -> Keyframe:
-            index = self._next_index.get(source, 0)
-            keyframe = Keyframe(KeyframeId(source, index), frame)
-            dense = self._dense.extract(frame.image) if self._dense else None
-            pyramid = FeaturePyramid(frame.camera.width, frame.camera.height, tuple(levels))
-            self.trainer.add_keyframe(keyframe, pyramid, dense)
-            if frame.depth is not None and np.isfinite(frame.depth).any():
-                self.surface_map.integrate(
-                    keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
-                )
-            else:
-                self._rendered_depth.add(keyframe.id)
-            self._next_index[source] = index + 1
-            self.keyframe_count += 1
-            self.last_camera = frame.camera
-            self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
-            if self.on_features is not None:
-                self.on_features(keyframe, pyramid)
+        def integrate(features: FrameFeatures) -> Keyframe:
+            keyframe = Keyframe(KeyframeId(source, self._next_index.get(source, 0)), frame)
+            self.integrate(keyframe, features)
             return keyframe
 
-        jobs: list[Callable[[], Any]] = [
-            lambda level=level: encode_level(level)  # type: ignore[misc]
-            for level in range(self._pyramids.level_count)
-        ]
-        return [*jobs, integrate]
+        return self._extraction.jobs(frame, integrate)
+
+    def integrate(self, keyframe: Keyframe, features: FrameFeatures) -> None:
+        """Takes in a keyframe whose features are known.
+
+        Raises:
+            ValueError: The keyframe is in the map already or its features do not fit.
+            OSError: An older keyframe had to go to disk, and the disk is full.
+        """
+        frame = keyframe.frame
+        self.trainer.add_keyframe(keyframe, features.pyramid, features.dense)
+        if frame.depth is not None and np.isfinite(frame.depth).any():
+            self.surface_map.integrate(
+                keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+            )
+        else:
+            self._rendered_depth.add(keyframe.id)
+        self._next_index[keyframe.id.source] = keyframe.id.index + 1
+        self.keyframe_count += 1
+        self.last_camera = frame.camera
+        self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
+        if self.on_features is not None:
+            self.on_features(keyframe, features.pyramid)
 
     def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
         """Takes in one frame at once; returns the keyframe that it has become."""
@@ -358,7 +359,7 @@ class Submap:
         trainer, surface_map = self._new_trainer(), SurfaceMap(self.config.query)
         try:
             extra, metadata = load_map(path, trainer)
-            self._check_fit(path, metadata)
+            require_fit(path, metadata, self.encoder, self.config.node.world_frame)
             surface_map.load_state_dict(extra['surface'])
             map_id, stamp_ns = str(metadata['map_id']), int(metadata['stamp_ns'])
             count = int(metadata['keyframes'])
@@ -374,19 +375,6 @@ class Submap:
         self._next_index = next_index
         ids = trainer.store.ids
         self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera if ids else None
-
-    def _check_fit(self, path: Path | str, metadata: dict[str, Any]) -> None:
-        if metadata.get('encoder_fingerprint') != self.encoder.fingerprint:
-            raise ValueError(
-                f'{path}: the map was made with the encoder {metadata.get("encoder")!r}, '
-                f'this node runs {self.encoder.name!r}; set features.encoder to match'
-            )
-        world_frame = self.config.node.world_frame
-        if metadata.get('world_frame') != world_frame:
-            raise ValueError(
-                f'{path}: the map lives in the frame {metadata.get("world_frame")!r}, this node '
-                f'maps in {world_frame!r}; set node.world_frame to match'
-            )
 
     def close(self) -> None:
         """Gives back files and threads that would outlive the map."""

@@ -18,6 +18,7 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.live_options import LiveOptions
+from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.request import QueryRequest, QueryResult
 from lerf_ros.runtime.intake import Intake
@@ -70,7 +71,7 @@ class MapHost:
 
     def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
         self.options = LiveOptions(config)
-        self.map = Submap(config, encoder)
+        self.map: Atlas | Submap = make_map(config, encoder)
         self.intake = Intake(
             lambda job: self.submit(job, INGEST),
             self._ingest_jobs,

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from lerf_ros.config import LerfConfig
+from lerf_ros.drawing.floor_plans import Rectangle
 from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
 from lerf_ros.evaluation.flat.pictures import draw_flat
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
@@ -27,10 +28,12 @@ from lerf_ros.evaluation.processes import Advance, each_seed
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
-from lerf_ros.geometry import Array
+from lerf_ros.geometry import Array, transform_points
+from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene
+from lerf_ros.surface.points import SurfacePoints
 
 CAMERA_HZ = 10.0
 # A room counts as visited after this long in it.
@@ -109,7 +112,7 @@ def run_flat(
         truth, sightings = FlatTruth(scene), Sightings()
         path = scene.path(run.duration_s, CAMERA_HZ)
         report = FlatReport(seed)
-        live_map = Submap(config, encoder)
+        live_map = make_map(config, encoder)
         before_mb = rss_mb()
         stream = Stream(
             live_map,
@@ -149,9 +152,11 @@ def run_flat(
             'steps': stream.effort.steps,
             'steps_per_s': stream.effort.steps_per_s,
             'intake_ms': 1e3 * stream.effort.intake_s / max(stream.effort.keyframes, 1),
-            'surface_points': len(live_map.surface().positions),
+            'submaps': len(submap_boxes(live_map)) or 1,
+            'surface_points': len(whole_surface(live_map)),
         }
-        report.picture = draw_flat(scene, path, ours, [])
+        report.picture = draw_flat(scene, path, ours, submap_boxes(live_map))
+        live_map.close()
         return report
 
 
@@ -201,7 +206,9 @@ def visited_area(scene: FlatScene, path: Array) -> float:
     )
 
 
-def ask(live_map: Submap, truth: FlatTruth, questions: Sequence[FlatQuestion]) -> list[FlatAnswer]:
+def ask(
+    live_map: Atlas | Submap, truth: FlatTruth, questions: Sequence[FlatQuestion]
+) -> list[FlatAnswer]:
     """Asks one phrase a request, as a robot would, and trains a step between two of them."""
     answers = []
     for question in questions:
@@ -221,18 +228,35 @@ def ask(live_map: Submap, truth: FlatTruth, questions: Sequence[FlatQuestion]) -
 
 
 def answer_all(
-    live_map: Submap, truth: FlatTruth, present: Sequence[FlatQuestion]
+    live_map: Atlas | Submap, truth: FlatTruth, present: Sequence[FlatQuestion]
 ) -> dict[str, list[FlatAnswer]]:
     """Asks all that was seen and as much that is absent; returns our answers and the bounds'."""
     questions = [*present, *truth.absent_questions(len(present))]
     ours = ask(live_map, truth, questions)
-    positions = live_map.surface().positions
+    positions = whole_surface(live_map).positions
     labels = truth.label(positions)
     return {
         'field': ours,
         'oracle': [truth.oracle(question, positions, labels) for question in questions],
         'shuffled': shuffled(truth, ours, np.random.default_rng(truth.seed)),
     }
+
+
+def whole_surface(live_map: Atlas | Submap) -> SurfacePoints:
+    """Returns the surface of the whole map, whatever sleeps."""
+    return live_map.whole_surface() if isinstance(live_map, Atlas) else live_map.surface()
+
+
+def submap_boxes(live_map: Atlas | Submap) -> list[Rectangle]:
+    """Returns the floor under each submap's box."""
+    if isinstance(live_map, Submap):
+        return []
+    boxes = []
+    for node in live_map.nodes:
+        middle = transform_points(node.submap_to_world, node.centre_m[None])[0]
+        low, high = middle - node.half_m, middle + node.half_m
+        boxes.append((float(low[0]), float(low[1]), float(high[0]), float(high[1])))
+    return boxes
 
 
 def rss_mb() -> float:
@@ -244,7 +268,7 @@ def rss_mb() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def saved_mb(live_map: Submap) -> float:
+def saved_mb(live_map: Atlas | Submap) -> float:
     """Returns the size of the map on disk."""
     with tempfile.TemporaryDirectory(prefix='lerf_flat_') as folder:
         live_map.save(Path(folder) / 'map')

@@ -1,0 +1,64 @@
+"""How a map of many rooms is cut into submaps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from lerf_ros.options import Section, option
+
+
+@dataclass(frozen=True)
+class AtlasOptions(Section):
+    """How space is cut into submaps, and which of them are awake."""
+
+    submap_side_m: float = option(
+        0.0,
+        'Side of the cubes of space that are submaps of their own; 0 keeps one map for all.',
+        unit='m',
+        low=0.0,
+        high=100.0,
+    )
+    overlap_m: float = option(
+        0.4, 'How far a submap reaches into its neighbours.', unit='m', low=0.0, high=10.0
+    )
+    least_share: float = option(
+        0.2,
+        'Share of what a keyframe sees that lies in a cube and makes it a submap, or goes to it.',
+        low=0.01,
+        high=1.0,
+    )
+    awake_submaps: int = option(
+        3, 'Submaps that learn at a time; the others sleep in files.', low=1, high=1000
+    )
+    current_share: float = option(
+        0.7,
+        'Share of the training steps for the submap that the newest keyframe looks into.',
+        low=0.0,
+        high=1.0,
+    )
+    folder: str = option('', 'Folder of the sleeping submaps; empty for a temporary one.')
+    read_submaps: int = option(
+        4, 'Sleeping submaps whose weights stay in memory for questions.', low=1, high=1000
+    )
+    index_cell_m: float = option(
+        0.12, 'Side of the cells of the coarse index.', unit='m', low=0.02, high=10.0
+    )
+    index_points: int = option(3, 'Surface points that stand for a cell.', low=1, high=64)
+    patches: int = option(
+        4, 'Pieces of the surface that a question reads exactly.', low=1, high=64
+    )
+    patch_m: float = option(1.0, 'Side of these pieces.', unit='m', low=0.2, high=100.0)
+    move_threshold_m: float = option(
+        0.03,
+        'A keyframe moves within its submap where a pose correction differs by more.',
+        unit='m',
+        low=0.0,
+        high=10.0,
+    )
+    turn_threshold_deg: float = option(
+        1.0,
+        'The same for its turn.',
+        unit='deg',
+        low=0.0,
+        high=180.0,
+    )

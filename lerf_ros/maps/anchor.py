@@ -1,0 +1,56 @@
+"""Moving a submap as a whole when the poses of its keyframes are corrected."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from jaxtyping import Bool, Float
+
+from lerf_ros.geometry import Array, inverse_transform, require_rigid, rotation_angle
+
+
+def rigid_fit(local: Float[Array, 'n 4 4'], world: Float[Array, 'n 4 4']) -> Float[Array, '4 4']:
+    """Returns the rigid ``submap_to_world`` that best explains corrected camera poses.
+
+    Each pose alone tells turn and shift; the mean turn is that of least squared chordal distance,
+    and the shift then puts the middle of the cameras where it belongs.
+
+    Args:
+        local: Poses of cameras in the submap.
+        world: Poses of the same cameras in the world.
+
+    Raises:
+        ValueError: There is no pose, or the numbers differ.
+    """
+    if len(local) == 0 or len(local) != len(world):
+        raise ValueError(
+            f'poses: expected as many in the world as in the submap and at least one, got '
+            f'{len(local)} and {len(world)}'
+        )
+    total = sum(there[:3, :3] @ here[:3, :3].T for here, there in zip(local, world, strict=True))
+    left, _, right = np.linalg.svd(total)
+    sign = np.diag([1.0, 1.0, math.copysign(1.0, np.linalg.det(left @ right))])
+    rotation = left @ sign @ right
+    result = np.eye(4)
+    result[:3, :3] = rotation
+    result[:3, 3] = world[:, :3, 3].mean(axis=0) - rotation @ local[:, :3, 3].mean(axis=0)
+    return require_rigid(result, 'submap_to_world')
+
+
+def residual_large(
+    submap_to_world: Float[Array, '4 4'],
+    local: Float[Array, 'n 4 4'],
+    world: Float[Array, 'n 4 4'],
+    move_m: float,
+    turn_deg: float,
+) -> Bool[Array, 'n']:
+    """Tells which poses a move of the whole submap leaves too far from where they belong."""
+    world_to_submap = inverse_transform(submap_to_world)
+    large = []
+    for here, there in zip(local, world, strict=True):
+        wanted = world_to_submap @ there
+        moved_m = float(np.linalg.norm(wanted[:3, 3] - here[:3, 3]))
+        turned = rotation_angle(wanted[:3, :3] @ here[:3, :3].T)
+        large.append(moved_m > move_m or turned > math.radians(turn_deg))
+    return np.array(large, dtype=bool)

@@ -1,0 +1,298 @@
+"""Many submaps as one map: what a robot that leaves the table asks.
+
+An :class:`Atlas` has the face of a :class:`~lerf_ros.maps.submap.Submap` and is driven like one.
+Space is cut into cubes; a cube that a keyframe looks into becomes a submap. A few submaps are
+awake and learn; the others sleep in files, and are read again where a question asks for them.
+It knows no threads: whoever owns it calls every method from one thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.pyramid import FeaturePyramid
+from lerf_ros.field.view import RenderedView
+from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps.atlas_nodes import AtlasNodes
+from lerf_ros.maps.atlas_query import AtlasQuery
+from lerf_ros.maps.cells import cell_shares, seen_points
+from lerf_ros.maps.extraction import Extraction, FrameFeatures
+from lerf_ros.maps.node import AtlasNode
+from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.view import MapView
+from lerf_ros.query.request import QueryRequest, QueryResult
+from lerf_ros.scheduling.pieces import Pieces
+from lerf_ros.surface.points import SurfacePoints
+from lerf_ros.training.trainer import StepReport
+
+logger = logging.getLogger(__name__)
+
+# A keyframe goes to this many submaps at most: the one it sees most of, and a neighbour.
+MOST_SUBMAPS = 2
+
+
+class Atlas:
+    """A map that is cut into submaps.
+
+    Args:
+        config: All options; ``atlas.submap_side_m`` above 0.
+        encoder: The language encoder; loaded as the options say if None.
+
+    Raises:
+        ValueError: An option names an unknown encoder, device or backend.
+        FileNotFoundError: Weights are missing; the message says which and where they belong.
+
+    Attributes:
+        id: Identity of the map: another one after a reset, that of the file after a load.
+        config: All options, as they are now.
+        nodes: The submaps.
+        keyframe_count: Number of keyframes that were taken in.
+        step_count: Number of training steps so far.
+        pose_epoch: How often poses were corrected.
+        last_camera: Intrinsics of the last keyframe; None before the first.
+        last_stamp_ns: Stamp of the newest keyframe.
+        on_features: Called with each keyframe and its pyramid after their intake.
+    """
+
+    def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
+        self.config = config
+        self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
+        self._extraction = Extraction(config, encoder)
+        self.device, self.encoder = self._extraction.device, self._extraction.encoder
+        self._query = AtlasQuery(config, self._extraction)
+        self.nodes = AtlasNodes(config, self._extraction)
+        self.reset()
+
+    def reset(self) -> None:
+        """Forgets all submaps; the encoder stays. Another map begins."""
+        self.nodes.clear()
+        self._query.clear()
+        self.id = uuid.uuid4().hex[:12]
+        self.keyframe_count = self.step_count = self.pose_epoch = 0
+        self.last_stamp_ns = 0
+        self.last_camera: PinholeCamera | None = None
+        self._next_index: dict[str, int] = {}
+        self._generator = np.random.default_rng(self.config.training.seed)
+
+    def configure(self, config: LerfConfig) -> None:
+        """Takes over options that may change while the map lives."""
+        self.config = config
+        self.nodes.configure(config)
+        self._query.configure(config)
+
+    @property
+    def surface_points(self) -> int:
+        """Number of points of the surface of the submaps that are awake."""
+        return sum(node.submap.surface_points for node in self.nodes.awake() if node.submap)
+
+    def fix_scene_box(self) -> None:
+        """Does nothing: the boxes of submaps are those of the grid."""
+
+    def ingest_jobs(
+        self, frame: PosedFrame, source: str = 'camera'
+    ) -> list[Callable[[], Keyframe | None]]:
+        """Cuts the intake of one frame into short jobs; see :meth:`Submap.ingest_jobs`."""
+
+        def integrate(features: FrameFeatures) -> Keyframe:
+            index = self._next_index.get(source, 0)
+            keyframe = Keyframe(KeyframeId(source, index), frame)
+            self._integrate(keyframe, features)
+            self._next_index[source] = index + 1
+            return keyframe
+
+        return self._extraction.jobs(frame, integrate)
+
+    def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
+        """Takes in one frame at once; returns the keyframe that it has become."""
+        *levels, integrate = self.ingest_jobs(frame, source)
+        for level in levels:
+            level()
+        keyframe = integrate()
+        assert keyframe is not None
+        return keyframe
+
+    def _integrate(self, keyframe: Keyframe, features: FrameFeatures) -> None:
+        frame = keyframe.frame
+        for node in self._route(frame):
+            node.used_at = self.keyframe_count + 1
+            self.nodes.add(node, keyframe, features)
+            self._query.forget(node)
+        self.keyframe_count += 1
+        self.last_camera = frame.camera
+        self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
+        if self.on_features is not None:
+            self.on_features(keyframe, features.pyramid)
+
+    def _route(self, frame: PosedFrame) -> list[AtlasNode]:
+        """Returns the submaps that a frame belongs to, most of it first; makes what is missing."""
+        points = seen_points(frame, self.config.query.max_range_m)
+        if len(points) == 0:
+            points = frame.camera_to_world[None, :3, 3]
+        grid = self.nodes.grid_around(frame.camera_to_world[:3, 3])
+        shares = cell_shares(grid, points)
+        chosen = [
+            cell
+            for rank, (cell, share) in enumerate(shares.items())
+            if rank == 0 or share >= self.config.atlas.least_share
+        ]
+        return [self.nodes.at(cell) for cell in chosen[:MOST_SUBMAPS]]
+
+    def ready(self) -> bool:
+        """Tells whether there is anything to train on."""
+        return any(node.submap is not None and node.submap.ready() for node in self.nodes.awake())
+
+    def step(self) -> StepReport:
+        """Trains one step of one submap: mostly the current one, else another that is awake."""
+        ready = [node for node in self.nodes.awake() if node.submap and node.submap.ready()]
+        ready.sort(key=lambda node: node.used_at, reverse=True)
+        chosen = ready[0]
+        if len(ready) > 1 and self._generator.random() >= self.config.atlas.current_share:
+            chosen = ready[1 + int(self._generator.integers(len(ready) - 1))]
+        assert chosen.submap is not None
+        report = chosen.submap.step()
+        chosen.step_count = report.step
+        self._query.keep_fresh(chosen, self.nodes)
+        self.step_count += 1
+        return StepReport(
+            self.step_count, report.loss, report.losses, report.seconds, report.skipped
+        )
+
+    def update_poses(
+        self, ids: list[KeyframeId], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> None:
+        """Moves submaps as wholes, after a loop closure, and keyframes only where that is not all.
+
+        Raises:
+            ValueError: The numbers differ, a pose is not rigid, or an id is unknown.
+        """
+        self.nodes.correct(ids, camera_to_world)
+        self._query.clear()
+        self.pose_epoch += 1
+
+    def surface(self) -> SurfacePoints:
+        """Returns the surface of the submaps that are awake, in the world frame."""
+        return self._query.surface(self.nodes)
+
+    def whole_surface(self) -> SurfacePoints:
+        """Returns the surface of all submaps; the files of those that sleep are read for it."""
+        return self._query.surface(self.nodes, asleep=True)
+
+    def query(self, request: QueryRequest) -> list[QueryResult]:
+        """Answers a request, one result per positive.
+
+        The cloud of a result is what was read exactly, not the whole surface.
+
+        Raises:
+            ValueError: The request is malformed.
+            NotReadyError: There is no map yet.
+        """
+        request.check()
+        if self.keyframe_count == 0:
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        if self.step_count == 0:
+            raise NotReadyError('the map has not learned anything yet: ask again in a moment')
+        return self._query.answer(request, self.nodes)
+
+    def render(
+        self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
+    ) -> RenderedView:
+        """Renders the submap that a camera is in.
+
+        Raises:
+            NotReadyError: There is no map there.
+        """
+        node = self._node_for(camera_to_world)
+        return self._awake(node).render(camera, node.local(camera_to_world))
+
+    def view_pieces(
+        self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
+    ) -> Pieces[MapView]:
+        """Draws the submap that a camera is in; see :meth:`Submap.view_pieces`."""
+        node = self._node_for(camera_to_world)
+        return self._awake(node).view_pieces(camera, node.local(camera_to_world), phrase)
+
+    def relevancy_pieces(
+        self,
+        phrase: str,
+        depth_m: Float[np.ndarray, 'height width'],
+        camera: PinholeCamera,
+        camera_to_world: Float[np.ndarray, '4 4'],
+    ) -> Pieces[Float32[np.ndarray, 'height width']]:
+        """Returns the relevancy of a view; see :meth:`Submap.relevancy_pieces`."""
+        node = self._node_for(camera_to_world)
+        return self._awake(node).relevancy_pieces(
+            phrase, depth_m, camera, node.local(camera_to_world)
+        )
+
+    def _node_for(self, camera_to_world: Float[np.ndarray, '4 4']) -> AtlasNode:
+        """Returns the submap in which a point ahead of the camera lies, or the nearest one."""
+        if not len(self.nodes):
+            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
+        ahead = camera_to_world[:3, 3] + camera_to_world[:3, 2]
+        return min(self.nodes, key=lambda node: node.distance_m(ahead))
+
+    def _awake(self, node: AtlasNode) -> Submap:
+        submap = self.nodes.wake(node)
+        self._query.forget(node)
+        return submap
+
+    def save(self, path: Any) -> None:
+        """Writes the map as a folder with one file a submap, or leaves the old one as it was.
+
+        Raises:
+            NotReadyError: There is no map yet.
+            OSError: The folder cannot be written.
+        """
+        if not len(self.nodes) or not self.step_count:
+            raise NotReadyError('there is no map to save yet')
+        self.nodes.save(
+            path,
+            {
+                'map_id': self.id,
+                'encoder': self.encoder.name,
+                'encoder_fingerprint': self.encoder.fingerprint,
+                'world_frame': self.config.node.world_frame,
+                'stamp_ns': self.last_stamp_ns,
+                'keyframes': self.keyframe_count,
+                'steps': self.step_count,
+                'pose_epoch': self.pose_epoch,
+                'next_index': self._next_index,
+            },
+        )
+
+    def load(self, path: Any) -> None:
+        """Replaces this map by a saved one; on any error this map stays as it was.
+
+        Raises:
+            ValueError: The folder is no atlas, was made with another encoder, or lives in another
+                world frame.
+            OSError: It cannot be read.
+        """
+        metadata = self.nodes.load(path)
+        self._query.clear()
+        self.id = str(metadata['map_id'])
+        self.keyframe_count = int(metadata['keyframes'])
+        self.step_count, self.pose_epoch = int(metadata['steps']), int(metadata['pose_epoch'])
+        self.last_stamp_ns = int(metadata['stamp_ns'])
+        self._next_index = {str(name): int(n) for name, n in metadata['next_index'].items()}
+        self.last_camera = None
+
+    def close(self) -> None:
+        """Gives back files and memory that outlive a map."""
+        self.nodes.clear()
+
+
+def make_map(config: LerfConfig, encoder: LanguageEncoder | None = None) -> Atlas | Submap:
+    """Returns an atlas where ``atlas.submap_side_m`` says so, else one map for everything."""
+    if config.atlas.submap_side_m > 0:
+        return Atlas(config, encoder)
+    return Submap(config, encoder)

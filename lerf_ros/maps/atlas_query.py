@@ -1,0 +1,251 @@
+"""How an atlas answers: the coarse index says where to look, there the field is read exactly.
+
+What is read is a few pieces of the surface, each about as large as a table, wherever in the atlas
+they are. So a question costs the same in a room and on a floor, but for the index.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.geometry import Array, transform_points
+from lerf_ros.maps.atlas_answer import in_world, merged
+from lerf_ros.maps.atlas_nodes import AtlasNodes
+from lerf_ros.maps.extraction import Extraction
+from lerf_ros.maps.node import AtlasNode
+from lerf_ros.maps.reading import Reading, joined_points, load_reading
+from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.query.engine import QueryEngine
+from lerf_ros.query.exemplars import exemplar_phrase
+from lerf_ros.query.phrase import Phrase, TextEmbedder, embed_phrase
+from lerf_ros.query.request import Box, QueryRequest, QueryResult
+from lerf_ros.surface.points import SurfacePoints
+
+logger = logging.getLogger(__name__)
+
+# Cells of one submap that are looked at for patches.
+_BEST_CELLS = 64
+# A patch with fewer points answers nothing.
+_LEAST_POINTS = 8
+# Steps after which the index of a submap that learns is read anew.
+INDEX_STEPS = 150
+
+
+@dataclass(frozen=True, eq=False)
+class Patch:
+    """A piece of the surface to be read exactly.
+
+    Attributes:
+        node: Its submap.
+        centre: Its middle in the submap's frame.
+        score: Relevancy that the index promises.
+    """
+
+    node: AtlasNode
+    centre: Float[Array, '3']
+    score: float
+
+
+class AtlasQuery:
+    """Answers requests about an atlas.
+
+    Args:
+        config: All options.
+        extraction: Holds the encoder.
+    """
+
+    def __init__(self, config: LerfConfig, extraction: Extraction) -> None:
+        self._config, self._extraction = config, extraction
+        self._engine = QueryEngine(extraction.encoder, config.query, config.features)
+        self._embed = TextEmbedder(extraction.encoder)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets what was read of the map; to be called when it is replaced."""
+        self._readings: OrderedDict[int, Reading] = OrderedDict()
+        self._asked = False
+        self._engine.clear()
+
+    def configure(self, config: LerfConfig) -> None:
+        """Takes over options that may change while the map lives."""
+        self._config = config
+        self._engine.configure(config.query)
+
+    def forget(self, node: AtlasNode) -> None:
+        """Drops what was read of a submap that changes."""
+        self._readings.pop(node.name, None)
+
+    def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
+        """Reads the index of a submap that learns anew, once in a while, if anybody asks."""
+        if self._asked and (
+            node.index is None or node.step_count - node.index.step >= INDEX_STEPS
+        ):
+            nodes.renew_index(node)
+
+    def answer(self, request: QueryRequest, nodes: AtlasNodes) -> list[QueryResult]:
+        """Answers a request, one result for each positive, exemplars last.
+
+        Raises:
+            NotReadyError: There is nothing to look at yet.
+        """
+        self._asked = True
+        for node in nodes.awake():
+            if node.index is None:
+                nodes.renew_index(node)
+        if not any(node.index is not None and len(node.index) for node in nodes):
+            raise NotReadyError(
+                'the map has no surface yet: wait for training, or check the depth stream'
+            )
+        results: list[QueryResult] = []
+        for text, part in zip(request.phrases(), request.positives, strict=True):
+            phrase = embed_phrase(self._embed, text.object, (text.object,), request.negatives)
+            alone = replace(
+                request, positives=(part,), parts=_part(request, len(results)), exemplars=()
+            )
+            results.append(self._answer_one(phrase, alone, nodes))
+        for exemplar in request.exemplars:
+            means = torch.stack(
+                [node.index.means() for node in nodes if node.index and len(node.index)]
+            ).mean(dim=0)
+            phrase = exemplar_phrase(self._extraction.encoder, exemplar, means)
+            alone = replace(request, positives=(), parts=(), exemplars=(exemplar,))
+            results.append(self._answer_one(phrase, alone, nodes))
+        return results
+
+    def _answer_one(self, phrase: Phrase, request: QueryRequest, nodes: AtlasNodes) -> QueryResult:
+        answers = []
+        for patch in self.patches(phrase, nodes, request.region):
+            reading = self._reading(patch.node, nodes)
+            if reading is None:
+                continue
+            points = reading.patch(patch.centre, self._config.atlas.patch_m)
+            if len(points) < _LEAST_POINTS:
+                continue
+            # Its cache belongs to one field; a patch is read whole anyway.
+            self._engine.clear()
+            (result,) = self._engine.query(
+                replace(request, region=None),
+                field=reading.field,
+                surface=points,
+                step=reading.step,
+                stamp_ns=reading.stamp_ns,
+            )
+            answers.append(_inside(in_world(result, patch.node.submap_to_world), request.region))
+        if not answers:
+            return _nothing(phrase.text)
+        return merged(answers, request.max_maxima)
+
+    def patches(self, phrase: Phrase, nodes: AtlasNodes, region: Box | None = None) -> list[Patch]:
+        """Returns where a phrase is worth an exact look, the likeliest first."""
+        offered: list[tuple[float, AtlasNode, Array, Array]] = []
+        for node in nodes:
+            if node.index is None or not len(node.index) or node.damaged:
+                continue
+            scores = node.index.scores(phrase, self._extraction.encoder.temperature)
+            best = np.argsort(-scores)[:_BEST_CELLS]
+            local = node.index.centres[best].astype(np.float64)
+            world = transform_points(node.submap_to_world, local)
+            if region is not None:
+                reach = self._config.atlas.index_cell_m
+                low, high = np.array(region.minimum_m) - reach, np.array(region.maximum_m) + reach
+                keep = ((world >= low) & (world <= high)).all(axis=1)
+                best, local, world = best[keep], local[keep], world[keep]
+            offered += [
+                (float(scores[index]), node, here, there)
+                for index, here, there in zip(best, local, world, strict=True)
+            ]
+        offered.sort(key=lambda each: -each[0])
+        chosen: list[Patch] = []
+        taken: list[Array] = []
+        apart_m = self._config.atlas.patch_m / 2
+        for score, node, here, there in offered:
+            if len(chosen) == self._config.atlas.patches:
+                break
+            if all(np.linalg.norm(there - other) > apart_m for other in taken):
+                chosen.append(Patch(node, here, score))
+                taken.append(there)
+        return chosen
+
+    def _reading(self, node: AtlasNode, nodes: AtlasNodes) -> Reading | None:
+        """Returns what can be read of a submap, awake or not; None if its file is damaged."""
+        submap = node.submap
+        if submap is not None:
+            if submap.trainer.field is None:
+                return None
+            return Reading(
+                submap.trainer.field, submap.surface(), submap.step_count, submap.last_stamp_ns
+            )
+        if node.name in self._readings:
+            self._readings.move_to_end(node.name)
+            return self._readings[node.name]
+        try:
+            reading = load_reading(node.file, nodes.config_of(node), self._extraction)
+        except (ValueError, OSError) as error:
+            logger.error('submap %d is left out: %s', node.name, error)
+            node.damaged = str(error)
+            return None
+        self._readings[node.name] = reading
+        while len(self._readings) > self._config.atlas.read_submaps:
+            self._readings.popitem(last=False)
+        return reading
+
+    def surface(self, nodes: AtlasNodes, *, asleep: bool = False) -> SurfacePoints:
+        """Returns the surface of the submaps that are awake, or of all, in the world frame."""
+        parts = []
+        for node in nodes:
+            if node.asleep and not asleep:
+                continue
+            reading = self._reading(node, nodes)
+            if reading is not None and len(reading.points):
+                parts.append((reading.points, node.submap_to_world))
+        return joined_points(parts, self._config.query.voxel_m)
+
+
+def _part(request: QueryRequest, index: int) -> tuple[str, ...]:
+    return (request.parts[index],) if request.parts else ()
+
+
+def _inside(result: QueryResult, region: Box | None) -> QueryResult:
+    """Leaves out maxima outside a region of the world."""
+    if region is None:
+        return result
+    low, high = np.array(region.minimum_m), np.array(region.maximum_m)
+    kept = [
+        index
+        for index, maximum in enumerate(result.maxima)
+        if ((maximum.position_m >= low) & (maximum.position_m <= high)).all()
+    ]
+    whole = result.object
+    if whole is not None:
+        whole = replace(whole, maxima=tuple(whole.maxima[index] for index in kept))
+    gone = not kept
+    return replace(
+        result,
+        maxima=tuple(result.maxima[index] for index in kept),
+        exists=result.exists and not gone,
+        confidence=0.0 if gone else result.confidence,
+        object=whole,
+    )
+
+
+def _nothing(text: str) -> QueryResult:
+    empty = np.zeros((0, 3), np.float32)
+    return QueryResult(
+        phrase=text,
+        exists=False,
+        confidence=0.0,
+        maxima=(),
+        positions=empty,
+        colours=empty.astype(np.uint8),
+        relevancy=empty[:, 0],
+        scale_m=empty[:, 0],
+        step=0,
+        stamp_ns=0,
+    )

@@ -1,0 +1,125 @@
+"""A few embeddings for each cell of a surface: where in a large map an exact look is worth while.
+
+A cell is a cube of space. A few of its surface points stand for it, each at a few scales; their
+unit embeddings are kept in 8 bits. The index answers in which cells a phrase may be, not where
+exactly; it stays in memory while its submap sleeps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float32, Int8
+from torch import Tensor
+
+from lerf_ros.query.phrase import Phrase
+from lerf_ros.query.reading import CHUNK_POINTS, read_embeddings
+from lerf_ros.query.relevancy import EmbeddingField, relevancy
+from lerf_ros.surface.points import SurfacePoints
+
+# Crops of things one carries: as wide as they are, and up to three times as wide.
+SCALES_M = (0.08, 0.13, 0.21, 0.34)
+_UNIT = 127.0
+
+
+@dataclass(frozen=True, eq=False)
+class CoarseIndex:
+    """The cells of one submap.
+
+    Attributes:
+        centres: Middle of the points that stand for each cell, metres, in the submap's frame.
+        embeddings: Their unit embeddings times 127, by point and scale.
+        step: Training step they were read at.
+    """
+
+    centres: Float32[np.ndarray, 'm 3']
+    embeddings: Int8[Tensor, 'm e d']
+    step: int
+
+    def __len__(self) -> int:
+        return len(self.centres)
+
+    @torch.no_grad()
+    def scores(self, phrase: Phrase, temperature: float) -> Float[np.ndarray, 'm']:
+        """Returns the greatest relevancy of a phrase in each cell."""
+        if not len(self):
+            return np.zeros(0, np.float32)
+        texts = torch.cat([phrase.positives, phrase.negatives])
+        cosines = self.embeddings.to(texts.dtype) @ (texts.T / _UNIT)
+        best = relevancy(cosines, len(phrase.positives), temperature).amax(dim=1)
+        return best.cpu().numpy()
+
+    def means(self) -> Float[Tensor, 's d']:
+        """Returns the unit mean embedding at each scale: what the submap shows."""
+        by_scale = self.embeddings.float().unflatten(1, (-1, len(SCALES_M))).mean(dim=(0, 1))
+        return torch.nn.functional.normalize(by_scale, dim=-1)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Returns everything as tensors, for a map file."""
+        return {
+            'centres': torch.from_numpy(self.centres),
+            'embeddings': self.embeddings,
+            'step': torch.tensor(self.step),
+        }
+
+    @classmethod
+    def from_state(cls, state: dict[str, Tensor]) -> CoarseIndex:
+        """Returns the index of a map file.
+
+        Raises:
+            ValueError: Something is missing or of another shape.
+        """
+        try:
+            centres, embeddings = state['centres'].numpy(), state['embeddings']
+            if centres.shape != (len(embeddings), 3) or embeddings.dtype != torch.int8:
+                raise ValueError(f'index: expected cells, got {centres.shape}')
+            return cls(centres, embeddings, int(state['step']))
+        except KeyError as error:
+            raise ValueError(f'index: the saved state lacks {error}') from error
+
+
+@torch.no_grad()
+def build_index(
+    field: EmbeddingField,
+    points: SurfacePoints,
+    cell_m: float,
+    points_each: int,
+    step: int,
+    device: torch.device,
+) -> CoarseIndex:
+    """Reads the index of a surface.
+
+    Args:
+        field: The submap's field.
+        points: Its surface.
+        cell_m: Side of a cell.
+        points_each: Points that stand for a cell; cells with fewer repeat theirs.
+        step: The training step.
+        device: Where the field lives.
+    """
+    cells = np.floor(points.positions / cell_m).astype(np.int64)
+    cells -= cells.min(axis=0, initial=0)
+    spans = cells.max(axis=0, initial=0) + 1
+    names = (cells[:, 0] * spans[1] + cells[:, 1]) * spans[2] + cells[:, 2]
+    # A fixed shuffle, by voxel: the same surface gives the same points.
+    mixed = (points.keys.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)) >> np.uint64(40)
+    order = np.lexsort((mixed, names))
+    starts = np.flatnonzero(np.diff(names[order], prepend=-1))
+    counts = np.diff(np.append(starts, len(order)))
+    rows = order[starts[:, None] + np.arange(points_each)[None] % counts[:, None]]
+    chosen = torch.from_numpy(points.positions[rows.ravel()]).to(device)
+    scales = torch.tensor(SCALES_M)
+    read = [
+        (read_embeddings(field, chunk, scales) * _UNIT).round().to(torch.int8).cpu()
+        for chunk in chosen.split(CHUNK_POINTS)
+    ]
+    size = read[0].shape[-1] if read else 0
+    embeddings = torch.cat(read) if read else torch.zeros(0, len(SCALES_M), 0, dtype=torch.int8)
+    centres = points.positions[rows].mean(axis=1) if len(rows) else np.zeros((0, 3), np.float32)
+    return CoarseIndex(
+        centres.astype(np.float32),
+        embeddings.reshape(len(rows), points_each * len(SCALES_M), size),
+        step,
+    )
