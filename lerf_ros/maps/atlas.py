@@ -68,6 +68,7 @@ class Atlas:
         self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
         self._extraction = Extraction(config, encoder)
         self.device, self.encoder = self._extraction.device, self._extraction.encoder
+        self._empty: Submap | None = None
         self._query = AtlasQuery(config, self._extraction)
         self.nodes = AtlasNodes(config, self._extraction)
         self.reset()
@@ -88,6 +89,17 @@ class Atlas:
         self.config = config
         self.nodes.configure(config)
         self._query.configure(config)
+
+    @property
+    def current(self) -> Submap:
+        """The submap that the newest keyframe is in; an empty one before the first."""
+        awake = self.nodes.awake()
+        if not awake:
+            self._empty = self._empty or Submap(self.config, extraction=self._extraction)
+            return self._empty
+        newest = max(awake, key=lambda node: node.used_at).submap
+        assert newest is not None
+        return newest
 
     @property
     def surface_points(self) -> int:

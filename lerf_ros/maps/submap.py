@@ -112,6 +112,11 @@ class Submap:
         self.engine.configure(config.query)
 
     @property
+    def current(self) -> Submap:
+        """This map; of an atlas, the submap that the newest keyframe is in."""
+        return self
+
+    @property
     def step_count(self) -> int:
         """Number of training steps so far."""
         return self.trainer.step_count

@@ -182,7 +182,7 @@ class MapAccess:
 
         def look() -> Snapshot:
             live_map = self._host.map
-            store = live_map.trainer.store
+            store = live_map.current.trainer.store
             ids = tuple(store.ids)
             poses = np.array([store.pose(id_) for id_ in ids]).reshape(-1, 4, 4)
             return Snapshot(live_map.id, live_map.surface(), live_map.last_camera, ids, poses)
@@ -238,7 +238,7 @@ class MapAccess:
         negatives: tuple[str, ...],
         scale_m: float | None,
     ) -> Pieces[Drawing]:
-        live_map = self._host.map
+        live_map = self._host.map.current
         trainer = live_map.trainer
         view = yield from self._while_it_lasts(
             trainer, rendered_pieces(live_map.render, camera, camera_to_world)
@@ -264,7 +264,7 @@ class MapAccess:
     def _while_it_lasts(self, trainer: object, pieces: Pieces[T]) -> Pieces[T]:
         """Works on pieces as long as the map is the one they were begun for."""
         while True:
-            if self._host.map.trainer is not trainer:
+            if self._host.map.current.trainer is not trainer:
                 raise NotReadyError(REPLACED)
             try:
                 next(pieces)
@@ -276,7 +276,7 @@ class MapAccess:
         """Tells which of some texts a place of the surface is most like."""
 
         def compare() -> Likeness:
-            live_map = self._host.map
+            live_map = self._host.map.current
             if live_map.trainer.field is None:
                 raise NotReadyError('the map is empty: there is nothing to compare')
             return likeness(
@@ -296,7 +296,7 @@ class MapAccess:
 
         def read() -> PosedFrame:
             try:
-                return self._host.map.trainer.store.keyframe(id_).frame
+                return self._host.map.current.trainer.store.keyframe(id_).frame
             except KeyError:
                 raise ValueError(f'keyframe: there is no keyframe {id_} any more') from None
 

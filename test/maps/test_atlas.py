@@ -1,0 +1,282 @@
+"""Tests of lerf_ros.maps.atlas: two small rooms, walked through, with submaps that sleep."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
+
+from colour_encoder import ColourEncoder
+
+from lerf_ros.config import LerfConfig
+from lerf_ros.frames import KeyframeId
+from lerf_ros.geometry import inverse_transform
+from lerf_ros.maps.anchor import residual_large, rigid_fit
+from lerf_ros.maps.atlas import Atlas, make_map
+from lerf_ros.maps.atlas_nodes import DESCRIPTION, share_networks
+from lerf_ros.maps.cells import CellGrid, cell_shares
+from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.query.engine import Box, QueryRequest
+from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
+
+try:
+    gl.make_current()
+except RuntimeError as error:
+    pytest.skip(str(error), allow_module_level=True)
+
+CONFIG = LerfConfig.from_flat(
+    {
+        'training.rays_per_step': 256,
+        'training.language_rays_per_step': 128,
+        'field.table_log2': 14,
+        'field.language_table_log2': 12,
+        'features.pyramid_levels': 4,
+        'query.voxel_m': 0.03,
+        'query.max_range_m': 3.0,
+        'query.scales': 8,
+        'atlas.submap_side_m': 3.0,
+        'atlas.awake_submaps': 2,
+    }
+)
+RED = QueryRequest(positives=('red',))
+WORDS = ('red', 'blue', 'green', 'yellow', 'orange', 'purple')
+
+
+@pytest.fixture(scope='module')
+def frames():
+    options = FlatOptions(area_m2=30.0, width=160, height=120, samples=0)
+    with FlatScene(5, options) as scene:
+        path = scene.path(130.0, 0.5)
+        return [
+            scene.shoot(pose, i, i * 2_000_000_000, SENSORS['usual'])[0]
+            for i, pose in enumerate(path)
+        ]
+
+
+def mapped(frames, config=CONFIG) -> Atlas:
+    atlas = Atlas(config, ColourEncoder())
+    for frame in frames:
+        atlas.ingest(frame)
+        for _ in range(4):
+            atlas.step()
+    return atlas
+
+
+@pytest.fixture(scope='module')
+def atlas(frames):
+    atlas = mapped(frames)
+    yield atlas
+    atlas.close()
+
+
+@pytest.fixture
+def saved(atlas, tmp_path) -> Path:
+    atlas.save(tmp_path / 'map')
+    return tmp_path / 'map'
+
+
+def places(live_map, words=WORDS) -> np.ndarray:
+    return np.array(
+        [live_map.query(QueryRequest(positives=(w,)))[0].maxima[0].position_m for w in words]
+    )
+
+
+def test_options_say_whether_there_is_an_atlas():
+    assert isinstance(make_map(CONFIG, ColourEncoder()), Atlas)
+    one = CONFIG.replace({'atlas.submap_side_m': 0.0})
+    assert isinstance(make_map(one, ColourEncoder()), Submap)
+
+
+def test_an_empty_atlas_says_that_it_is_empty(tmp_path, frames):
+    atlas = Atlas(CONFIG, ColourEncoder())
+    assert not atlas.ready()
+    with pytest.raises(NotReadyError, match='no keyframe'):
+        atlas.query(RED)
+    with pytest.raises(NotReadyError, match='no keyframe'):
+        atlas.render(frames[0].camera, frames[0].camera_to_world)
+    with pytest.raises(NotReadyError, match='no map to save'):
+        atlas.save(tmp_path / 'map')
+
+
+def test_submaps_begin_where_the_camera_looks_and_few_are_awake(atlas, frames):
+    assert 3 <= len(atlas.nodes) <= 12
+    assert 1 <= len(atlas.nodes.awake()) <= 2
+    assert atlas.keyframe_count == len(frames)
+    for node in atlas.nodes:
+        assert node.asleep == node.file.exists() or not node.asleep
+        for pose in node.poses.values():
+            assert np.isfinite(pose).all()
+    assert sum(node.keyframe_count for node in atlas.nodes) >= len(frames)
+    ids = {id_ for node in atlas.nodes for id_ in node.poses}
+    assert ids == {KeyframeId('camera', i) for i in range(len(frames))}
+
+
+def test_a_question_reads_a_few_places_wherever_they_sleep(atlas):
+    (result,) = atlas.query(RED)
+    assert result.maxima
+    assert len(result.positions) < len(atlas.whole_surface())
+    for maximum in result.maxima:
+        assert maximum.point_indices.max() < len(result.positions)
+        own = result.positions[maximum.point_indices]
+        assert np.linalg.norm(own.mean(axis=0) - maximum.position_m) < 0.5
+    separate = [
+        np.linalg.norm(a.position_m - b.position_m)
+        for i, a in enumerate(result.maxima)
+        for b in result.maxima[:i]
+    ]
+    assert not separate or min(separate) > 0.02
+    awake = [node.name for node in atlas.nodes.awake()]
+    atlas.query(QueryRequest(positives=WORDS))
+    assert [node.name for node in atlas.nodes.awake()] == awake, 'questions wake nobody'
+
+
+def test_a_region_bounds_the_answers_whatever_the_submap(atlas):
+    node = next(node for node in atlas.nodes if node.asleep and len(node.index or ()))
+    low, high = node.centre_m - node.half_m, node.centre_m + node.half_m
+    box = Box(tuple(map(float, low)), tuple(map(float, high)))
+    (result,) = atlas.query(QueryRequest(positives=('red',), region=box))
+    for maximum in result.maxima:
+        assert ((maximum.position_m >= low) & (maximum.position_m <= high)).all()
+
+
+def test_a_saved_atlas_answers_as_before_and_goes_on_learning(atlas, saved, frames):
+    again = Atlas(CONFIG, ColourEncoder())
+    again.load(saved)
+    assert again.id == atlas.id
+    assert again.keyframe_count == atlas.keyframe_count
+    assert not again.nodes.awake()
+    # Those awake were read anew for the file, so compare with a second reading of the same.
+    third = Atlas(CONFIG, ColourEncoder())
+    third.load(saved)
+    assert np.allclose(places(again), places(third))
+    again.ingest(frames[0])
+    assert again.ready()
+    again.step()
+    again.close()
+    assert np.allclose(places(third), places(third)), 'the folder is not touched'
+    third.close()
+
+
+def test_an_atlas_of_another_encoder_or_frame_is_refused(saved):
+    other = Atlas(CONFIG.replace({'node.world_frame': 'odom'}), ColourEncoder())
+    with pytest.raises(ValueError, match='world_frame'):
+        other.load(saved)
+    strange = ColourEncoder()
+    strange.fingerprint = 'another'
+    with pytest.raises(ValueError, match='encoder'):
+        Atlas(CONFIG, strange).load(saved)
+    (saved / DESCRIPTION).write_text('{')
+    with pytest.raises(ValueError, match='atlas'):
+        Atlas(CONFIG, ColourEncoder()).load(saved)
+
+
+def test_a_damaged_submap_leaves_the_others(atlas, saved, caplog):
+    again = Atlas(CONFIG, ColourEncoder())
+    for file in sorted(saved.glob('submap_*.lerf'))[:1]:
+        file.write_bytes(file.read_bytes()[:1000])
+    again.load(saved)
+    for word in WORDS:
+        assert again.query(QueryRequest(positives=(word,)))
+    again.whole_surface()
+    damaged = [node for node in again.nodes if node.damaged]
+    assert len(damaged) == 1
+    assert 'left out' in caplog.text
+    again.close()
+
+
+def test_a_file_in_the_way_is_not_replaced(atlas, tmp_path):
+    (tmp_path / 'note').write_text('mine')
+    with pytest.raises(OSError, match='something else'):
+        atlas.save(tmp_path / 'note')
+    assert (tmp_path / 'note').read_text() == 'mine'
+    assert sorted(path.name for path in tmp_path.iterdir()) == ['note']
+
+
+def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
+    def full(self, path):
+        raise OSError('No space left on device')
+
+    monkeypatch.setattr(Submap, 'save', full)
+    atlas = mapped(frames[:40])
+    assert not any(node.asleep for node in atlas.nodes if node.keyframe_count)
+    assert 'stays awake' in caplog.text
+    assert atlas.query(RED)[0].maxima
+    atlas.close()
+
+
+def test_a_new_submap_speaks_as_its_neighbour_does(atlas):
+    (first, *_) = atlas.nodes.awake()
+    teacher = first.submap.trainer.field
+    pupil = Submap(CONFIG, ColourEncoder())
+    pupil.trainer.config = CONFIG
+    other = type(teacher)(
+        CONFIG.field, teacher.scene_box, teacher.embedding_size, 0, seed=9, device='cpu'
+    )
+    share_networks(teacher, other)
+    known, got = teacher.state_dict(), other.state_dict()
+    tables = [name for name in got if name.endswith('table')]
+    assert tables
+    assert all(torch.equal(known[name], got[name]) for name in got if name not in tables)
+    assert not any(torch.equal(known[name], got[name]) for name in tables)
+
+
+def test_a_loop_closure_moves_submaps_as_wholes(saved):
+    atlas = Atlas(CONFIG, ColourEncoder())
+    atlas.load(saved)
+    before = places(atlas)
+    angle = np.radians(3.0)
+    shift = np.eye(4)
+    shift[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    shift[:3, 3] = [0.1, -0.05, 0.0]
+    poses = {id_: pose for node in atlas.nodes for id_, pose in node.poses.items()}
+    ids = list(poses)
+    atlas.update_poses(ids, np.stack([shift @ poses[id_] for id_ in ids]))
+    assert atlas.pose_epoch == 1
+    assert not atlas.nodes.awake(), 'nothing was bent, so nobody had to wake up'
+    moved = before @ shift[:3, :3].T + shift[:3, 3]
+    assert np.allclose(places(atlas), moved, atol=1e-4)
+    with pytest.raises(ValueError, match='no keyframes with the ids'):
+        atlas.update_poses([KeyframeId('nobody', 1)], np.eye(4)[None])
+    atlas.close()
+
+
+def test_a_keyframe_moves_within_its_submap_only_where_it_must(saved):
+    atlas = Atlas(CONFIG, ColourEncoder())
+    atlas.load(saved)
+    node = max(atlas.nodes, key=lambda node: node.keyframe_count)
+    ids = list(node.poses)
+    poses = np.stack([node.poses[id_] for id_ in ids])
+    poses[0, :3, 3] += [0.3, 0.0, 0.0]
+    atlas.update_poses(ids, poses)
+    large = residual_large(node.submap_to_world, np.stack([node.poses[i] for i in ids]), poses,
+                           0.03, 1.0)  # fmt: skip
+    assert not large.any(), 'what a move of the whole cannot explain was moved inside'
+    assert node.submap is not None
+    atlas.close()
+
+
+def test_the_best_move_of_a_submap_is_found():
+    rng = np.random.default_rng(0)
+    local = np.stack([np.eye(4) for _ in range(5)])
+    local[:, :3, 3] = rng.normal(size=(5, 3))
+    wanted = np.eye(4)
+    wanted[:2, :2] = [[0.0, -1.0], [1.0, 0.0]]
+    wanted[:3, 3] = [1.0, 2.0, 3.0]
+    assert np.allclose(rigid_fit(local, wanted @ local), wanted)
+    assert not residual_large(wanted, local, wanted @ local, 1e-6, 1e-3).any()
+    with pytest.raises(ValueError, match='poses: expected'):
+        rigid_fit(local[:0], local[:0])
+
+
+def test_points_belong_to_the_cube_that_holds_them():
+    grid = CellGrid((0.0, 0.0, 1.0), 2.0, 0.5)
+    points = np.array([[0.0, 0.0, 1.0], [0.9, 0.0, 0.1], [1.1, 0.0, 1.0], [0.0, -1.2, 1.0]])
+    assert grid.cells_of(points) == [(0, 0, 0), (0, 0, 0), (1, 0, 0), (0, -1, 0)]
+    assert cell_shares(grid, points)[(0, 0, 0)] == 0.5
+    assert grid.half_m == 1.5
+    local = inverse_transform(np.eye(4))
+    assert np.array_equal(local, np.eye(4))
