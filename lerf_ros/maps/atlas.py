@@ -190,6 +190,16 @@ class Atlas:
         self._query.clear()
         self.pose_epoch += 1
 
+    def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
+        """Returns ``camera_to_world`` of all keyframes, those of a source in their order."""
+        poses = {
+            id_: node.submap_to_world @ pose
+            for node in self.nodes
+            for id_, pose in node.poses.items()
+        }
+        ordered = sorted(poses, key=lambda id_: (id_.source, id_.index))
+        return np.array([poses[id_] for id_ in ordered]).reshape(-1, 4, 4)
+
     def surface(self) -> SurfacePoints:
         """Returns the surface of the submaps that are awake, in the world frame."""
         return self._query.surface(self.nodes)

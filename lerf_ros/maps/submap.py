@@ -222,6 +222,11 @@ class Submap:
             {id_: store.pose(id_) @ inverse_transform(pose) for id_, pose in before.items()}
         )
 
+    def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
+        """Returns ``camera_to_world`` of all keyframes, oldest first."""
+        store = self.trainer.store
+        return np.array([store.pose(id_) for id_ in store.ids]).reshape(-1, 4, 4)
+
     def surface(self) -> SurfacePoints:
         """Returns the surface cloud as it stands."""
         return self.surface_map.points()

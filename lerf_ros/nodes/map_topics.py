@@ -25,6 +25,7 @@ from lerf_ros.bridge.keyframe_path import frusta_message, path_message
 from lerf_ros.bridge.markers import markers_message
 from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps.atlas import Atlas
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryResult
 from lerf_ros.surface.points import SurfacePoints
@@ -47,11 +48,14 @@ class MapLook:
     stamp_ns: int
 
 
-def look_at_map(live_map: Submap) -> MapLook:
+def look_at_map(live_map: Atlas | Submap) -> MapLook:
     """Looks at a map; to be called where the map may be touched."""
-    store = live_map.trainer.store
-    poses = np.array([store.pose(id_) for id_ in store.ids]).reshape(-1, 4, 4)
-    return MapLook(live_map.surface(), poses, live_map.last_camera, live_map.last_stamp_ns)
+    return MapLook(
+        live_map.surface(),
+        live_map.keyframe_poses(),
+        live_map.last_camera,
+        live_map.last_stamp_ns,
+    )
 
 
 class MapTopics:
