@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from viser import ClientHandle
@@ -16,6 +17,8 @@ from lerf_ros.viewer.words import shortened
 COLOURS = ((230, 60, 60), (50, 130, 230), (50, 180, 90), (240, 150, 30), (160, 90, 220))
 ABSENT = (150, 150, 150)
 MARK_M = 0.008
+
+Anchor = Literal['bottom-center', 'top-center']
 
 
 class AnswerLayer:
@@ -58,7 +61,9 @@ class AnswerLayer:
                         if result.exists
                         else (f'{name}: not found')
                     )
-                    self._draw(f'/answers/{number}_{rank}', maximum, colour, words)
+                    # What is absent stands below, so that it covers no label of what is there.
+                    anchor: Anchor = 'bottom-center' if result.exists else 'top-center'
+                    self._draw(f'/answers/{number}_{rank}', maximum, colour, words, anchor)
                     if result.exists:
                         self._draw_points(f'/answers/{number}_{rank}', maximum, colour, answer)
 
@@ -68,7 +73,14 @@ class AnswerLayer:
             '/answers/clicked', words, position=position_m, anchor='bottom-center'
         )
 
-    def _draw(self, name: str, maximum: Maximum, colour: tuple[int, int, int], words: str) -> None:
+    def _draw(
+        self,
+        name: str,
+        maximum: Maximum,
+        colour: tuple[int, int, int],
+        words: str,
+        anchor: Anchor,
+    ) -> None:
         scene, box = self._client.scene, maximum.box_to_world
         size_m = np.maximum(maximum.box_size_m, 2e-3)
         node = scene.add_box(
@@ -88,7 +100,7 @@ class AnswerLayer:
         for clickable in (node, mark):
             clickable.on_click(lambda _: self._on_click(maximum))
         top = box[:3, 3] + np.array([0.0, 0.0, size_m.max() / 2 + 0.01])
-        scene.add_label(f'{name}/label', words, position=top, anchor='bottom-center')
+        scene.add_label(f'{name}/label', words, position=top, anchor=anchor)
 
     def _draw_points(
         self, name: str, maximum: Maximum, colour: tuple[int, int, int], answer: Answer
