@@ -6,7 +6,6 @@ Answers come in the world frame; ``frame_from_world`` moves them into the frame 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 import numpy as np
 from geometry_msgs.msg import Point, Pose, PoseArray
@@ -17,52 +16,26 @@ from lerf_ros.bridge.clouds import cloud_message
 from lerf_ros.bridge.poses import point_message, pose_message, vector_message
 from lerf_ros.frames.encodings import image_array
 from lerf_ros.frames.messages import pose_matrix_of
-from lerf_ros.geometry import inverse_transform, transform_points
+from lerf_ros.geometry import transform_points
 from lerf_ros.msg import PhraseResult, RelevancyMaximum
-from lerf_ros.query.engine import Box, Exemplar, Maximum, QueryRequest, QueryResult
+from lerf_ros.query.engine import Exemplar, Maximum, QueryRequest, QueryResult, Region
+from lerf_ros.query.request import MAX_MAXIMA
 from lerf_ros.srv import QueryLanguage
 
 Transform = Float[np.ndarray, '4 4']
 
-# An engine takes boxes along the world's axes. For a turned box it is asked for as many places as
-# it gives, and those outside the turned box are left out.
-ALL_MAXIMA = 100
-
-
-@dataclass(frozen=True, eq=False)
-class Region:
-    """An oriented box in the world frame: its centre and axes, and its full sides in metres."""
-
-    box_to_world: Transform
-    size_m: Float[np.ndarray, '3']
-
-    @property
-    def bounds(self) -> Box:
-        """The smallest box along the world's axes around it."""
-        reach = np.abs(self.box_to_world[:3, :3]) @ (self.size_m / 2)
-        centre = self.box_to_world[:3, 3]
-        low_x, low_y, low_z = (float(value) for value in centre - reach)
-        high_x, high_y, high_z = (float(value) for value in centre + reach)
-        return Box((low_x, low_y, low_z), (high_x, high_y, high_z))
-
-    def contains(self, position_world: Float[np.ndarray, '3']) -> bool:
-        """Tells whether a place of the world lies inside, border included."""
-        inside = transform_points(inverse_transform(self.box_to_world), position_world)
-        return bool((np.abs(inside) <= self.size_m / 2 + 1e-9).all())
-
 
 def request_of(
     message: QueryLanguage.Request, world_from_frame: Transform, default_maxima: int
-) -> tuple[QueryRequest, Region | None]:
+) -> QueryRequest:
     """Returns the question of a message, checked.
 
     Raises:
         ValueError: Something is malformed; the message says what and what was expected.
     """
-    region = region_of(message, world_from_frame)
     if message.max_maxima < 0:
         raise ValueError(
-            f'max_maxima: expected 0 for the default, or 1 to {ALL_MAXIMA}, '
+            f'max_maxima: expected 0 for the default, or 1 to {MAX_MAXIMA}, '
             f'got {message.max_maxima}'
         )
     request = QueryRequest(
@@ -70,12 +43,12 @@ def request_of(
         parts=tuple(message.parts),
         exemplars=exemplars_of(message),
         negatives=tuple(message.negatives),
-        region=None if region is None else region.bounds,
+        region=region_of(message, world_from_frame),
         min_relevancy=message.min_relevancy,
         max_maxima=message.max_maxima or default_maxima,
     )
     request.check()
-    return request, region
+    return request
 
 
 def exemplars_of(message: QueryLanguage.Request) -> tuple[Exemplar, ...]:
@@ -117,30 +90,6 @@ def region_of(message: QueryLanguage.Request, world_from_frame: Transform) -> Re
             f'got {size_m.tolist()}'
         )
     return Region(world_from_frame @ pose_matrix_of(message.region_pose), size_m)
-
-
-def within(results: Sequence[QueryResult], region: Region | None, count: int) -> list[QueryResult]:
-    """Returns the results with only the best places that lie inside the region."""
-    if region is None:
-        return list(results)
-    chosen = []
-    for result in results:
-        kept = [i for i, m in enumerate(result.maxima) if region.contains(m.position_m)][:count]
-        found = bool(kept)
-        whole = result.object
-        if whole is not None:
-            # The part at a place and its object stay together.
-            whole = replace(whole, maxima=tuple(whole.maxima[i] for i in kept))
-        chosen.append(
-            replace(
-                result,
-                maxima=tuple(result.maxima[i] for i in kept),
-                object=whole,
-                exists=result.exists and found,
-                confidence=result.confidence if found else 0.0,
-            )
-        )
-    return chosen
 
 
 def phrase_result_message(

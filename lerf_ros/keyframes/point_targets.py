@@ -7,6 +7,7 @@ height of a crop in metres, as everywhere.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -16,6 +17,9 @@ from torch import Tensor
 
 from lerf_ros.keyframes.lookup import Grids, lookup_grid
 from lerf_ros.keyframes.slot_tables import SlotTables
+
+# Reads what the keyframes in these slots hold in these rows.
+ReadRows = Callable[[Int[Tensor, '*n'], Int[Tensor, '*n']], Float[Tensor, '*n d']]
 
 # A tile of about the wanted size still shows it; one of another size shows something else.
 _SMALLEST, _LARGEST = 0.8, 1.25
@@ -84,8 +88,8 @@ class PointTargets:
 
 
 def point_targets(
-    embeddings: Tensor,
-    dense: Tensor | None,
+    embeddings: ReadRows,
+    dense: ReadRows | None,
     tables: SlotTables,
     views: PointViews,
     generator: torch.Generator | None,
@@ -93,13 +97,13 @@ def point_targets(
     """Draws a scale for each point, and what its keyframes say of it.
 
     Args:
-        embeddings: Embeddings of all tiles.
-        dense: Dense features of all cells, None without any.
+        embeddings: Reads embeddings of tiles.
+        dense: Reads dense features of cells, None without any.
         tables: Where they lie.
         views: The points as keyframes see them.
         generator: Source of randomness, on the device of the tables.
     """
-    shape, device = views.slots.shape, embeddings.device
+    shape, device = views.slots.shape, views.slots.device
     share = torch.rand(shape[0], generator=generator, device=device)
     scale_m = draw_scales(tables, views, share)
     draws = torch.rand(*shape, 3, generator=generator, device=device)
@@ -108,7 +112,7 @@ def point_targets(
     if dense is not None and tables.dense is not None:
         level = torch.zeros_like(views.slots)
         rows = _drawn_cells(tables.dense, views.slots, level, views.uv, draws[..., 1:])
-        said = _mean_of(dense[rows], views.seen)
+        said = _mean_of(dense(views.slots, rows), views.seen)
     return PointTargets(F.normalize(means, dim=-1), scale_m, valid, said, views.seen.any(dim=1))
 
 
@@ -129,7 +133,7 @@ def draw_scales(
 
 
 def drawn_means(
-    table: Tensor,
+    embeddings: ReadRows,
     tables: SlotTables,
     views: PointViews,
     scale_m: Float[Tensor, 'n'],
@@ -138,7 +142,7 @@ def drawn_means(
     """Returns the mean over the views of one tile of each, and which points have any.
 
     Args:
-        table: Embeddings of all tiles.
+        embeddings: Reads embeddings of tiles.
         tables: Pyramids.
         views: The points as keyframes see them.
         scale_m: Scale of each point.
@@ -148,7 +152,7 @@ def drawn_means(
     shown = views.seen & _shows(tables.tiles, views.slots, tile_px)
     level = _drawn_level(tables.tiles, views.slots, tile_px, draws[..., 0])
     rows = _drawn_cells(tables.tiles, views.slots, level, views.uv, draws[..., 1:])
-    return _mean_of(table[rows], shown), shown.any(dim=1)
+    return _mean_of(embeddings(views.slots, rows), shown), shown.any(dim=1)
 
 
 def means_twin(

@@ -22,7 +22,7 @@ from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
 from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
-from lerf_ros.keyframes.point_targets import PointTargets, PointViews, point_targets
+from lerf_ros.keyframes.point_targets import PointTargets, PointViews, ReadRows, point_targets
 from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
 from lerf_ros.keyframes.replay import Replay
@@ -242,7 +242,7 @@ class KeyframeStore:
 
     def slots_of(self, ids: Sequence[KeyframeId]) -> Int[Tensor, 'm']:
         """Returns the place of keyframes on the device, -1 for those that are not there."""
-        slots = {id_: slot for slot, id_ in enumerate(self._slots)}
+        slots = {id_: slot for slot, id_ in enumerate(self._device.ids)}
         return torch.tensor([slots.get(id_, -1) for id_ in ids], dtype=torch.long)
 
     def point_targets(
@@ -260,8 +260,20 @@ class KeyframeStore:
         """
         tables = self._tables or self._make_tables()
         views = PointViews.of(tables, positions_world, slots)
-        dense = self._pools['dense'].data if self._dense_size else None
-        return point_targets(self._pools['embedding'].data, dense, tables, views, generator)
+        dense = self._rows_of('dense', tables) if self._dense_size else None
+        return point_targets(self._rows_of('embedding', tables), dense, tables, views, generator)
+
+    def _rows_of(self, name: str, tables: SlotTables) -> ReadRows:
+        """Returns what reads rows of arrays of this name, each in the pool of its slot."""
+
+        def read(slots: Int[Tensor, '*n'], rows: Int[Tensor, '*n']) -> Float[Tensor, '*n d']:
+            flat, numbers = rows.reshape(-1), tables.pool[slots.reshape(-1)]
+            values = gather(
+                self._device.pools, numbers, lambda pool, own: pool.table(name)[flat[own]]
+            )
+            return values.reshape(*rows.shape, values.shape[-1])
+
+        return read
 
     def point_sample(self, count: int, generator: torch.Generator | None = None) -> Tensor:
         """Returns (m, 3) world points at measured depths of random pixels, at most ``count``."""

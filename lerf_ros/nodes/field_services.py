@@ -145,13 +145,12 @@ class FieldServices:
 
     def _query(self, message: QueryLanguage.Request, response: QueryLanguage.Response) -> Begun:
         world_from_frame = self._world_from(message.frame_id)
-        request, region = reply.request_of(message, world_from_frame, DEFAULT_MAXIMA)
-        count = message.max_maxima or DEFAULT_MAXIMA
+        request = reply.request_of(message, world_from_frame, DEFAULT_MAXIMA)
         started = time.monotonic()
 
         def fill(answer: Answer) -> None:
             self.query_s = time.monotonic() - started
-            results = reply.within(answer.results, region, count)
+            results = answer.results
             response.header = Header(
                 stamp=stamp_message(answer.stamp_ns),
                 frame_id=message.frame_id or self._world_frame,

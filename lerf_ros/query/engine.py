@@ -17,7 +17,7 @@ from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import ExistenceModel, LanguageEncoder
-from lerf_ros.geometry import PinholeCamera, inside_box
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence
@@ -27,14 +27,15 @@ from lerf_ros.query.objects import DenseReader, SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
 from lerf_ros.query.reading import dense_reader, read_embeddings
+from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
-from lerf_ros.query.request import Box, Exemplar, Maximum, QueryRequest, QueryResult
+from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
 
-__all__ = ['Box', 'Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult']
+__all__ = ['Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult', 'Region']
 
 # A maximum must be seen by one keyframe more for each so many in the map, up to the option.
 KEYFRAMES_PER_VIEW = 8
@@ -235,9 +236,8 @@ class QueryEngine:
             self._options.min_maximum_views, 1 + len(points.cameras_m) // KEYFRAMES_PER_VIEW
         )
         inside = np.ones(len(points), bool)
-        if (region := request.region) is not None:
-            low, high = np.array(region.minimum_m), np.array(region.maximum_m)
-            inside = inside_box(points.positions, low, high)
+        if request.region is not None:
+            inside = request.region.contains(points.positions)
         allowed = inside & (points.views >= enough)
         trained = torch.from_numpy(self._search.trained(points, scales_m))
         if request.scale_m is not None:

@@ -9,6 +9,7 @@ import numpy as np
 from jaxtyping import Float, Float32, Int, UInt8
 
 from lerf_ros.query.phrase import PhraseText, join_part, parse_phrase
+from lerf_ros.query.region import Region
 
 Array = np.ndarray
 
@@ -18,25 +19,6 @@ MAX_MAXIMA = 100
 MIN_EXEMPLAR_PX = 8
 # Relevancy from which a place is closer to the phrase than to every negative.
 AGREES = 0.5
-
-
-@dataclass(frozen=True)
-class Box:
-    """An axis-aligned box in the world frame, metres."""
-
-    minimum_m: tuple[float, float, float]
-    maximum_m: tuple[float, float, float]
-
-    def check(self) -> None:
-        """Raises a ValueError unless the box has a volume."""
-        corners = (*self.minimum_m, *self.maximum_m)
-        if len(corners) != 6 or not all(math.isfinite(value) for value in corners):
-            raise ValueError(f'region: expected two corners of 3 finite metres, got {corners}')
-        if not all(low < high for low, high in zip(self.minimum_m, self.maximum_m, strict=True)):
-            raise ValueError(
-                'region: expected every minimum below its maximum, got '
-                f'{tuple(self.minimum_m)} and {tuple(self.maximum_m)}'
-            )
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,7 +80,7 @@ class QueryRequest:
         parts: The part of each positive, as a second field; empty, or one for each positive.
         exemplars: Pictures as further positives; answered after the phrases.
         negatives: What shall not be mistaken for the positives; LERF's four words if empty.
-        region: Only maxima inside this box of the world frame; everywhere if None.
+        region: Only surface points in this box may be part of a maximum; everywhere if None.
         min_relevancy: Maxima below this are left out, in [0, 1].
         max_maxima: Most maxima of one positive.
         with_points: Whether the results carry the cloud with its relevancy.
@@ -109,7 +91,7 @@ class QueryRequest:
     parts: tuple[str, ...] = ()
     exemplars: tuple[Exemplar, ...] = ()
     negatives: tuple[str, ...] = ()
-    region: Box | None = None
+    region: Region | None = None
     min_relevancy: float = 0.0
     max_maxima: int = 8
     with_points: bool = True

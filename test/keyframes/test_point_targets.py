@@ -8,6 +8,7 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import TrainingOptions
+from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import backproject, transform_points
 from lerf_ros.keyframes.point_targets import PointViews, draw_scales, drawn_means, means_twin
 from lerf_ros.keyframes.store import KeyframeStore
@@ -42,6 +43,11 @@ def views_of(store, points, slots):
     return PointViews.of(store._tables or store._make_tables(), points, slots)
 
 
+def reader_of(store):
+    """What reads embeddings, and the table that holds them all."""
+    return store._rows_of('embedding', store._tables), store._device.pools[0].table('embedding')
+
+
 def test_points_are_seen_where_they_were_taken_from():
     store = make_store()
     points, uv = surface_points(store, 200)
@@ -70,7 +76,8 @@ def test_the_mean_of_many_draws_is_the_interpolation():
     store = make_store()
     points, _ = surface_points(store, 24)
     views = views_of(store, points, all_slots(store, len(points)))
-    table, tables = store._pools['embedding'].data, store._tables
+    tables = store._tables
+    read, table = reader_of(store)
     scale_m = draw_scales(tables, views, torch.linspace(0, 1, len(points)))
     expected, expected_valid = means_twin(table, tables, views, scale_m)
     total = torch.zeros_like(expected)
@@ -78,7 +85,7 @@ def test_the_mean_of_many_draws_is_the_interpolation():
     generator = torch.Generator().manual_seed(0)
     for _ in range(draws):
         draw = torch.rand(len(points), COUNT, 3, generator=generator)
-        means, valid = drawn_means(table, tables, views, scale_m, draw)
+        means, valid = drawn_means(read, tables, views, scale_m, draw)
         assert torch.equal(valid, expected_valid)
         total += means
     assert int(valid.sum()) > 12
@@ -89,9 +96,10 @@ def test_a_single_draw_is_a_tile_of_the_picture():
     store = make_store()
     points, _ = surface_points(store, 50)
     views = views_of(store, points, all_slots(store, len(points))[:, :1])
-    table, tables = store._pools['embedding'].data, store._tables
+    tables = store._tables
+    read, _ = reader_of(store)
     scale_m = draw_scales(tables, views, torch.rand(len(points)))
-    means, valid = drawn_means(table, tables, views, scale_m, torch.rand(len(points), 1, 3))
+    means, valid = drawn_means(read, tables, views, scale_m, torch.rand(len(points), 1, 3))
     assert bool(valid.all())
     tiles = store.embeddings(store.ids[0])
     assert float(torch.cdist(means, tiles).amin(dim=1).max()) < 1e-3
@@ -101,12 +109,35 @@ def test_a_scale_that_no_tile_shows_has_no_target():
     store = make_store()
     points, _ = surface_points(store, 10)
     views = views_of(store, points, all_slots(store, len(points)))
-    table, tables = store._pools['embedding'].data, store._tables
+    tables = store._tables
+    read, table = reader_of(store)
     for scale_m in (0.001, 2.0):
         wanted = torch.full((len(points),), scale_m)
-        _, valid = drawn_means(table, tables, views, wanted, torch.rand(len(points), COUNT, 3))
+        _, valid = drawn_means(read, tables, views, wanted, torch.rand(len(points), COUNT, 3))
         assert not valid.any()
         assert not means_twin(table, tables, views, wanted)[1].any()
+
+
+def test_targets_of_two_sizes_are_those_of_each_alone():
+    """Pictures of another size in the store change nothing of what the others say."""
+    store, larger = make_store(), KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    points, _ = surface_points(store, 40)
+    for keyframe, pyramid, _ in spheres.keyframes(COUNT, 120, 96):
+        id_ = KeyframeId('large', keyframe.id.index)
+        for holder in (store, larger):
+            holder.add(Keyframe(id_, keyframe.frame), pyramid)
+    for alone in (make_store(), larger):
+        expected, found = (
+            holder.point_targets(
+                points,
+                holder.slots_of(alone.ids).expand(len(points), COUNT),
+                torch.Generator().manual_seed(0),
+            )
+            for holder in (alone, store)
+        )
+        torch.testing.assert_close(found.embedding, expected.embedding)
+        torch.testing.assert_close(found.scale_m, expected.scale_m)
+        assert int(found.valid.sum()) > 20
 
 
 def test_targets_are_unit_and_about_what_the_pyramids_say():

@@ -19,7 +19,7 @@ from scipy.spatial import cKDTree
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
-from lerf_ros.query.engine import Box, Exemplar, QueryEngine, QueryRequest
+from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, Region
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.scheduling.pieces import finish
 from lerf_ros.surface.cloud import SurfaceMap
@@ -123,7 +123,7 @@ def test_an_older_step_means_another_map(engine, surface):
 
 
 def test_region_bounds_the_maxima(engine, surface):
-    region = Box((0.1, 0.0, -0.1), (0.3, 0.2, 0.2))
+    region = Region.between((0.1, 0.0, -0.1), (0.3, 0.2, 0.2))
     results = ask(engine, surface, '1', '0', region=region)
     for result in results:
         for maximum in result.maxima:
@@ -135,8 +135,31 @@ def test_region_bounds_the_maxima(engine, surface):
     assert (results[0].relevancy[outside] == 0).all()
 
 
+def test_a_turned_region_finds_what_lies_in_it_however_much_lies_around_it(engine, surface):
+    """A box along the world's axes around this one would hold better places."""
+    turned = np.eye(4)
+    turned[:3, :3] = np.array([[1, -1, 0], [1, 1, 0], [0, 0, np.sqrt(2)]]) / np.sqrt(2)
+    # A slab through the middle from (-, -) to (+, +), with ball 4 in it and ball 3 beside it.
+    along = np.array([1.0, 1.0, 0.0]) / np.sqrt(2)
+    turned[:3, 3] = CENTRES[4]
+    region = Region(turned, np.array([1.2, 0.14, 0.3]))
+    everywhere, bounded = (
+        ask(engine, surface, '3', max_maxima=1, region=box)[0] for box in (None, region)
+    )
+    assert np.linalg.norm(everywhere.maxima[0].position_m - CENTRES[3]) < 0.01
+    assert len(bounded.maxima) == 1
+    across = np.cross([0.0, 0.0, 1.0], along)
+    for result in ask(engine, surface, '3', '4', '0', max_maxima=8, region=region):
+        for maximum in result.maxima:
+            points = surface.points().positions[maximum.point_indices]
+            assert np.abs((points - CENTRES[4]) @ across).max() <= 0.07 + 1e-5
+    (best,) = ask(engine, surface, '4', max_maxima=1, region=region)
+    assert np.linalg.norm(best.maxima[0].position_m - CENTRES[4]) < 0.01
+    assert best.exists
+
+
 def test_a_region_without_points_is_nothing_found(engine, surface):
-    (result,) = ask(engine, surface, '0', region=Box((5.0, 5.0, 5.0), (6.0, 6.0, 6.0)))
+    (result,) = ask(engine, surface, '0', region=Region.between((5.0, 5.0, 5.0), (6.0, 6.0, 6.0)))
     assert result.maxima == ()
     assert not result.exists
     assert result.confidence == 0

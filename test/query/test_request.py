@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from lerf_ros.query.engine import Box, Exemplar, QueryRequest
+from lerf_ros.query.engine import Exemplar, QueryRequest, Region
 
 IMAGE = np.zeros((40, 60, 3), np.uint8)
 
@@ -24,9 +24,12 @@ IMAGE = np.zeros((40, 60, 3), np.uint8)
         (QueryRequest(('mug',), min_relevancy=1.5), 'min_relevancy: expected 0 to 1'),
         (QueryRequest(('mug',), min_relevancy=math.nan), 'min_relevancy: expected 0 to 1'),
         (QueryRequest(('mug',), max_maxima=0), 'max_maxima: expected 1 to 100'),
-        (QueryRequest(('mug',), region=Box((1, 0, 0), (0, 1, 1))), 'every minimum below'),
-        (QueryRequest(('mug',), region=Box((0, 0, 0), (0, 1, 1))), 'every minimum below'),
-        (QueryRequest(('mug',), region=Box((math.nan, 0, 0), (1, 1, 1))), 'finite metres'),
+        (QueryRequest(('mug',), region=Region.between((1, 0, 0), (0, 1, 1))), 'sides above 0 m'),
+        (QueryRequest(('mug',), region=Region.between((0, 0, 0), (0, 1, 1))), 'sides above 0 m'),
+        (
+            QueryRequest(('mug',), region=Region.between((math.nan, 0, 0), (1, 1, 1))),
+            'region: expected finite',
+        ),
         (QueryRequest(exemplars=(Exemplar(IMAGE[:1, :1]),)), 'at least 8 px a side'),
         (QueryRequest(exemplars=(Exemplar(IMAGE, (3, 3, 4, 4)),)), 'at least 8 px a side'),
         (QueryRequest(exemplars=(Exemplar(IMAGE, (70, 0, 90, 30)),)), 'inside the 60x40 image'),
@@ -46,7 +49,7 @@ def test_good_requests_pass():
         positives=('mug', 'red cup; handle'),
         exemplars=(Exemplar(IMAGE, (5.2, 5.0, 30.7, 70.0)),),
         negatives=('table',),
-        region=Box((-1, -1, -1), (1, 1, 1)),
+        region=Region.between((-1, -1, -1), (1, 1, 1)),
         min_relevancy=0.5,
     ).check()
 
