@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.geometry import Array, transform_points
+from lerf_ros.geometry import Array, inverse_transform, transform_points
 from lerf_ros.maps.atlas_answer import in_world, merged
 from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.extraction import Extraction
@@ -25,7 +25,8 @@ from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.phrase import Phrase, TextEmbedder, embed_phrase
-from lerf_ros.query.request import Box, QueryRequest, QueryResult
+from lerf_ros.query.region import Region
+from lerf_ros.query.request import QueryRequest, QueryResult
 from lerf_ros.surface.points import SurfacePoints
 
 logger = logging.getLogger(__name__)
@@ -130,19 +131,24 @@ class AtlasQuery:
                 continue
             # Its cache belongs to one field; a patch is read whole anyway.
             self._engine.clear()
+            submap_to_world, region = patch.node.submap_to_world, request.region
+            if region is not None:
+                region = region.moved(inverse_transform(submap_to_world))
             (result,) = self._engine.query(
-                replace(request, region=None),
+                replace(request, region=region),
                 field=reading.field,
                 surface=points,
                 step=reading.step,
                 stamp_ns=reading.stamp_ns,
             )
-            answers.append(_inside(in_world(result, patch.node.submap_to_world), request.region))
+            answers.append(in_world(result, submap_to_world))
         if not answers:
             return _nothing(phrase.text)
         return merged(answers, request.max_maxima)
 
-    def patches(self, phrase: Phrase, nodes: AtlasNodes, region: Box | None = None) -> list[Patch]:
+    def patches(
+        self, phrase: Phrase, nodes: AtlasNodes, region: Region | None = None
+    ) -> list[Patch]:
         """Returns where a phrase is worth an exact look, the likeliest first."""
         offered: list[tuple[float, AtlasNode, Array, Array]] = []
         for node in nodes:
@@ -153,9 +159,7 @@ class AtlasQuery:
             local = node.index.centres[best].astype(np.float64)
             world = transform_points(node.submap_to_world, local)
             if region is not None:
-                reach = self._config.atlas.index_cell_m
-                low, high = np.array(region.minimum_m) - reach, np.array(region.maximum_m) + reach
-                keep = ((world >= low) & (world <= high)).all(axis=1)
+                keep = region.grown(self._config.atlas.index_cell_m).contains(world)
                 best, local, world = best[keep], local[keep], world[keep]
             offered += [
                 (float(scores[index]), node, here, there)
@@ -210,29 +214,6 @@ class AtlasQuery:
 
 def _part(request: QueryRequest, index: int) -> tuple[str, ...]:
     return (request.parts[index],) if request.parts else ()
-
-
-def _inside(result: QueryResult, region: Box | None) -> QueryResult:
-    """Leaves out maxima outside a region of the world."""
-    if region is None:
-        return result
-    low, high = np.array(region.minimum_m), np.array(region.maximum_m)
-    kept = [
-        index
-        for index, maximum in enumerate(result.maxima)
-        if ((maximum.position_m >= low) & (maximum.position_m <= high)).all()
-    ]
-    whole = result.object
-    if whole is not None:
-        whole = replace(whole, maxima=tuple(whole.maxima[index] for index in kept))
-    gone = not kept
-    return replace(
-        result,
-        maxima=tuple(result.maxima[index] for index in kept),
-        exists=result.exists and not gone,
-        confidence=0.0 if gone else result.confidence,
-        object=whole,
-    )
 
 
 def _nothing(text: str) -> QueryResult:

@@ -37,6 +37,14 @@ class Region:
         box_to_world[:3, 3] = (low + high) / 2
         return cls(box_to_world, high - low)
 
+    def moved(self, target_from_world: Float[Array, '4 4']) -> Region:
+        """Returns the same box as another frame sees it."""
+        return Region(target_from_world @ self.box_to_world, self.size_m)
+
+    def grown(self, by_m: float) -> Region:
+        """Returns the box with every side moved outwards."""
+        return Region(self.box_to_world, self.size_m + 2 * by_m)
+
     def check(self) -> None:
         """Checks that the box is one.
 

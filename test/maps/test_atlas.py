@@ -20,7 +20,7 @@ from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_nodes import DESCRIPTION, share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
 from lerf_ros.maps.submap import NotReadyError, Submap
-from lerf_ros.query.engine import Box, QueryRequest
+from lerf_ros.query.engine import QueryRequest, Region
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 
 try:
@@ -137,7 +137,7 @@ def test_a_question_reads_a_few_places_wherever_they_sleep(atlas):
 def test_a_region_bounds_the_answers_whatever_the_submap(atlas):
     node = next(node for node in atlas.nodes if node.asleep and len(node.index or ()))
     low, high = node.centre_m - node.half_m, node.centre_m + node.half_m
-    box = Box(tuple(map(float, low)), tuple(map(float, high)))
+    box = Region.between(tuple(map(float, low)), tuple(map(float, high)))
     (result,) = atlas.query(QueryRequest(positives=('red',), region=box))
     for maximum in result.maxima:
         assert ((maximum.position_m >= low) & (maximum.position_m <= high)).all()
