@@ -19,6 +19,7 @@ COMMANDS = {
     'evaluate': ('lerf_ros.commands.evaluate', 'Measure the truth of answers and renderings.'),
     'calibrate': ('lerf_ros.commands.calibrate', "Fit an encoder's existence confidence."),
     'view': ('lerf_ros.commands.view', 'See a map on a web page, and ask it, without ROS.'),
+    'estimate': ('lerf_ros.commands.estimate', 'Say what a map of so many m2 takes.'),
     'options': ('lerf_ros.commands.options', 'List every option with default, range and meaning.'),
 }
 

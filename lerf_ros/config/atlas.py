@@ -37,6 +37,9 @@ class AtlasOptions(Section):
         high=1.0,
     )
     folder: str = option('', 'Folder of the sleeping submaps; empty for a temporary one.')
+    sleeping_keyframes: int = option(
+        8, 'Keyframes that a sleeping submap keeps, to go on learning with.', low=0, high=100_000
+    )
     read_submaps: int = option(
         4, 'Sleeping submaps whose weights stay in memory for questions.', low=1, high=1000
     )

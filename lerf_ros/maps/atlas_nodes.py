@@ -158,7 +158,7 @@ class AtlasNodes:
         if submap.ready():
             try:
                 self.renew_index(node)
-                submap.save(node.file)
+                submap.save(node.file, self._config.atlas.sleeping_keyframes)
             except OSError as error:
                 logger.error('submap %d stays awake: %s', node.name, error)
                 return False
@@ -247,7 +247,9 @@ class AtlasNodes:
                     if not node.submap.ready():
                         continue
                     self.renew_index(node)
-                    node.submap.save(aside / file_name(node.name))
+                    node.submap.save(
+                        aside / file_name(node.name), self._config.atlas.sleeping_keyframes
+                    )
                 elif not node.damaged:
                     _link(node.file, aside / file_name(node.name))
                 if node.index is not None:

@@ -22,6 +22,8 @@ from torch import Tensor
 from lerf_ros.config import FieldOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.field.scene_box import SceneBox
+from lerf_ros.frames import KeyframeId
+from lerf_ros.maps.compact import compacted, restored, spread
 from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
@@ -53,6 +55,7 @@ def save_map(
     trainer: Trainer,
     extra: Mapping[str, Mapping[str, Tensor]],
     metadata: Mapping[str, Any],
+    keep_keyframes: int | None = None,
 ) -> None:
     """Writes a map, or leaves the file that was there as it was.
 
@@ -61,6 +64,8 @@ def save_map(
         trainer: Holds the weights.
         extra: Further tensors, by group and name.
         metadata: Whatever JSON can hold.
+        keep_keyframes: Most keyframes of a compact file, see `maps.compact`; None writes all that
+            is on the device, exactly.
 
     Raises:
         ValueError: There is no field yet.
@@ -68,13 +73,28 @@ def save_map(
     """
     path = Path(path)
     keyframes, arrays = trainer.store.state()
+    if keep_keyframes is not None:
+        keyframes = spread(keyframes, keep_keyframes)
+        kept = tuple(f'{KeyframeId(**each["id"])}.' for each in keyframes)
+        arrays = {name: value for name, value in arrays.items() if name.startswith(kept)}
     groups = {'trainer': trainer.state_dict(), 'keyframes': arrays, **extra}
     tensors = {
         f'{group}/{name}': value.detach().cpu().contiguous()
         for group, values in groups.items()
         for name, value in values.items()
     }
+    types: dict[str, str] = {}
+    if keep_keyframes is not None:
+        pictures = {
+            f'keyframes/{KeyframeId(**each["id"])}': (
+                int(each['camera']['height']),
+                int(each['camera']['width']),
+            )
+            for each in keyframes
+        }
+        tensors, types = compacted(tensors, pictures)
     header = {
+        'types': json.dumps(types),
         'format': FORMAT,
         'version': str(VERSION),
         'options': json.dumps(asdict(trainer.config.field)),
@@ -212,11 +232,17 @@ def _read_groups(
                     f'{path}: the map has version {header.get("version")}, '
                     f'this program reads version {VERSION}'
                 )
-            for key in file.keys():  # noqa: SIM118  it is no dict
+            names = [
+                key
+                for key in file.keys()  # noqa: SIM118  it is no dict
+                if not wanted or key.split('/', 1)[0] in wanted
+            ]
+            types = json.loads(header.get('types', '{}'))
+            tensors = restored({name: file.get_tensor(name) for name in names}, types)
+            for key, value in tensors.items():
                 group, name = key.split('/', 1)
-                if not wanted or group in wanted:
-                    groups.setdefault(group, {})[name] = file.get_tensor(key)
-    except SafetensorError as error:
+                groups.setdefault(group, {})[name] = value
+    except (SafetensorError, json.JSONDecodeError) as error:
         raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
     return groups, header
 

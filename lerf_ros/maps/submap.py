@@ -338,8 +338,12 @@ class Submap:
                 return stop.value
             yield
 
-    def save(self, path: Path | str) -> None:
+    def save(self, path: Path | str, keep_keyframes: int | None = None) -> None:
         """Writes the map to one file, or leaves the old file as it was.
+
+        Args:
+            path: The file.
+            keep_keyframes: Most keyframes of a compact file; None writes everything exactly.
 
         Raises:
             NotReadyError: There is no map yet.
@@ -356,7 +360,8 @@ class Submap:
             'next_index': self._next_index,
             'world_frame': self.config.node.world_frame,
         }
-        save_map(path, self.trainer, {'surface': self.surface_map.state_dict()}, metadata)
+        surface = {'surface': self.surface_map.state_dict()}
+        save_map(path, self.trainer, surface, metadata, keep_keyframes)
 
     def load(self, path: Path | str) -> None:
         """Replaces this map by a saved one; on any error this map stays as it was.
