@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import colorsys
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -19,6 +20,7 @@ import numpy as np
 from lerf_ros.geometry import Array
 from lerf_ros.simulation import (
     HELD_OUT_SEED,
+    WORLDS,
     SensorOptions,
     TabletopOptions,
     TabletopScene,
@@ -89,12 +91,17 @@ def main() -> None:
     parser.add_argument('--first-seed', type=int, default=9000, help='first scene (9000)')
     parser.add_argument('--scenes', type=int, default=10, help='number of scenes')
     parser.add_argument('--kind', default='orbit', help='path the views are taken from')
+    parser.add_argument(
+        '--world', default='usual', choices=tuple(WORLDS), help='table (%(default)s)'
+    )
     parser.add_argument('--width', type=int, default=400, help='width of each picture, pixels')
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s')
     if arguments.first_seed + arguments.scenes > HELD_OUT_SEED:
         logging.warning('seeds from %d on are for evaluation, not for tuning', HELD_OUT_SEED)
-    options = TabletopOptions(width=arguments.width, height=arguments.width * 3 // 4)
+    options = replace(
+        WORLDS[arguments.world], width=arguments.width, height=arguments.width * 3 // 4
+    )
     seeds = range(arguments.first_seed, arguments.first_seed + arguments.scenes)
     sheet = np.vstack([draw_scene(seed, options, arguments.kind) for seed in seeds])
     if not cv2.imwrite(str(arguments.output), cv2.cvtColor(sheet, cv2.COLOR_RGB2BGR)):

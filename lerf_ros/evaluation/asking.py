@@ -74,6 +74,7 @@ def _judge(truth: SceneTruth, question: Question, result: QueryResult, labels: A
         position_m=None if best is None else np.asarray(best.position_m),
         point_indices=np.zeros(0, np.int64) if best is None else best.point_indices,
         labels=labels,
+        places_m=[np.asarray(maximum.position_m) for maximum in result.maxima],
     )
 
 
@@ -83,36 +84,75 @@ def ask_baselines(
     surface: SurfacePoints,
     labels: Array,
     fusion: FusionField,
+    limit_bytes: int,
     config: LerfConfig,
     encoder: LanguageEncoder,
 ) -> dict[str, list[Answer]]:
-    """Puts the same questions to the baselines, over the same surface cloud."""
-    engine = QueryEngine(encoder, config.query, config.features)
-    fused = []
-    for question in questions:
-        if not len(surface) or not len(fusion):
-            fused.append(_judge_place(truth, question, NOWHERE, labels))
-            continue
-        (result,) = engine.query(
-            QueryRequest(positives=(question.phrase,)),
-            field=fusion,
-            surface=surface,
-            step=0,
-            stamp_ns=0,
-        )
-        fused.append(_judge(truth, question, result, labels))
+    """Puts the same questions to the baselines, over the same surface cloud.
+
+    Args:
+        truth: The scene.
+        questions: What is asked.
+        surface: Where answers can lie.
+        labels: What the truth says of its points.
+        fusion: Fusion without a field, with all the memory it wants.
+        limit_bytes: Memory of the language field, for a fusion as large.
+        config: Options of the map.
+        encoder: The language encoder.
+    """
     colours = _colour_words()
-    return {
-        'chance': [
-            _judge_place(truth, q, chance(q.phrase, truth.seed, surface), labels)
-            for q in questions
-        ],
-        'colour': [
-            _judge_place(truth, q, brightest_colour(q.phrase, colours, surface), labels)
-            for q in questions
-        ],
-        'fusion': fused,
+    oracle = [truth.oracle(question, surface.positions, labels) for question in questions]
+    answers = {
+        'chance': [chance(q.phrase, truth.seed, surface) for q in questions],
+        'colour': [brightest_colour(q.phrase, colours, surface) for q in questions],
+        'oracle': [_place_of(points, surface) for points in oracle],
+        'shuffled': [_place_of(points, surface) for points in _shuffled(questions, oracle)],
     }
+    judged = {
+        name: [
+            _judge_place(truth, question, place, labels)
+            for question, place in zip(questions, places, strict=True)
+        ]
+        for name, places in answers.items()
+    }
+    for name, field in (('fusion', fusion), ('fusion_as_large', fusion.within(limit_bytes))):
+        engine = QueryEngine(encoder, config.query, config.features)
+        judged[name] = []
+        for question in questions:
+            if not len(surface) or not len(field):
+                judged[name].append(_judge_place(truth, question, NOWHERE, labels))
+                continue
+            (result,) = engine.query(
+                QueryRequest(positives=(question.phrase,)),
+                field=field,
+                surface=surface,
+                step=0,
+                stamp_ns=0,
+            )
+            judged[name].append(_judge(truth, question, result, labels))
+    return judged
+
+
+def _place_of(points: Array, surface: SurfacePoints) -> Place:
+    """Returns the answer that consists of these surface points."""
+    if not len(points):
+        return NOWHERE
+    return Place(surface.positions[points].mean(axis=0).astype(np.float64), 1.0, points)
+
+
+def _shuffled(questions: Sequence[Question], points: Sequence[Array]) -> list[Array]:
+    """Returns the oracle's answers, each given to the next question of its kind.
+
+    This is what a map would score that finds things but knows no words.
+    """
+    kinds: dict[str, list[int]] = {}
+    for index, question in enumerate(questions):
+        kinds.setdefault(question.kind, []).append(index)
+    given = list(points)
+    for indices in kinds.values():
+        for index, other in zip(indices, indices[1:] + indices[:1], strict=True):
+            given[index] = points[other]
+    return given
 
 
 def _judge_place(truth: SceneTruth, question: Question, place: Place, labels: Array) -> Answer:

@@ -122,6 +122,35 @@ class FusionField:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def bytes(self) -> int:
+        """Memory of its embeddings."""
+        return len(self) * len(self._scales_m) * self._size * self._sums.element_size()
+
+    def within(self, limit_bytes: int) -> FusionField:
+        """Returns this with no more memory for its embeddings, made the most of.
+
+        Half precision and every second scale cost little; what still does not fit is summed on
+        coarser voxels.
+        """
+        kept = torch.arange(len(self._scales_m) - 1, -1, -2).flip(0)
+        result = FusionField(self._size, self._scales_m[kept], self._voxel_m)
+        most = max(limit_bytes // (2 * len(kept) * self._size), 1)
+        positions, sums = self._positions, self._sums[: len(self)][:, kept]
+        while True:
+            keys, voxel = np.unique(voxel_keys(positions, result._voxel_m), return_inverse=True)
+            if len(keys) <= most:
+                break
+            result._voxel_m *= 1.05
+        rows = torch.from_numpy(voxel.reshape(-1))
+        total = torch.zeros(len(keys), *sums.shape[1:]).index_add_(0, rows, sums)
+        count = np.bincount(voxel.reshape(-1))[:, None]
+        places = np.stack([np.bincount(voxel.reshape(-1), w) for w in positions.T], axis=1)
+        result._keys, result._rows = keys, np.arange(len(keys))
+        result._sums = F.normalize(total, dim=-1).half()
+        result._positions = places / count
+        return result
+
     def add(self, frame: PosedFrame, pyramid: FeaturePyramid, stride: int = 2) -> None:
         """Adds what one keyframe sees to the voxels it sees; frames without depth add nothing."""
         if frame.depth is None:
@@ -148,7 +177,7 @@ class FusionField:
         if self._tree is None:
             self._tree = cKDTree(self._positions)
         _, nearest = self._tree.query(positions_world.detach().cpu().numpy())
-        means = F.normalize(self._sums[torch.from_numpy(nearest)], dim=-1)
+        means = F.normalize(self._sums[torch.from_numpy(nearest)].float(), dim=-1)
         return _fill_empty(means).flatten(1).to(positions_world.device)
 
     def embed(

@@ -28,6 +28,7 @@ BETTER = {
     'absent_refused': 1,
     'present_refused': -1,
     'parts': 1,
+    'twins_found': 1,
     'pictures': 1,
     'pictures_median_error_m': -1,
     'pictures_absent_refused': 1,

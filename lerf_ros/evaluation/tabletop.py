@@ -28,10 +28,11 @@ from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.relevancy import search_scales
-from lerf_ros.simulation import SENSORS, TabletopScene
+from lerf_ros.simulation import SENSORS, WORLDS, TabletopScene
 
 FUSION_SCALES = 8
-BASELINES = ('chance', 'colour', 'fusion')
+BASELINES = ('chance', 'colour', 'fusion', 'fusion_as_large', 'oracle', 'shuffled')
+MEMORY_KEYS = ('surface_m2', 'language_kb_per_m2', 'fusion_kb_per_m2')
 METHODS = ('field', *BASELINES)
 
 
@@ -46,6 +47,7 @@ class TabletopRun:
         realtime: Whether the real clock runs instead.
         baselines: Whether the baselines are run too.
         sensor: Name of the camera, one of `SENSORS`.
+        world: Name of the table, one of `WORLDS`.
         worst: Number of worst answers that are drawn.
         held_out_views: Number of pictures that are held out.
     """
@@ -56,6 +58,7 @@ class TabletopRun:
     realtime: bool = False
     baselines: bool = True
     sensor: str = 'usual'
+    world: str = 'usual'
     worst: int = 5
     held_out_views: int = 4
 
@@ -93,7 +96,7 @@ def run_scene(
         encoder: The language encoder.
         advance: Told of each camera second that is done.
     """
-    with TabletopScene(seed) as scene:
+    with TabletopScene(seed, WORLDS[run.world]) as scene:
         truth = SceneTruth(scene)
         questions = truth.questions()
         hidden = held_out(scene, run.held_out_views)
@@ -123,10 +126,20 @@ def run_scene(
             asked = ask_pictures(live_map, truth, pictured, strange, labels)
             report.answers[time_s] = {'field': [*answers, *asked]}
             if fusion is not None:
-                others = ask_baselines(truth, questions, surface, labels, fusion, config, encoder)
+                others = ask_baselines(
+                    truth,
+                    questions,
+                    surface,
+                    labels,
+                    fusion,
+                    live_map.language_bytes,
+                    config,
+                    encoder,
+                )
                 report.answers[time_s].update(others)
             report.rows[time_s] = {
                 **_geometry(live_map, hidden),
+                **_memory(live_map, fusion),
                 'steps_per_s': stream.effort.steps_per_s,
                 'query_ms': query_ms,
                 'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
@@ -249,6 +262,7 @@ def _row(run: TabletopRun, reports: Sequence[SceneReport], time_s: float) -> dic
     row['keyframes'] = _over('mean', rows, 'keyframes')
     row['steps'] = _over('mean', rows, 'steps')
     row['questions'] = len(answers['field'])
+    row |= {key: _over('mean', rows, key) for key in MEMORY_KEYS}
     # A split shares one map with the rest: the map's own figures are the same in both.
     row['seen'] = {**language['seen'], **figures}
     row['excluded'] = {**language['excluded'], **figures}
@@ -261,6 +275,19 @@ def _row(run: TabletopRun, reports: Sequence[SceneReport], time_s: float) -> dic
 def _over(how: str, rows: Sequence[dict[str, Any]], key: str) -> float | None:
     values = [row[key] for row in rows if row[key] is not None]
     return float(getattr(np, how)(values)) if values else None
+
+
+def _memory(live_map: Submap, fusion: FusionField | None) -> dict[str, float | None]:
+    """Returns what language takes on a square metre of surface, in the field and in fusion."""
+    surface = live_map.surface()
+    area_m2 = len(surface) * surface.voxel_m**2
+    if not area_m2:
+        return dict.fromkeys(MEMORY_KEYS)
+    return {
+        'surface_m2': area_m2,
+        'language_kb_per_m2': live_map.language_bytes / 1024 / area_m2,
+        'fusion_kb_per_m2': fusion.bytes / 1024 / area_m2 if fusion is not None else None,
+    }
 
 
 def _geometry(live_map: Submap, held_out: Sequence[PosedFrame]) -> dict[str, float | None]:

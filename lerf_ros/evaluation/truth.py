@@ -6,6 +6,7 @@ World frame, metres.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -74,10 +75,14 @@ class SceneTruth:
     def questions(self, parts: bool = True) -> list[Question]:
         """Returns one question an object, as many about absent things, and one part an object.
 
+        Things alike are asked for once.
+
         A third of the absent phrases names a category of the scene in another colour, a third a
         colour of the scene with another category, a third a category that is not there.
         """
-        present = [(thing.colour, thing.category) for thing in self.objects]
+        objects = [self._alike(thing)[0] for thing in self.objects]
+        objects = list({thing.index: thing for thing in objects}.values())
+        present = [(thing.colour, thing.category) for thing in objects]
         questions = [
             Question(
                 phrase=thing.name,
@@ -86,7 +91,7 @@ class SceneTruth:
                 colour=thing.colour,
                 object_index=thing.index,
             )
-            for thing, pair in zip(self.objects, present, strict=True)
+            for thing, pair in zip(objects, present, strict=True)
         ]
         pairs = {f'{colour} {category}' for colour, category in excluded_pairs()}
         for absent in absent_phrases(
@@ -108,7 +113,7 @@ class SceneTruth:
         if parts:
             questions += [
                 _part_question(thing, pair in excluded_pairs())
-                for thing, pair in zip(self.objects, present, strict=True)
+                for thing, pair in zip(objects, present, strict=True)
                 if len(thing.parts) > 1
             ]
         return questions
@@ -122,8 +127,9 @@ class SceneTruth:
         position_m: Float[Array, '3'] | None,
         point_indices: Int[Array, 'k'],
         labels: Int[Array, 'n'],
+        places_m: Sequence[Float[Array, '3']] = (),
     ) -> Answer:
-        """Compares an answer with the truth.
+        """Compares an answer with the truth; of things alike, each is right.
 
         Args:
             question: What was asked.
@@ -132,31 +138,21 @@ class SceneTruth:
             position_m: The best place, or None.
             point_indices: The thing's points in the surface cloud.
             labels: What :meth:`label` says of the surface cloud.
+            places_m: All places that were returned, the best one first.
         """
         landed = None if position_m is None else self._thing_at(position_m)
-        hit, error_m, iou = False, math.inf, 0.0
+        hit, error_m, iou, twins_found = False, math.inf, 0.0, None
         if not question.absent:
-            thing = self.objects[question.object_index]
-            part = thing.parts[question.part_index] if question.part_index >= 0 else None
-            if position_m is not None:
-                centre = thing.surface_centre_world if part is None else part.centre_world
-                error_m = float(np.linalg.norm(position_m - centre))
-                if part is None:
-                    hit = bool(
-                        inside_oriented_box(
-                            position_m[None], thing.box_to_world, thing.box_size_m
-                        )[0]
+            alike = self._alike(self.objects[question.object_index])
+            verdicts = [self._verdict(question, thing, position_m) for thing in alike]
+            meant = max(range(len(alike)), key=lambda i: (verdicts[i][0], -verdicts[i][1]))
+            hit, error_m = verdicts[meant]
+            if question.part_index < 0:
+                iou = intersection_over_union(point_indices, labels == alike[meant].index)
+                if len(alike) > 1:
+                    twins_found = float(
+                        np.mean([any(_inside(thing, p) for p in places_m) for thing in alike])
                     )
-                else:
-                    hit = bool(
-                        inside_box(
-                            position_m[None],
-                            part.box_min_world - BOX_MARGIN_M,
-                            part.box_max_world + BOX_MARGIN_M,
-                        )[0]
-                    )
-            if part is None:
-                iou = intersection_over_union(point_indices, labels == thing.index)
         answer = Answer(
             seed=self.seed,
             question=question,
@@ -167,11 +163,47 @@ class SceneTruth:
             error_m=error_m,
             iou=iou,
             landed_on='' if position_m is None else landed.name if landed else 'background',
+            twins_found=twins_found,
         )
         if answer.badness == 0:
             return answer
         seen = int((labels == question.object_index).sum()) if question.object_index >= 0 else 0
         return replace(answer, reason=self._reason(answer, landed, seen))
+
+    def oracle(
+        self, question: Question, positions_world: Float[Array, 'n 3'], labels: Int[Array, 'n']
+    ) -> Int[Array, 'k']:
+        """Returns the surface points that one who knows everything would give."""
+        if question.absent:
+            return np.zeros(0, np.int64)
+        thing = self.objects[question.object_index]
+        own = np.flatnonzero(labels == thing.index)
+        if question.part_index < 0:
+            return own
+        part = thing.parts[question.part_index]
+        inside = inside_box(positions_world[own], part.box_min_world, part.box_max_world)
+        return own[inside]
+
+    def _alike(self, thing: SceneObject) -> list[SceneObject]:
+        """Returns all objects that go by the name of this one, itself included."""
+        return [other for other in self.objects if other.name == thing.name]
+
+    def _verdict(
+        self, question: Question, thing: SceneObject, position_m: Float[Array, '3'] | None
+    ) -> tuple[bool, float]:
+        """Returns whether a place is on what was asked for, if that is this thing, and how far."""
+        if position_m is None:
+            return False, math.inf
+        if question.part_index < 0:
+            error_m = float(np.linalg.norm(position_m - thing.surface_centre_world))
+            return _inside(thing, position_m), error_m
+        name = self.objects[question.object_index].parts[question.part_index].name
+        part = next((part for part in thing.parts if part.name == name), None)
+        if part is None:  # not every twin has it
+            return False, math.inf
+        low, high = part.box_min_world - BOX_MARGIN_M, part.box_max_world + BOX_MARGIN_M
+        error_m = float(np.linalg.norm(position_m - part.centre_world))
+        return bool(inside_box(position_m[None], low, high)[0]), error_m
 
     def _thing_at(self, position_m: Float[Array, '3']) -> SceneObject | None:
         """Returns the object whose surface, or whose inside, the position is on."""
@@ -230,6 +262,12 @@ class SceneTruth:
                 f'{because}.'
             )
         return f'{where[0].upper()}{where[1:]}, {answer.error_m * 100:.0f} cm away{because}.'
+
+
+def _inside(thing: SceneObject, position_m: Float[Array, '3']) -> bool:
+    """Tells whether a place is in a thing's box, grown by the margin."""
+    place = np.asarray(position_m)[None]
+    return bool(inside_oriented_box(place, thing.box_to_world, thing.box_size_m)[0])
 
 
 def _part_question(thing: SceneObject, excluded: bool) -> Question:

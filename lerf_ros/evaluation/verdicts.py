@@ -26,6 +26,7 @@ ANSWER_KEYS = (
     'absent_refused',
     'present_refused',
     'parts',
+    'twins_found',
     'pictures',
     'pictures_median_error_m',
     'pictures_absent_refused',
@@ -82,6 +83,7 @@ class Answer:
         error_m: Distance from the true surface centre; infinite without a place.
         iou: IoU of the returned points with the true ones, over the surface cloud.
         landed_on: Name of what lies at the best place.
+        twins_found: Share of those alike that any returned place is on; None where there is one.
         reason: Why the answer is wrong, a sentence; empty where it is right.
     """
 
@@ -94,6 +96,7 @@ class Answer:
     error_m: float = math.inf
     iou: float = 0.0
     landed_on: str = ''
+    twins_found: float | None = None
     reason: str = ''
 
     @property
@@ -136,6 +139,9 @@ def summarise(answers: Iterable[Answer]) -> dict[str, float | None]:
         'absent_refused': said.absent_refused,
         'present_refused': said.present_refused,
         'parts': mean([answer.hit for answer in of_kind['part']]),
+        'twins_found': mean(
+            [answer.twins_found for answer in objects if answer.twins_found is not None]
+        ),
         'pictures': mean([answer.hit for answer in pictures]),
         'pictures_median_error_m': percentile([answer.error_m for answer in pictures], 50),
         'pictures_absent_refused': said_of_pictures.absent_refused,

@@ -126,6 +126,14 @@ class Submap:
         """Number of points of the surface cloud."""
         return len(self.surface_map.points().positions)
 
+    @property
+    def language_bytes(self) -> int:
+        """Memory of the weights of the language field; 0 without a field."""
+        if self.trainer.field is None:
+            return 0
+        weights = self.trainer.field.language.parameters()
+        return sum(weight.numel() * weight.element_size() for weight in weights)
+
     def fix_scene_box(self) -> None:
         """Fits the scene box to all keyframes so far; to be called before the first step.
 

@@ -25,6 +25,7 @@ from lerf_ros.simulation.layout import allowed_pairs
 from lerf_ros.simulation.scene import TabletopOptions, TabletopScene
 from lerf_ros.simulation.sensor import SENSORS, SensorOptions
 from lerf_ros.simulation.truth import SceneObject, ScenePart, View
+from lerf_ros.simulation.worlds import WORLDS
 
 __all__ = [
     'CATEGORIES',
@@ -32,6 +33,7 @@ __all__ = [
     'HELD_OUT_SEED',
     'SENSORS',
     'TEXTURES',
+    'WORLDS',
     'AbsentPhrase',
     'FlatObject',
     'FlatOptions',

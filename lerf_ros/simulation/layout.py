@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -108,6 +108,8 @@ def place(
     required: bool,
     rng: np.random.Generator,
     ground: Ground = TABLE,
+    stacked_share: float = 0.0,
+    size_m: tuple[float, float] | None = None,
 ) -> list[Item]:
     """Returns items for the pairs with places where none touches another.
 
@@ -117,6 +119,8 @@ def place(
         required: Whether all must find a place; else those that do not are left out.
         rng: Draws proportions, textures, shades and places.
         ground: Where they are put; the table if not said otherwise.
+        stacked_share: Share of the items, the smallest, that are dropped onto others.
+        size_m: Least and greatest mean of the two longer sides; None leaves things as they are.
 
     Raises:
         ValueError: An item that is required finds no place.
@@ -124,24 +128,34 @@ def place(
     built = []
     for colour, category in pairs:
         parts = tuple(CATEGORIES[category].build(rng))
+        if size_m is not None:
+            parts = _of_size(parts, rng.uniform(*size_m))
         texture = 'plain' if rng.random() < 0.5 else str(rng.choice(list(TEXTURES)))
         rgb = COLOURS[colour].sample(rng)
         built.append((colour, category, texture, rgb, parts, _pose(category, rng)))
     points = [np.concatenate([p.mesh.vertices for p in b[4]]) @ b[5].T for b in built]
-    size = [float(np.prod(np.ptp(p[:, :2], axis=0))) for p in points]
+    area = [float(np.prod(np.ptp(p[:, :2], axis=0))) for p in points]
     taken = np.zeros(
         (round(ground.size_m[1] / _CELL_M), round(ground.size_m[0] / _CELL_M)), dtype=np.uint8
     )
+    heights = np.zeros(taken.shape, dtype=np.float64)
+    lying = len(built) - round(stacked_share * len(built))
     items: dict[int, Item] = {}
-    # The large ones first: the small ones fit in between.
-    for i in np.argsort(size)[::-1]:
+    # The large ones first: the small ones fit in between, or on top.
+    for rank, i in enumerate(np.argsort(area)[::-1]):
         colour, category, texture, rgb, parts, pose = built[i]
-        found = _free_place(points[i], taken, gap_m, rng, ground)
+        if rank < lying:
+            found = _free_place(points[i], taken, gap_m, rng, ground)
+        else:
+            found = _place_above(points[i], heights, rng, ground)
         if found is None:
             if required:
                 raise ValueError(f'objects: expected all to fit on the table, got {len(pairs)}')
             continue
         rotation, offset = found
+        dropped = points[i] @ rotation.T + offset
+        under = _footprint(dropped[:, :2], heights.shape, ground)
+        heights[under] = dropped[:, 2].max()
         object_to_world = np.eye(4)
         object_to_world[:3, :3] = rotation @ pose
         object_to_world[:3, 3] = offset
@@ -190,6 +204,35 @@ def _free_place(
         taken |= cv2.dilate(footprint.astype(np.uint8), disc)
         return rotation, offset
     return None
+
+
+def _place_above(
+    points: Float[Array, 'n 3'],
+    heights: Float[Array, 'rows cols'],
+    rng: np.random.Generator,
+    ground: Ground,
+) -> tuple[Float[Array, '3 3'], Float[Array, '3']] | None:
+    """Finds a turn about z and an offset over what is there already."""
+    for _ in range(60):
+        rotation = axis_rotation('z', rng.uniform(0, 360))
+        turned = points @ rotation.T
+        offset = -(turned.min(axis=0) + turned.max(axis=0)) / 2
+        offset[:2] += rng.uniform(-0.45, 0.45, 2) * ground.spread_m
+        under = _footprint((turned + offset)[:, :2], heights.shape, ground)
+        if (heights[under] > 0).mean() > 0.5:
+            offset[2] = heights[under].max() + _DROP_M - turned[:, 2].min()
+            return rotation, offset
+    return None
+
+
+def _of_size(parts: tuple[Part, ...], size_m: float) -> tuple[Part, ...]:
+    """Returns the same thing with another mean of its two longer sides."""
+    vertices = np.concatenate([part.mesh.vertices for part in parts])
+    factor = size_m / float(np.sort(np.ptp(vertices, axis=0))[1:].mean())
+    return tuple(
+        replace(part, mesh=replace(part.mesh, vertices=part.mesh.vertices * factor))
+        for part in parts
+    )
 
 
 def _footprint(

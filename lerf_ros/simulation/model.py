@@ -95,6 +95,9 @@ def add_item(
     if moves:
         _add_mass(body, item)
     add_material(spec, f'main{index}', paint(item.texture, item.rgb, rng), Finish((1, 1, 1)), rng)
+    longest_m = [float(np.ptp(part.mesh.vertices, axis=0).max()) for part in item.parts]
+    # Of a thing that is small altogether, the largest part is what it rests on.
+    smallest_hull_m = min(_SMALLEST_HULL_M, max(longest_m))
     for number, part in enumerate(item.parts):
         name = f'part{index}_{number}'
         _add_mesh(spec, name, part.mesh)
@@ -114,8 +117,7 @@ def add_item(
             shade = np.clip(np.array(finish.rgb) * rng.uniform(0.88, 1.08), 0, 1)
             add_material(spec, name, paint('plain', shade, rng, 4), finish, rng)
         names[name] = (index, number)
-        extent = np.ptp(part.mesh.vertices, axis=0)
-        if moves and extent.max() >= _SMALLEST_HULL_M:
+        if moves and longest_m[number] >= smallest_hull_m:
             hull = spec.add_mesh(name=f'hull{index}_{number}')
             hull.uservert = part.mesh.vertices.astype(np.float32).ravel()
             hull.maxhullvert = 80

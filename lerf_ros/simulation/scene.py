@@ -25,6 +25,7 @@ from lerf_ros.simulation.sensor import SensorOptions, sense, sense_pose
 from lerf_ros.simulation.truth import SceneObject, View, describe
 
 _LAYOUT_ATTEMPTS = 20
+MOST_OBJECTS = 40
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,10 @@ class TabletopOptions:
         max_objects: Greatest number of objects, when they are drawn at random.
         objects: (colour, category) of each object; empty draws them at random.
         min_gap_m: Least free distance between two objects as they are placed, metres.
+        stacked_share: Share of the objects that are dropped onto others.
+        alike: Number of objects that have a twin or two, of the same colour and category.
+        size_m: Least and greatest mean of an object's two longer sides, metres; None leaves
+            objects as large as they are.
         samples: Samples per pixel of the colour picture; 0 or 1 switches antialiasing off.
         shadow_size: Side of the shadow map, pixels.
         settle_s: Simulated time in which the objects come to rest, seconds.
@@ -51,14 +56,17 @@ class TabletopOptions:
     max_objects: int = 14
     objects: tuple[tuple[str, str], ...] = ()
     min_gap_m: float = 0.025
+    stacked_share: float = 0.0
+    alike: int = 0
+    size_m: tuple[float, float] | None = None
     samples: int = 4
     shadow_size: int = 1536
     settle_s: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 1 <= self.min_objects <= self.max_objects <= 16:
+        if not 1 <= self.min_objects <= self.max_objects <= MOST_OBJECTS:
             raise ValueError(
-                'objects: expected 1 <= min_objects <= max_objects <= 16, '
+                f'objects: expected 1 <= min_objects <= max_objects <= {MOST_OBJECTS}, '
                 f'got {self.min_objects} and {self.max_objects}'
             )
         for colour, category in self.objects:
@@ -176,9 +184,32 @@ class TabletopScene:
         if not wanted:
             count = int(rng.integers(options.min_objects, options.max_objects + 1))
             wanted = draw_pairs(self.seed, count, rng)
-        items = place(wanted, options.min_gap_m, bool(options.objects), rng)
-        if not options.objects and len(items) < options.min_objects:
-            return items, None
+            wanted += [pair for pair in wanted[: options.alike] for _ in range(rng.integers(1, 3))]
+        items = place(
+            wanted,
+            options.min_gap_m,
+            bool(options.objects),
+            rng,
+            stacked_share=options.stacked_share,
+            size_m=options.size_m,
+        )
+        poses = self._come_to_rest(items, rng)
+        stay = [
+            _stays(*each, options.stacked_share > 0) for each in zip(items, poses, strict=True)
+        ]
+        # Of a pile, some roll off the table: the rest is dropped again without them.
+        while options.stacked_share and not all(stay) and sum(stay) >= options.min_objects:
+            items = [item for item, stays in zip(items, stay, strict=True) if stays]
+            poses = self._come_to_rest(items, rng)
+            stay = [_stays(*each, True) for each in zip(items, poses, strict=True)]
+        enough = bool(options.objects) or len(items) >= options.min_objects
+        return items, poses if enough and all(stay) else None
+
+    def _come_to_rest(
+        self, items: list[Item], rng: np.random.Generator
+    ) -> list[Float[Array, '4 4']]:
+        """Makes the world of these items, and returns where physics brings them."""
+        options = self.options
         self._model, geoms = build_model(items, options.samples, options.shadow_size, rng)
         self._data = self._mujoco.MjData(self._model)
         settle(self._model, self._data, options.settle_s)
@@ -191,20 +222,20 @@ class TabletopScene:
             pose = np.eye(4)
             pose[:3, :3], pose[:3, 3] = body.xmat.reshape(3, 3), body.xpos
             poses.append(pose)
-        on_table = all(_stays(item, pose) for item, pose in zip(items, poses, strict=True))
-        return items, poses if on_table else None
+        return poses
 
 
-def _stays(item: Item, object_to_world: Float[Array, '4 4']) -> bool:
+def _stays(item: Item, object_to_world: Float[Array, '4 4'], in_a_pile: bool) -> bool:
     """Tells whether an object lies wholly on the table, near where it was put."""
     moved_m = float(np.linalg.norm((object_to_world - item.object_to_world)[:2, 3]))
     points = transform_points(
         object_to_world, np.concatenate([part.mesh.vertices for part in item.parts])
     )
+    lowest_m = points[:, 2].min()
     return bool(
-        moved_m < 0.15
+        moved_m < (0.3 if in_a_pile else 0.15)
         and (np.abs(points[:, :2]) < np.array(TABLE_SIZE_M) / 2).all()
-        and -0.01 < points[:, 2].min() < 0.01
+        and -0.01 < lowest_m < (0.4 if in_a_pile else 0.01)
     )
 
 

@@ -43,7 +43,7 @@ class SceneObject:
         category: Key of `catalogue.CATEGORIES`.
         colour: Key of `catalogue.COLOURS`.
         texture: Key of `catalogue.TEXTURES`.
-        name: What to call it, as in 'red mug'; unique within a scene.
+        name: What to call it, as in 'red mug'; twins share theirs.
         names: Phrases with its colour that mean it, `name` first.
         category_names: Words for its category, without the colour.
         parts: Its named parts.

@@ -117,3 +117,18 @@ def test_fusion_fills_scales_no_view_showed_with_the_nearest() -> None:
     features = fusion.language_features(torch.tensor([[0.0, 0.0, 1.0]]))
     for scale in (0.01, 0.3, 5.0):
         assert fusion.embed(features, torch.tensor([scale]))[0] == pytest.approx(a, abs=1e-5)
+
+
+def test_fusion_within_fewer_bytes_says_about_the_same() -> None:
+    a, b = torch.eye(4)[0], torch.eye(4)[1]
+    fusion = FusionField(4, torch.tensor([0.2, 0.25, 0.4, 0.5]), voxel_m=0.02)
+    fusion.add(wall(), constant_pyramid(a, b), stride=1)
+    assert fusion.bytes == len(fusion) * 4 * 4 * 4
+    points = torch.tensor([[-0.4, 0.0, 1.0], [0.4, 0.0, 1.0]])
+    for limit_bytes in (fusion.bytes, fusion.bytes // 10, 200):
+        small = fusion.within(limit_bytes)
+        assert 0 < small.bytes <= limit_bytes
+        said = small.embed(small.language_features(points), torch.tensor([0.25, 0.5]))
+        if limit_bytes > 200:
+            assert said == pytest.approx(torch.stack([a, b]), abs=1e-2)
+    assert len(fusion.within(fusion.bytes)) == len(fusion)

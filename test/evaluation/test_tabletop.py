@@ -143,10 +143,10 @@ def test_a_map_that_is_not_ready_found_nothing() -> None:
     labels = truth.label(surface.positions)
     answers, query_ms, results = ask_map(live_map, truth, questions, labels)
     fusion = FusionField(encoder.embedding_size, torch.tensor([0.1, 0.2]), 0.01)
-    fused = ask_baselines(truth, questions, surface, labels, fusion, CONFIG, encoder)['fusion']
+    others = ask_baselines(truth, questions, surface, labels, fusion, 10**6, CONFIG, encoder)
     assert query_ms is None
     assert results == {}
-    for given in (answers, fused):
+    for given in (answers, others['fusion'], others['fusion_as_large'], others['oracle']):
         assert len(given) == len(questions)
         assert not any(answer.hit or answer.said_present for answer in given)
 

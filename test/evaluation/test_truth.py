@@ -10,7 +10,7 @@ import pytest
 from lerf_ros.evaluation.truth import BACKGROUND, SceneTruth
 from lerf_ros.evaluation.verdicts import summarise, worst
 from lerf_ros.geometry import backproject, pixel_centres, transform_points
-from lerf_ros.simulation import TabletopScene, excluded_pairs
+from lerf_ros.simulation import WORLDS, TabletopScene, excluded_pairs
 
 
 @pytest.fixture(scope='module')
@@ -139,3 +139,59 @@ def test_development_scenes_ask_nothing_of_excluded_pairs(truth) -> None:
     objects = [question for question in questions if question.kind == 'object']
     assert [q.excluded for q in objects] == [q.phrase in pairs for q in objects]
     assert any(question.excluded for question in questions)
+
+
+def test_the_oracle_is_right_and_knows_the_parts(truth, cloud):
+    points, labels = cloud
+    for question in truth.questions():
+        known = truth.oracle(question, points, labels)
+        if question.absent:
+            assert len(known) == 0
+            continue
+        assert (labels[known] == question.object_index).all()
+        if len(known) and question.kind == 'part':
+            answer = truth.judge(
+                question,
+                said_present=True,
+                confidence=1.0,
+                position_m=points[known].mean(axis=0),
+                point_indices=known,
+                labels=labels,
+            )
+            assert answer.hit
+
+
+def test_each_of_several_alike_is_right_and_all_are_wanted():
+    with TabletopScene(9003, WORLDS['twins']) as scene:
+        truth = SceneTruth(scene)
+    questions = [question for question in truth.questions() if question.kind == 'object']
+    names = [thing.name for thing in truth.objects]
+    assert len(questions) == len(set(names)) < len(names)
+    question = next(q for q in questions if names.count(q.phrase) > 1)
+    alike = [thing for thing in truth.objects if thing.name == question.phrase]
+    labels = np.array([thing.index for thing in truth.objects])
+    places = [thing.box_to_world[:3, 3] for thing in alike]
+    for found in (places, places[::-1], places[1:]):
+        answer = truth.judge(
+            question,
+            said_present=True,
+            confidence=1.0,
+            position_m=found[0],
+            point_indices=np.flatnonzero(labels == alike[-1].index),
+            labels=labels,
+            places_m=found,
+        )
+        assert answer.hit
+        assert answer.twins_found == len(found) / len(alike)
+    single = next(q for q in questions if names.count(q.phrase) == 1)
+    thing = truth.objects[single.object_index]
+    answer = truth.judge(
+        single,
+        said_present=True,
+        confidence=1.0,
+        position_m=thing.surface_centre_world,
+        point_indices=np.flatnonzero(labels == thing.index),
+        labels=labels,
+    )
+    assert answer.twins_found is None
+    assert answer.iou == 1

@@ -45,6 +45,12 @@ def add_kinds(kinds: Any) -> None:
         help="camera: 'usual', 'hard' (holes in the depth, poses off by 4 mm and 0.4 degrees), "
         "or 'colour' (no depth at all) (%(default)s)",
     )
+    parser.add_argument(
+        '--world',
+        default='usual',
+        help="table: 'usual', 'clutter' (20 to 32 things in a pile), 'twins' (several alike), or "
+        "'small' (things of 2 to 5 cm) (%(default)s)",
+    )
     add_times(parser, '10,30,60')
     add_clock(parser)
     parser.add_argument('--no-baselines', action='store_true', help='leave the baselines out')
@@ -65,10 +71,12 @@ def evaluate(arguments: argparse.Namespace) -> int:
     jobs = require_jobs(arguments.jobs)
     # The simulator and torch are loaded only now: --help and bad arguments answer at once.
     from lerf_ros.evaluation.tabletop import TabletopRun, evaluate_tabletop, worst_pictures
-    from lerf_ros.simulation import SENSORS
+    from lerf_ros.simulation import SENSORS, WORLDS
 
     if arguments.sensor not in SENSORS:
         raise ValueError(f'sensor: expected one of {", ".join(SENSORS)}, got {arguments.sensor!r}')
+    if arguments.world not in WORLDS:
+        raise ValueError(f'world: expected one of {", ".join(WORLDS)}, got {arguments.world!r}')
     make_encoder = encoder_maker(config)
     encoder = make_encoder()
     run = TabletopRun(
@@ -78,6 +86,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         realtime=arguments.realtime,
         baselines=not arguments.no_baselines,
         sensor=arguments.sensor,
+        world=arguments.world,
     )
     clock = 'the real clock' if run.realtime else f'{run.steps_per_second:g} steps per second'
     settings = settings_of(
@@ -87,6 +96,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         seeds=arguments.seeds,
         seconds=arguments.seconds,
         sensor=run.sensor,
+        world=run.world,
         clock=clock,
     )
     progress = Progress(len(seeds) * seconds[-1])
@@ -106,11 +116,14 @@ def evaluate(arguments: argparse.Namespace) -> int:
         pictures += [baseline_plot(result, 'localisation'), baseline_plot(result, 'miou_3d')]
     pictures += worst_pictures(run, reports)
     notes = [
-        f'{len(seeds)} scenes, camera: {run.sensor}, clock: {clock}, encoder {encoder.name} '
-        f'({encoder.fingerprint[:12]}).',
+        f'{len(seeds)} scenes, table: {run.world}, camera: {run.sensor}, clock: {clock}, encoder '
+        f'{encoder.name} ({encoder.fingerprint[:12]}).',
         'A place is right if it lies in the true box grown by 1 cm. As many absent phrases are '
         'asked as present ones; a third of them name a category that is there in another colour, '
         'a third a colour that is there on another category.',
+        'The oracle knows which surface point belongs to what; shuffled are its answers, each '
+        'given to another question. fusion_as_large is fusion in no more memory than the language '
+        'field.',
         'The worst answers are drawn on the scene as it is, and on its relevancy: green is the '
         'true box, white the box and the place of the answer.',
     ]
