@@ -33,7 +33,7 @@ from lerf_ros.maps.submap import Submap
 from lerf_ros.query.embedding_cache import EmbeddingCache
 from lerf_ros.query.engine import QueryEngine, QueryRequest
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES, Phrase
-from lerf_ros.query.reading import folded_cosines, read_embeddings
+from lerf_ros.query.reading import FieldReader, folded_cosines
 from lerf_ros.query.relevancy import naive_scale_relevancy, relevancy, search_scales
 from lerf_ros.scheduling.pieces import finish
 from lerf_ros.scheduling.worker import QUERY, Worker
@@ -107,9 +107,7 @@ def compare_ways(encoder: LanguageEncoder, count: int, repeats: int) -> dict[str
     phrase = Phrase('red mug', positive, negatives, negatives)
     factor = encoder.temperature
 
-    def read(points: torch.Tensor) -> torch.Tensor:
-        return read_embeddings(field, points, scales_m)
-
+    read = FieldReader(field, scales_m)
     cache = EmbeddingCache(1 << 32)
     cache.follow(surface, SCALES, encoder.embedding_size, positions.device)
     step = 0

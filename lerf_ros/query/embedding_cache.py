@@ -1,31 +1,47 @@
 """Unit embeddings of surface points at every scale, kept between queries.
 
-A query then is one product with the phrase's embeddings. Entries belong to voxels, so they outlive
-the growth of the surface; each knows the training step it was read at. Entries that are missing or
-too old are read when a query needs them; :meth:`EmbeddingCache.refresh` renews a few of the oldest
-between two training steps, so that a query finds little to do.
+A query then is one product with the phrase's embeddings. Entries belong to voxels: each has its
+row for as long as its voxel is part of the surface, so a surface that grows costs only its new
+points. Each entry knows the training step it was read at. Entries that are missing or too old are
+read when a query needs them; :meth:`EmbeddingCache.refresh` renews a few of the oldest between two
+training steps, so that a query finds little to do. Points for which there is no room are read by
+every query, as cosines and not as embeddings.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.surface.points import SurfacePoints
 
 logger = logging.getLogger(__name__)
 
-# Reads unit embeddings (n, s, d) at positions (n, 3).
-Reader = Callable[[Tensor], Tensor]
-
 MISSING = -1
 CHUNK_POINTS = 2048
+# Rows are taken in blocks, so that no entry is ever moved.
+BLOCK_ROWS = 4096
+
+
+class Reader(Protocol):
+    """Reads the field at positions (n, 3)."""
+
+    def __call__(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n s d']:
+        """Returns unit embeddings at every scale."""
+        ...
+
+    def cosines(
+        self, positions_world: Float[Tensor, 'n 3'], texts: Float[Tensor, 'k d']
+    ) -> Float[Tensor, 'n s k']:
+        """Returns their cosines with unit embeddings of texts."""
+        ...
 
 
 class EmbeddingCache:
@@ -42,18 +58,22 @@ class EmbeddingCache:
 
     def clear(self) -> None:
         """Forgets all entries."""
-        self._keys: Int[np.ndarray, 'n'] = np.zeros(0, np.int64)
-        self._steps: Int[np.ndarray, 'n'] = np.zeros(0, np.int64)
-        self._embeddings: Float[Tensor, 'n s d'] | None = None
+        self._blocks: list[Float[Tensor, 'b s d']] = []
+        self._steps: Int[np.ndarray, 'r'] = np.zeros(0, np.int64)
+        # The voxels that have a row, in ascending order, and these rows.
+        self._keys: Int[np.ndarray, 'm'] = np.zeros(0, np.int64)
+        self._key_rows: Int[np.ndarray, 'm'] = np.zeros(0, np.int64)
         self._surface: SurfacePoints | None = None
+        self._rows: Int[np.ndarray, 'n'] = np.zeros(0, np.int64)
+        self._told_full = False
 
     @property
-    def steps(self) -> Int[np.ndarray, 'n']:
-        """Training step of each point's entry, -1 for none."""
-        return self._steps
+    def steps(self) -> Int[np.ndarray, 'm']:
+        """Training step of each point's entry, -1 for none; points without a row are left out."""
+        return self._steps[self._rows[self._rows >= 0]]
 
     def follow(self, surface: SurfacePoints, scales: int, size: int, device: torch.device) -> None:
-        """Makes the entries those of this surface's points, in their order.
+        """Gives the points of this surface their rows.
 
         Args:
             surface: The points.
@@ -61,36 +81,52 @@ class EmbeddingCache:
             size: Length of an embedding.
             device: Where the entries live.
         """
-        shape = (scales, size)
-        if self._embeddings is not None and (
-            tuple(self._embeddings.shape[1:]) != shape or self._embeddings.device != device
+        if self._blocks and (
+            tuple(self._blocks[0].shape[1:]) != (scales, size) or self._blocks[0].device != device
         ):
             self.clear()
         if surface is self._surface:
             return
-        # Half precision pays on a GPU; CPUs multiply it slower than they save on reading it.
-        dtype = torch.float16 if device.type == 'cuda' else torch.float32
-        bytes_each = dtype.itemsize * scales * size
-        count = min(len(surface), self._limit_bytes // bytes_each)
-        if count < len(surface) and (self._surface is None or count == len(self._keys)):
+        order = np.argsort(surface.keys, kind='stable')
+        keys = surface.keys[order]
+        rows = np.full(len(keys), -1)
+        at = np.minimum(np.searchsorted(self._keys, keys), max(len(self._keys) - 1, 0))
+        if len(self._keys):
+            known = self._keys[at] == keys
+            rows[known] = self._key_rows[at[known]]
+        taken = np.zeros(len(self._steps), bool)
+        taken[rows[rows >= 0]] = True
+        # What is no longer seen gives its row to what is new.
+        self._steps[~taken] = MISSING
+        new = np.sort(order[rows < 0])
+        self._grow(int(taken.sum()) + len(new), scales, size, device)
+        free = np.flatnonzero(
+            np.pad(~taken, (0, len(self._steps) - len(taken)), constant_values=1)
+        )
+        by_point = np.empty_like(rows)
+        by_point[order] = rows
+        by_point[new[: len(free)]] = free[: len(new)]
+        self._rows, self._surface = by_point, surface
+        held = by_point[order] >= 0
+        self._keys, self._key_rows = keys[held], by_point[order][held]
+        if len(new) > len(free) and not self._told_full:
+            self._told_full = True
             logger.info(
                 'the embedding cache holds %d of %d surface points; raise query.cache_limit_mb '
                 'for faster answers',
-                count,
+                len(self._keys),
                 len(surface),
             )
-        keys = surface.keys[:count]
-        embeddings = torch.empty((count, *shape), dtype=dtype, device=device)
-        steps = np.full(count, MISSING, np.int64)
-        if self._embeddings is not None and len(self._keys):
-            order = np.argsort(self._keys)
-            at = np.searchsorted(self._keys, keys, sorter=order)
-            old = order[np.minimum(at, len(order) - 1)]
-            known = np.flatnonzero(self._keys[old] == keys)
-            embeddings[torch.from_numpy(known)] = self._embeddings[torch.from_numpy(old[known])]
-            steps[known] = self._steps[old[known]]
-        self._keys, self._steps, self._embeddings = keys, steps, embeddings
-        self._surface = surface
+
+    def _grow(self, rows: int, scales: int, size: int, device: torch.device) -> None:
+        """Takes blocks until there are so many rows, or as many as the bound allows."""
+        # Half precision pays on a GPU; CPUs multiply it slower than they save on reading it.
+        dtype = torch.float16 if device.type == 'cuda' else torch.float32
+        limit = self._limit_bytes // (dtype.itemsize * scales * size)
+        while len(self._steps) < min(rows, limit):
+            count = min(BLOCK_ROWS, limit - len(self._steps))
+            self._blocks.append(torch.zeros((count, scales, size), dtype=dtype, device=device))
+            self._steps = np.append(self._steps, np.full(count, MISSING))
 
     def refresh(self, read: Reader, step: int, budget_points: int, min_age_steps: int = 0) -> int:
         """Reads the oldest entries anew; returns how many.
@@ -101,72 +137,86 @@ class EmbeddingCache:
             budget_points: Most points to read.
             min_age_steps: Younger entries stay; missing ones are read first.
         """
-        if self._surface is None or self._embeddings is None:
+        if self._surface is None or not self._blocks:
             return 0
-        age = step - self._steps
-        old = np.flatnonzero((self._steps == MISSING) | (age >= max(min_age_steps, 1)))
+        steps = np.where(self._rows >= 0, self._steps[self._rows], step)
+        age = step - steps
+        old = np.flatnonzero((steps == MISSING) | (age >= max(min_age_steps, 1)))
         if len(old) > budget_points:
             # Missing entries have the lowest step, so they come first.
-            order = np.argpartition(self._steps[old], budget_points)
+            order = np.argpartition(steps[old], budget_points)
             old = np.sort(old[order[:budget_points]])
         for start in range(0, len(old), CHUNK_POINTS):
-            rows = old[start : start + CHUNK_POINTS]
-            positions = torch.from_numpy(self._surface.positions[rows])
-            values = read(positions.to(self._embeddings.device))
-            self._embeddings[torch.from_numpy(rows)] = values.to(self._embeddings.dtype)
-        self._steps[old] = step
+            points = old[start : start + CHUNK_POINTS]
+            self._write(self._rows[points], read(self._positions(points)))
+        self._steps[self._rows[old]] = step
         return len(old)
 
     def cosines(self, read: Reader, texts: Float[Tensor, 'k d']) -> Float[Tensor, 'n s k']:
-        """Returns the cosine of every point at every scale with every text.
+        """Returns the cosine of every point at every scale with every text."""
+        return self._by_point(
+            lambda block: (
+                (block.flatten(end_dim=1) @ texts.T.to(block.dtype))
+                .float()
+                .reshape(*block.shape[:2], -1)
+            ),
+            lambda positions: read.cosines(positions, texts),
+        )
 
-        Points without an entry, for which there was no room, are read now.
-        """
-        assert self._surface is not None
-        assert self._embeddings is not None
-        count, scales, size = self._embeddings.shape
-        device = self._embeddings.device
-        result = torch.empty((len(self._surface), scales, len(texts)), device=device)
-        flat = self._embeddings.reshape(-1, size)
-        own = texts.T.to(flat.dtype)
-        result[:count] = (flat @ own).float().reshape(count, scales, -1)
-        for start in range(count, len(self._surface), CHUNK_POINTS):
-            rows = slice(start, start + CHUNK_POINTS)
-            positions = torch.from_numpy(self._surface.positions[rows]).to(device)
-            result[rows] = read(positions) @ texts.T
-        return result
+    def cosines_by_scale(self, read: Reader, each: Float[Tensor, 's d']) -> Float[Tensor, 'n s']:
+        """Returns the cosine of every point at every scale with that scale's own vector."""
+        return self._by_point(
+            lambda block: torch.einsum('rsd,sd->rs', block, each.to(block.dtype)).float(),
+            lambda positions: read.cosines(positions, each).diagonal(dim1=1, dim2=2),
+        )
 
-    def embeddings(self, read: Reader, rows: Int[np.ndarray, 'k']) -> Float[Tensor, 'k s d']:
+    def embeddings(self, read: Reader, points: Int[np.ndarray, 'k']) -> Float[Tensor, 'k s d']:
         """Returns the unit embeddings of some points."""
-        assert self._surface is not None
-        assert self._embeddings is not None
-        count = len(self._embeddings)
-        device = self._embeddings.device
-        result = torch.empty((len(rows), *self._embeddings.shape[1:]), device=device)
-        cached = rows < count
-        result[torch.from_numpy(cached)] = self._embeddings[torch.from_numpy(rows[cached])].float()
-        if not cached.all():
-            positions = torch.from_numpy(self._surface.positions[rows[~cached]]).to(device)
-            result[torch.from_numpy(~cached)] = read(positions)
+        rows = self._rows[points]
+        parts, places = [], []
+        for number, block in enumerate(self._blocks):
+            own = np.flatnonzero((rows >= 0) & (rows // BLOCK_ROWS == number))
+            if len(own):
+                parts.append(block[torch.from_numpy(rows[own] % BLOCK_ROWS)].float())
+                places.append(own)
+        if (rows < 0).any() or not parts:
+            own = np.flatnonzero(rows < 0)
+            parts.append(read(self._positions(points[own])))
+            places.append(own)
+        result = torch.empty_like(torch.cat(parts))
+        result[torch.from_numpy(np.concatenate(places))] = torch.cat(parts)
         return result
 
     def means(self) -> Float[Tensor, 's d']:
         """Returns the unit mean of all cached embeddings at each scale: what the scene shows."""
-        assert self._embeddings is not None
-        return F.normalize(self._embeddings.float().mean(dim=0), dim=-1)
+        filled = torch.from_numpy((self._steps != MISSING).astype(np.float32))
+        total = sum(
+            torch.tensordot(own.to(block.device), block.float(), dims=1)
+            for block, own in zip(self._blocks, filled.split(BLOCK_ROWS), strict=True)
+        )
+        return F.normalize(torch.as_tensor(total), dim=-1)
 
-    def cosines_by_scale(self, read: Reader, each: Float[Tensor, 's d']) -> Float[Tensor, 'n s']:
-        """Returns the cosine of every point at every scale with that scale's own vector."""
+    def _positions(self, points: Int[np.ndarray, 'k'] | Bool[np.ndarray, 'n']) -> Tensor:
         assert self._surface is not None
-        assert self._embeddings is not None
-        count, scales, _ = self._embeddings.shape
-        device = self._embeddings.device
-        result = torch.empty((len(self._surface), scales), device=device)
-        own = each.to(self._embeddings.dtype)
-        for scale in range(scales):
-            result[:count, scale] = (self._embeddings[:, scale] @ own[scale]).float()
-        for start in range(count, len(self._surface), CHUNK_POINTS):
-            rows = slice(start, start + CHUNK_POINTS)
-            positions = torch.from_numpy(self._surface.positions[rows]).to(device)
-            result[rows] = (read(positions) * each).sum(dim=-1)
+        positions = torch.from_numpy(self._surface.positions[points])
+        return positions.to(self._blocks[0].device) if self._blocks else positions
+
+    def _write(self, rows: Int[np.ndarray, 'k'], values: Float[Tensor, 'k s d']) -> None:
+        for number in np.unique(rows // BLOCK_ROWS):
+            own = np.flatnonzero(rows // BLOCK_ROWS == number)
+            block = self._blocks[number]
+            chosen = values[torch.from_numpy(own).to(values.device)]
+            block[torch.from_numpy(rows[own] % BLOCK_ROWS)] = chosen.to(block.dtype)
+
+    def _by_point(
+        self, of_block: Callable[[Tensor], Tensor], of_positions: Callable[[Tensor], Tensor]
+    ) -> Tensor:
+        """Computes values of all rows and of the points without one, in the order of points."""
+        without = self._rows < 0
+        if without.all():
+            return of_positions(self._positions(without))
+        values = torch.cat([of_block(block) for block in self._blocks])
+        result = values[torch.from_numpy(np.maximum(self._rows, 0)).to(values.device)]
+        if without.any():
+            result[torch.from_numpy(without)] = of_positions(self._positions(without))
         return result

@@ -26,7 +26,7 @@ from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import DenseReader, SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
-from lerf_ros.query.reading import dense_reader, read_embeddings
+from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
@@ -262,7 +262,7 @@ class QueryEngine:
         scales_m = self._search.active_m(points)
         device = self._embed(['object']).device
         self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
-        return points, scales_m, lambda positions: read_embeddings(field, positions, scales_m)
+        return points, scales_m, FieldReader(field, scales_m)
 
     def _scores(
         self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']

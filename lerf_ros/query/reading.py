@@ -52,6 +52,32 @@ def read_embeddings(
     return F.normalize(torch.stack(columns, dim=1), dim=-1)
 
 
+class FieldReader:
+    """Reads one field at some scales.
+
+    Args:
+        field: The field.
+        scales_m: The scales.
+    """
+
+    def __init__(self, field: EmbeddingField, scales_m: Float[Tensor, 's']) -> None:
+        self._field, self._scales_m = field, scales_m
+
+    def __call__(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n s d']:
+        """Returns unit embeddings."""
+        return read_embeddings(self._field, positions_world, self._scales_m)
+
+    def cosines(
+        self, positions_world: Float[Tensor, 'n 3'], texts: Float[Tensor, 'k d']
+    ) -> Float[Tensor, 'n s k']:
+        """Returns cosines with texts, without making the embeddings where the field allows it."""
+        if isinstance(getattr(self._field, 'language_head', None), LanguageHead):
+            field = cast(HeadedField, self._field)
+            return folded_cosines(field, positions_world, self._scales_m, texts)
+        parts = [self(chunk) @ texts.T for chunk in positions_world.split(CHUNK_POINTS)]
+        return torch.cat(parts)
+
+
 def dense_reader(
     field: EmbeddingField, positions_world: Float[np.ndarray, 'n 3'], device: torch.device
 ) -> DenseReader | None:

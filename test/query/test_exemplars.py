@@ -75,8 +75,14 @@ def test_cosines_by_scale_are_those_of_each_scale(limit_mb) -> None:
     table = F.normalize(torch.randn(len(points), 3, 16, generator=generator), dim=-1)
     row_of = {position.tobytes(): row for row, position in enumerate(points.positions)}
 
-    def read(positions: torch.Tensor) -> torch.Tensor:
-        return table[[row_of[position.tobytes()] for position in positions.numpy()]]
+    class Read:
+        def __call__(self, positions: torch.Tensor) -> torch.Tensor:
+            return table[[row_of[position.tobytes()] for position in positions.numpy()]]
+
+        def cosines(self, positions: torch.Tensor, texts: torch.Tensor) -> torch.Tensor:
+            return self(positions) @ texts.T
+
+    read = Read()
 
     cache = EmbeddingCache(round(limit_mb * 2**20))
     cache.follow(points, 3, 16, torch.device('cpu'))
