@@ -13,6 +13,7 @@ from lerf_ros import __version__, workspace
 COMMANDS = {
     'demo': ('lerf_ros.nodes.demo', 'Map a simulated table or a recording live, and ask it.'),
     'play': ('lerf_ros.nodes.play', 'Play a recording of any kind as live topics.'),
+    'doctor': ('lerf_ros.nodes.doctor', 'Say why nothing arrives at a running map.'),
     'query': ('lerf_ros.nodes.query', 'Ask the running map where something is.'),
     'inspect': ('lerf_ros.commands.inspect', 'Say what is in a recording.'),
     'train': ('lerf_ros.commands.train', 'Train a map from recorded frames, without ROS.'),

@@ -11,7 +11,7 @@ from rclpy.node import Node
 from rclpy.time import Time
 
 from lerf_ros.bridge import qos
-from lerf_ros.frames.messages import transform_matrix_of
+from lerf_ros.frames.messages import nanoseconds, transform_matrix_of
 from lerf_ros.frames.transforms import (
     HISTORY_NS,
     TransformError,
@@ -53,6 +53,14 @@ class Tf2Source:
             return transform_matrix_of(found.transform)
         except (tf2_ros.TransformException, ValueError) as error:
             raise TransformError(f'no transform from {source!r} to {target!r}: {error}') from error
+
+    def newest_ns(self, target: str, source: str) -> int | None:
+        """Returns the stamp of the newest pose on the way between two frames, if any moves."""
+        try:
+            found = self._buffer.lookup_transform(target, source, Time())
+        except tf2_ros.TransformException:
+            return None
+        return nanoseconds(found.header.stamp) or None
 
     def start_again(self) -> None:
         """Forgets all that moves: tf2 refuses what is older than its newest."""

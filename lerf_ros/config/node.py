@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from lerf_ros.options import Section, option
 
+TRANSPORTS = ('auto', 'raw', 'compressed')
+
 
 @dataclass(frozen=True)
 class NodeOptions(Section):
@@ -24,7 +26,29 @@ class NodeOptions(Section):
     depth_slop_s: float = option(
         0.03, 'Largest time between an image and its depth.', unit='s', low=0.0, high=1.0
     )
-    image_transport: str = option('raw', 'How images come in.', choices=('raw', 'compressed'))
+    depth_unit_m: float = option(
+        0.0,
+        'What 1 means in depth images; 0: millimetres in integers, metres in floats.',
+        unit='m',
+        low=0.0,
+        high=1000.0,
+    )
+    image_transport: str = option(
+        'auto', 'How images come in; auto: as they are published.', choices=TRANSPORTS
+    )
+    depth_transport: str = option(
+        'auto', 'How depth comes in; auto: as it is published.', choices=TRANSPORTS
+    )
+    images_rectified: bool = option(
+        False, 'Whether images are rectified already, whatever their camera_info says.'
+    )
+    camera_frame: str = option(
+        '', 'Optical frame of the images, where they name that of a body; empty: as they say.'
+    )
+    camera_extrinsic: str = option(
+        '',
+        'Where the camera sits on the frame that poses are of: x y z qx qy qz qw; empty: TF says.',
+    )
     image_reliability: str = option(
         'best_effort',
         'Reliability asked of the cameras; a reliable subscriber hears no best-effort camera.',

@@ -36,6 +36,9 @@ class Assembler:
         wait_s: A complete frame waits this long for its pose.
         capacity: So many frames may wait for their pose; the oldest is dropped.
         complain: Hears of every image that is dropped.
+
+    Attributes:
+        paired: Number of images whose parts came.
     """
 
     def __init__(
@@ -51,6 +54,7 @@ class Assembler:
         self.wait_s = wait_s
         self._capacity, self._complain = capacity, complain
         self._waiting: deque[tuple[Pairing, float]] = deque()
+        self.paired = 0
 
     @property
     def waiting(self) -> int:
@@ -62,6 +66,7 @@ class Assembler:
         jumps = self.pairer.jumps
         stamp_ns = stamp_of(message)
         complete = self.pairer.add(kind, stamp_ns, message, now_s)
+        self.paired += len(complete)
         ended: list[PosedPairing] = []
         if self.pairer.jumps != jumps:
             # What belongs to the time before has its last chance, then its poses are forgotten.
@@ -82,6 +87,7 @@ class Assembler:
             flush: Whether nothing more will come.
         """
         late = self.pairer.expire(float('inf') if flush else now_s)
+        self.paired += len(late)
         self._waiting.extend((pairing, now_s) for pairing in late)
         for stamp_ns in self.pairer.take_lost():
             self._complain('unpaired', stamp_ns, 'image dropped: no camera_info ever came')

@@ -63,6 +63,11 @@ class FrameDecoder:
             frame_id=str(pairing.image.header.frame_id),
         )
 
+    @property
+    def bends(self) -> bool:
+        """Whether the calibration that was used last has distortion."""
+        return self._known is not None and any(self._known[0].distortion)
+
     def _lens_of(self, calibration: Calibration, size: tuple[int, int]) -> Lens:
         if self._lens is None or self._known != (calibration, size):
             if calibration.says_binning_twice(size):

@@ -49,6 +49,7 @@ class Pairer(Generic[Image, Info, Depth]):
         wait_s: How long an image waits for its parts.
         unpaired: Number of images dropped because no camera info ever came.
         without_depth: Number of images that went without the depth they waited for.
+        without_depth_in_a_row: How many of them since the last image with depth.
         jumps: Number of times the stamps went back and everything was forgotten.
         depth_gap_ns: From the last image whose depth did not come to the nearest depth.
     """
@@ -59,6 +60,7 @@ class Pairer(Generic[Image, Info, Depth]):
     wait_s: float = 0.5
     unpaired: int = 0
     without_depth: int = 0
+    without_depth_in_a_row: int = 0
     jumps: int = 0
     depth_gap_ns: int | None = None
     _parts: dict[str, OrderedDict[int, Any]] = field(default_factory=dict)
@@ -154,8 +156,11 @@ class Pairer(Generic[Image, Info, Depth]):
     def _take(
         self, stamp_ns: int, info: Info, depth_ns: int | None
     ) -> Pairing[Image, Info, Depth]:
-        if self.with_depth and depth_ns is None:
+        if depth_ns is not None:
+            self.without_depth_in_a_row = 0
+        elif self.with_depth:
             self.without_depth += 1
+            self.without_depth_in_a_row += 1
             depths = self._parts['depth']
             gaps = [depth - stamp_ns for depth in depths]
             self.depth_gap_ns = min(gaps, key=abs, default=None)

@@ -10,6 +10,7 @@ from jaxtyping import Float
 
 from lerf_ros.frames.messages import frame_of, stamp_of, stamped_matrix_of
 from lerf_ros.frames.transforms import PoseTrack, TransformError, TransformSource
+from lerf_ros.geometry import pose_matrix
 
 #: Types of messages that tell a pose, by their package and name.
 POSE_TYPES = (
@@ -20,6 +21,24 @@ POSE_TYPES = (
 )
 HISTORY_NS = 30_000_000_000
 JUMP_NS = 50_000_000
+
+
+def mounting_of(text: str) -> Float[np.ndarray, '4 4'] | None:
+    """Returns the matrix of ``x y z qx qy qz qw``; None of an empty text.
+
+    Raises:
+        ValueError: It has another number of numbers, or they are no rigid motion.
+    """
+    words = text.replace(',', ' ').split()
+    if not words:
+        return None
+    try:
+        numbers = np.array([float(word) for word in words])
+    except ValueError as error:
+        raise ValueError(f'extrinsic: expected numbers, got {text!r}') from error
+    if len(numbers) != 7 or not np.isfinite(numbers).all():
+        raise ValueError(f'extrinsic: expected 7 finite numbers x y z qx qy qz qw, got {text!r}')
+    return pose_matrix(numbers[:3], numbers[3:])
 
 
 class PoseSource:
@@ -55,11 +74,26 @@ class PoseSource:
         self._told: set[str] = set()
         # The frame that the topic's poses are of ('' is the camera) and are given in.
         self._body, self._parent = '', ''
+        self._asked = ''
 
     @property
     def newest_ns(self) -> int | None:
-        """Stamp of the newest pose that the topic gave."""
-        return self._track.newest_ns
+        """Stamp of the newest pose of the camera that was asked for last."""
+        if self._by_topic:
+            return self._track.newest_ns
+        if self._transforms is None or not self._asked:
+            return None
+        return self._transforms.newest_ns(self.world_frame, self._asked)
+
+    def needs_transforms(self, message: Any) -> bool:
+        """Tells whether a pose of the topic makes sense with TF only, and there is none yet."""
+        child = str(getattr(message, 'child_frame_id', ''))
+        elsewhere = self.world_frame not in ('', frame_of(message))
+        return self._transforms is None and (elsewhere or (bool(child) and self._mounting is None))
+
+    def use(self, transforms: TransformSource) -> None:
+        """Takes TF that is listened to from now."""
+        self._transforms = transforms
 
     def hear(self, message: Any) -> None:
         """Takes a pose of the topic: of any of `POSE_TYPES`.
@@ -107,6 +141,7 @@ class PoseSource:
             TransformError: It is not known at that stamp.
         """
         camera = self._camera_frame or image_frame.lstrip('/')
+        self._asked = camera
         if not self._by_topic:
             if self._transforms is None:
                 raise TransformError('no TF is available, and no topic gives poses')

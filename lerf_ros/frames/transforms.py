@@ -46,6 +46,10 @@ class TransformSource(Protocol):
         """Forgets what moved before: the recording that is heard has started again."""
         ...
 
+    def newest_ns(self, target: str, source: str) -> int | None:
+        """Returns the stamp of the newest pose on the way between two frames, if any moves."""
+        ...
+
 
 class PoseTrack:
     """The poses of one thing over time.
@@ -217,9 +221,13 @@ class TransformTree:
             up_source, common, stamp_ns
         )
 
-    def newest_ns(self, frame: str) -> int | None:
-        """Returns the stamp of the newest pose on the way up from a frame, if anything moves."""
-        tracks = (self._tracks.get(name) for name in self._chain(frame.lstrip('/')))
+    def newest_ns(self, target: str, source: str) -> int | None:
+        """Returns the stamp of the newest pose on the way between two frames, if any moves."""
+        try:
+            chain = {*self._chain(source.lstrip('/')), *self._chain(target.lstrip('/'))}
+        except TransformError:
+            return None
+        tracks = (self._tracks.get(name) for name in sorted(chain))
         stamps = [t.newest_ns for t in tracks if t is not None and t.newest_ns is not None]
         return min(stamps, default=None)
 

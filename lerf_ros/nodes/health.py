@@ -25,12 +25,14 @@ class Health:
     Attributes:
         counts: What happened how often.
         last_error: The last complaint.
+        standing: What is wrong until it is mended; it goes before complaints in the report.
     """
 
     def __init__(self, node: Node, extra: Callable[[], dict[str, object]]) -> None:
         self._node, self._extra = node, extra
         self.counts: Counter[str] = Counter()
         self.last_error = ''
+        self.standing = ''
         self._told: dict[str, float] = {}
         self._last_complaint = -float('inf')
         self._publisher = node.create_publisher(DiagnosticArray, '/diagnostics', 10)
@@ -65,7 +67,7 @@ class Health:
         return True
 
     def _report(self) -> None:
-        complaint = self.complaint
+        complaint = self.standing or self.complaint
         values = {**self._extra(), **self.counts}
         status = DiagnosticStatus(
             level=DiagnosticStatus.WARN if complaint else DiagnosticStatus.OK,

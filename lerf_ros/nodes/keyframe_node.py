@@ -1,17 +1,19 @@
 """Thins a camera's stream to keyframes. Runs on the robot and needs no torch.
 
-Subscribes ``image``, ``camera_info``, ``depth`` and either TF or ``pose``; publishes
-``keyframes``. Callbacks only enqueue; one timer pairs, looks poses up, selects and publishes.
+Subscribes ``image``, ``camera_info``, ``depth`` and either TF or ``pose``, each in the type that
+is published; publishes ``keyframes``. Callbacks only enqueue; one timer pairs, looks poses up,
+selects and publishes.
 """
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from geometry_msgs.msg import PoseStamped
+from geometry_msgs.msg import PoseStamped, PoseWithCovarianceStamped, TransformStamped
+from nav_msgs.msg import Odometry
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -21,17 +23,20 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.keyframes import keyframe_message
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
+from lerf_ros.bridge.topics import Input
 from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeSelector
 from lerf_ros.frames.assembler import Assembler, PosedPairing
 from lerf_ros.frames.decoding import FrameDecoder
 from lerf_ros.frames.pairing import Kind, Pairer
-from lerf_ros.frames.pose_source import PoseSource
+from lerf_ros.frames.pose_source import POSE_TYPES, PoseSource, mounting_of
 from lerf_ros.frames.resizing import limited
+from lerf_ros.frames.transforms import TransformSource
 from lerf_ros.live_options import LiveOptions
 from lerf_ros.msg import Keyframe
 from lerf_ros.nodes.health import Health
+from lerf_ros.nodes.intake_watch import IntakeWatch
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.scheduling.inbox import Inbox
 from lerf_ros.scheduling.rate import Rate
@@ -39,8 +44,30 @@ from lerf_ros.scheduling.rate import Rate
 TICK_S = 0.01
 # Frames that may wait for their pose; older ones are dropped.
 WAITING = 30
+# While depth came within this time, an image without it does not become a keyframe.
+DEPTH_USUAL_S = 2.0
 # Size of a message without pixels, about.
 SMALL_BYTES = 1000
+
+
+INFO_TYPES: dict[str, type] = {'sensor_msgs/msg/CameraInfo': CameraInfo}
+POSES: dict[str, type] = dict(
+    zip(
+        POSE_TYPES,
+        (PoseStamped, PoseWithCovarianceStamped, Odometry, TransformStamped),
+        strict=True,
+    )
+)
+
+
+def _pictures(transport: str) -> dict[str, type]:
+    """Returns the types of pictures that a transport sends."""
+    both: dict[str, type] = {
+        'sensor_msgs/msg/Image': Image,
+        'sensor_msgs/msg/CompressedImage': CompressedImage,
+    }
+    wanted = {'raw': Image, 'compressed': CompressedImage}.get(transport)
+    return {name: kind for name, kind in both.items() if wanted in (None, kind)}
 
 
 class KeyframeNode(Node):
@@ -49,11 +76,21 @@ class KeyframeNode(Node):
     Args:
         parameters: Values that go before those of the command line.
         namespace: Namespace of the node, unless it is remapped.
+        remaps: Other names of its topics.
     """
 
-    def __init__(self, parameters: Sequence[Parameter] = (), namespace: str = 'lerf') -> None:
+    def __init__(
+        self,
+        parameters: Sequence[Parameter] = (),
+        namespace: str = 'lerf',
+        remaps: Mapping[str, str] | None = None,
+    ) -> None:
+        remapped = [word for a, b in (remaps or {}).items() for word in ('-r', f'{a}:={b}')]
         super().__init__(
-            'keyframe_node', namespace=namespace, parameter_overrides=list(parameters)
+            'keyframe_node',
+            namespace=namespace,
+            parameter_overrides=list(parameters),
+            cli_args=['--ros-args', *remapped] if remapped else None,
         )
         options = LiveOptions(declare_options(self, ('keyframes', 'node')))
         self._config = options.current
@@ -66,31 +103,55 @@ class KeyframeNode(Node):
             self._config.node.inbox_mb * 1_000_000
         )
         self._index = 0
+        self._asked_for_tf = False
         node = self._config.node
-        image_type = CompressedImage if node.image_transport == 'compressed' else Image
-        profile = qos.camera(node.image_reliability)
-        self._listen(image_type, 'image', 'image', profile)
-        self._listen(CameraInfo, 'camera_info', 'info', profile)
-        if node.use_depth:
-            self._listen(image_type, 'depth', 'depth', profile)
+        self._inputs = self._make_inputs()
         self._assembler = Assembler(
             Pairer(node.use_depth, int(node.depth_slop_s * 1e9), wait_s=node.tf_timeout_s),
             self._make_pose_source(),
             wait_s=node.tf_timeout_s,
             capacity=WAITING,
-            complain=lambda kind, stamp_ns, sentence: self._health.complain(kind, sentence),
+            complain=self._dropped,
         )
         self._decoder = FrameDecoder(
-            complain=lambda sentence: self._health.complain('rejected_depth', sentence)
+            node.depth_unit_m or None,
+            rectified=node.images_rectified,
+            complain=lambda sentence: self._health.complain('rejected_depth', sentence),
         )
+        self._watch = IntakeWatch(
+            self,
+            self._health,
+            self._inputs,
+            self._assembler,
+            self._decoder,
+            rectified=node.images_rectified,
+        )
+        self._depth_seen_s = -float('inf')
         self._selector = KeyframeSelector(self._config.keyframes)
         self._publisher = self.create_publisher(Keyframe, 'keyframes', qos.KEYFRAMES)
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
+    def _make_inputs(self) -> dict[str, Input]:
+        node = self._config.node
+        profile = qos.camera(node.image_reliability)
+        inputs = {
+            'image': self._listen(_pictures(node.image_transport), 'image', 'image', profile),
+            'camera_info': self._listen(INFO_TYPES, 'camera_info', 'info', profile),
+        }
+        if node.use_depth:
+            inputs['depth'] = self._listen(
+                _pictures(node.depth_transport), 'depth', 'depth', profile
+            )
+        return inputs
+
     def _listen(
-        self, message_type: type, topic: str, kind: Kind | Literal['pose'], profile: QoSProfile
-    ) -> None:
+        self,
+        types: dict[str, type],
+        topic: str,
+        kind: Kind | Literal['pose'],
+        profile: QoSProfile,
+    ) -> Input:
         def enqueue(message: Any) -> None:
             size_bytes = SMALL_BYTES + len(getattr(message, 'data', ()))
             if self._inbox.put((kind, message), size_bytes):
@@ -98,27 +159,37 @@ class KeyframeNode(Node):
                     'inbox_full', 'camera messages arrive faster than they are paired'
                 )
 
-        self.create_subscription(message_type, topic, enqueue, profile)
+        return Input(self, topic, topic, types, profile, enqueue)
 
     def _make_pose_source(self) -> PoseSource:
         node = self._config.node
-        tf = None if node.pose_source == 'topic' else listen_to_tf(self)
+        tf = None if node.pose_source == 'topic' else self._listen_to_tf()
         if tf is None and node.pose_source == 'tf':
             raise ValueError(
                 "node.pose_source: 'tf' needs the package tf2_ros or tf2_msgs; install one "
                 "or use 'topic'"
             )
         if tf is None:
-            self._listen(PoseStamped, 'pose', 'pose', qos.POSES)
-            self.get_logger().info(f'camera poses come from {self.resolve_topic_name("pose")}')
+            self._inputs['pose'] = self._listen(POSES, 'pose', 'pose', qos.POSES)
+            self.get_logger().info(f'camera poses come from {self._inputs["pose"].topic}')
         else:
             self.get_logger().info('camera poses come from TF')
         return PoseSource(
             node.world_frame,
             tf,
             by_topic=tf is None,
+            camera_frame=node.camera_frame,
+            mounting=mounting_of(node.camera_extrinsic),
             complain=lambda sentence: self._health.complain('assumed', sentence),
         )
+
+    def _listen_to_tf(self) -> TransformSource | None:
+        return listen_to_tf(self, lambda sentence: self._health.complain('tf', sentence))
+
+    def _dropped(self, kind: str, stamp_ns: int, sentence: str) -> None:
+        if kind == 'without_pose':
+            self._watch.without_pose(sentence)
+        self._health.complain(kind, sentence)
 
     def _apply(self, config: LerfConfig) -> None:
         self._config = config
@@ -143,23 +214,36 @@ class KeyframeNode(Node):
         for posed in self._assembler.ready(now):
             self._advance(posed)
 
-    def _take_pose(self, message: PoseStamped) -> None:
+    def _take_pose(self, message: Any) -> None:
+        if not self._asked_for_tf and self._assembler.poses.needs_transforms(message):
+            self._asked_for_tf = True
+            transforms = self._listen_to_tf()
+            if transforms is not None:
+                self._assembler.poses.use(transforms)
         try:
             self._assembler.poses.hear(message)
         except ValueError as error:
             self._health.complain('rejected_poses', str(error))
+            self._watch.pose_refused(str(error))
 
     def _advance(self, posed: PosedPairing) -> None:
         """Publishes a frame that shows something new."""
         camera_to_world, stamp_ns = posed.camera_to_world, posed.pairing.stamp_ns
+        now = time.monotonic()
+        if posed.pairing.depth is not None:
+            self._depth_seen_s = now
         # Told apart before anything is unpacked: most frames end here.
         if not self._selector.wants(camera_to_world, stamp_ns):
+            self._watch.still()
             return
+        if posed.pairing.depth is None and now - self._depth_seen_s < DEPTH_USUAL_S:
+            return  # others have depth: one of them will do better
         options, world_frame = self._config.keyframes, self._config.node.world_frame
         try:
             frame = self._decoder.frame(posed.pairing, camera_to_world)
         except ValueError as error:
             self._health.complain('rejected_images', str(error))
+            self._watch.refused(str(error))
             return
         frame = limited(frame, options.max_width, options.max_depth_m)
         self._publisher.publish(
@@ -174,6 +258,7 @@ class KeyframeNode(Node):
         self._index += 1
         # Only now: a frame that is refused must not stand in for those after it.
         self._selector.keep(camera_to_world, stamp_ns)
+        self._watch.took(frame)
 
     @property
     def waiting_for_pose(self) -> int:
@@ -189,6 +274,7 @@ class KeyframeNode(Node):
             'images_without_depth': self._assembler.pairer.without_depth,
             'waiting_for_pose': self.waiting_for_pose,
             'keyframes': self._index,
+            **self._watch.values(),
         }
 
 

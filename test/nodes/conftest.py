@@ -68,6 +68,12 @@ def spinner(domain: None) -> Iterator[Spinner]:
 
 
 @pytest.fixture(scope='session')
+def make_spinner(domain: None) -> type[Spinner]:
+    """Makes further spinners, which the test closes."""
+    return Spinner
+
+
+@pytest.fixture(scope='session')
 def wait_until() -> Callable[..., None]:
     """Waits for a condition, and fails with its name when it does not come true."""
 

@@ -77,6 +77,7 @@ class Camera:
     ) -> None:
         header = Header(stamp=stamp_message(stamp_ns), frame_id='camera')
         picture = np.full((48, 64, 3), RED, np.uint8)
+        picture[::8, ::8] = 255  # something sharp
         image = image_message(picture, 'rgb8', header)
         image.encoding = encoding
         info = info or camera_info_message(CAMERA, header)
@@ -119,7 +120,7 @@ def test_a_frame_comes_out_as_it_went_in(camera: Camera, wait_until: Callable) -
     assert frame.camera == CAMERA
     assert frame.frame_id == 'camera'
     np.testing.assert_allclose(frame.camera_to_world, at(10.0), atol=1e-9)
-    assert np.abs(frame.image[24, 32].astype(int) - RED).max() < 6
+    assert np.abs(frame.image[28, 36].astype(int) - RED).max() < 6
     assert frame.depth is not None
     np.testing.assert_allclose(frame.depth, 1.5)
 
