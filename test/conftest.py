@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import jaxtyping
 import pytest
+from jaxtyping import install_import_hook
 
-from lerf_ros import workspace
-from lerf_ros.config import LerfConfig
+# Before anything of the package is imported: every call checks its annotations, shapes included.
+install_import_hook('lerf_ros', 'checked_shapes.checked')
+
+from lerf_ros import workspace  # noqa: E402
+from lerf_ros.config import LerfConfig  # noqa: E402
 
 HERE = Path(__file__).parent
 NEED_ROS = ('bridge', 'nodes', 'system')
@@ -27,6 +33,14 @@ SMALL = {
 def config() -> LerfConfig:
     """Options of a field that learns within seconds."""
     return LerfConfig.from_flat(SMALL)
+
+
+@pytest.fixture
+def unchecked() -> Iterator[None]:
+    """Turns the check of annotations off, as users have it: a wrong input gets its sentence."""
+    jaxtyping.config.update('jaxtyping_disable', True)
+    yield
+    jaxtyping.config.update('jaxtyping_disable', False)
 
 
 def pytest_report_header() -> str | None:

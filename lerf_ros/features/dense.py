@@ -11,7 +11,7 @@ import difflib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -58,6 +58,7 @@ class FeatureMap:
         return sampled[0, :, :, 0].T.float()
 
 
+@runtime_checkable
 class DenseExtractor(Protocol):
     """Images to feature maps.
 

@@ -85,6 +85,7 @@ class ExistenceCalibration:
             raise ValueError(f'{path}: expected an existence calibration, got {error}') from error
 
 
+@runtime_checkable
 class LanguageEncoder(Protocol):
     """Images and texts to unit vectors in one space.
 

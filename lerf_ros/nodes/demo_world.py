@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -61,6 +61,7 @@ class Verdict:
     seconds: float
 
 
+@runtime_checkable
 class World(Protocol):
     """What the demo needs to know of what the camera sees."""
 

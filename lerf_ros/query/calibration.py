@@ -20,7 +20,7 @@ ITERATIONS = 50
 
 def fit(
     evidence: Sequence[Evidence],
-    present: Sequence[bool],
+    present: Sequence[bool] | Bool[Array, 'n'],
     names: tuple[str, ...] = EVIDENCE,
     present_share: float = 0.5,
 ) -> ExistenceModel:

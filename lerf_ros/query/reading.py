@@ -13,7 +13,7 @@ Two exact shortcuts through the language head, each with its twin in
 
 from __future__ import annotations
 
-from typing import Protocol, cast
+from typing import Protocol, cast, runtime_checkable
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from lerf_ros.query.relevancy import EmbeddingField
 CHUNK_POINTS = 4096
 
 
+@runtime_checkable
 class HeadedField(EmbeddingField, Protocol):
     """A field whose language head is known from inside."""
 

@@ -12,7 +12,7 @@ twin of the fast one.
 from __future__ import annotations
 
 from functools import reduce
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +22,7 @@ from torch import Tensor
 from lerf_ros.query.phrase import Phrase
 
 
+@runtime_checkable
 class EmbeddingField(Protocol):
     """What relevancy needs of a field."""
 

@@ -53,7 +53,8 @@ class Room:
 
     def holds(self, x_m: float, y_m: float) -> bool:
         """Tells whether a place on the floor belongs to the room; every place to one only."""
-        return self.low_m[0] <= x_m < self.high_m[0] and self.low_m[1] <= y_m < self.high_m[1]
+        inside = self.low_m[0] <= x_m < self.high_m[0] and self.low_m[1] <= y_m < self.high_m[1]
+        return bool(inside)
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 Array = np.ndarray
-Points = Sequence[Sequence[float]] | np.ndarray
+Vector = Sequence[float] | np.ndarray
+Points = Sequence[Vector] | np.ndarray
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,10 +79,10 @@ def lathe(profile: Points, segments: int = 28) -> Mesh:
 
 def sweep(
     path: Points,
-    radii: float | Points | Sequence[float],
+    radii: float | Vector | Points,
     segments: int = 10,
     closed: bool = False,
-    up: Sequence[float] = (0.0, 0.0, 1.0),
+    up: Vector = (0.0, 0.0, 1.0),
 ) -> Mesh:
     """Moves an ellipse along a path.
 
@@ -149,16 +150,14 @@ def extrude(outline: Points, thickness: float) -> Mesh:
     return _with_box_uv(np.concatenate([top, bottom]), faces)
 
 
-def box(size: Sequence[float], centre: Sequence[float] = (0.0, 0.0, 0.0)) -> Mesh:
+def box(size: Vector, centre: Vector = (0.0, 0.0, 0.0)) -> Mesh:
     """Returns a box with edges along the axes."""
     x, y, z = size
     mesh = extrude([(-x / 2, -y / 2), (x / 2, -y / 2), (x / 2, y / 2), (-x / 2, y / 2)], z)
     return moved(mesh, centre)
 
 
-def ellipsoid(
-    radii: Sequence[float], centre: Sequence[float] = (0.0, 0.0, 0.0), segments: int = 20
-) -> Mesh:
+def ellipsoid(radii: Vector, centre: Vector = (0.0, 0.0, 0.0), segments: int = 20) -> Mesh:
     """Returns an ellipsoid with axes along x, y, z."""
     rings = max(segments // 2, 6) + 1
     # Half a turn of (cos, sin) gives (radius, z); the ends are exactly on the axis.
@@ -192,7 +191,7 @@ def vessel(outer: Points, wall_m: float, segments: int = 28) -> Mesh:
     return lathe(np.concatenate([ends[0], outer, inner, ends[1]]), segments)
 
 
-def moved(mesh: Mesh, offset: Sequence[float]) -> Mesh:
+def moved(mesh: Mesh, offset: Vector) -> Mesh:
     """Returns the mesh shifted."""
     return replace(mesh, vertices=mesh.vertices + np.asarray(offset, dtype=np.float64))
 
@@ -202,7 +201,7 @@ def turned(mesh: Mesh, axis: str, angle_deg: float) -> Mesh:
     return replace(mesh, vertices=mesh.vertices @ axis_rotation(axis, angle_deg).T)
 
 
-def stretched(mesh: Mesh, factors: float | Sequence[float]) -> Mesh:
+def stretched(mesh: Mesh, factors: float | Vector) -> Mesh:
     """Returns the mesh scaled along x, y, z by positive factors."""
     scale = np.broadcast_to(np.asarray(factors, dtype=np.float64), (3,))
     return Mesh(mesh.vertices * scale, mesh.faces, mesh.uv * float(scale.mean()))
@@ -292,6 +291,6 @@ def _triangulate(outline: Float[Array, 'n 2']) -> Int[Array, 'm 3']:
     return np.array(triangles)
 
 
-def _turn(a: Array, b: Array, c: Array) -> Array:
+def _turn(a: Array, b: Array, c: Array) -> Array | np.floating:
     """Returns twice the signed area of the triangle a, b, c."""
     return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])

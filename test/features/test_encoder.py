@@ -44,6 +44,7 @@ def test_weights_must_match_names_and_be_finite():
         ExistenceModel(('relevancy',), (float('nan'),), 0.0)
 
 
+@pytest.mark.usefixtures('unchecked')
 @pytest.mark.parametrize('texts', [[], [''], ['mug', '  '], 'mug', [None], [3]])
 def test_empty_texts_are_refused(texts):
     with pytest.raises(ValueError, match='texts: expected'):

@@ -151,6 +151,7 @@ def test_cache_tells_images_encoders_and_tilings_apart(tmp_path):
     assert len(encoder.crops) == 1  # the finest level is the same, the coarse one is not
 
 
+@pytest.mark.usefixtures('unchecked')
 @pytest.mark.parametrize(
     'image',
     [

@@ -88,6 +88,7 @@ def test_the_proposal_finds_a_wall():
     assert float(weights.sum(dim=-1).min()) > 0.99
 
 
+@pytest.mark.usefixtures('unchecked')
 def test_bundles_of_wrong_shape_are_refused():
     with pytest.raises(ValueError, match='rays: expected'):
         RayBundle(torch.zeros(3, 3), torch.zeros(2, 3), torch.zeros(3))

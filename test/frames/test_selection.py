@@ -31,6 +31,7 @@ def frame(**changes) -> PosedFrame:
     return PosedFrame(**{**values, **changes})
 
 
+@pytest.mark.usefixtures('unchecked')
 @pytest.mark.parametrize(
     ('changes', 'sentence'),
     [

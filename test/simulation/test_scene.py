@@ -200,7 +200,11 @@ def test_frames_carry_pose_time_and_camera():
 
 def test_a_perfect_sensor_changes_nothing():
     perfect = SensorOptions(
-        **{f.name: 0.0 for f in dataclasses.fields(SensorOptions) if f.name != 'depth_range_m'},
+        **{
+            f.name: type(f.default)(0)
+            for f in dataclasses.fields(SensorOptions)
+            if f.name != 'depth_range_m'
+        },
         depth_range_m=(0.0, 100.0),
     )
     with TabletopScene(4, SMALL) as scene:
