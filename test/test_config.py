@@ -1,9 +1,10 @@
 """Tests of lerf_ros.config."""
 
-import re
+import dataclasses
 from pathlib import Path
 
 import pytest
+from option_reads import reads
 
 from lerf_ros.config import LerfConfig, flat_options, load_yaml
 
@@ -17,15 +18,40 @@ def test_every_option_has_a_sentence_and_a_default_in_range():
 
 
 def test_every_option_is_read_somewhere():
-    code = '\n'.join(
-        path.read_text()
-        for path in (ROOT / 'lerf_ros').rglob('*.py')
-        if path.parent.name != 'config'
-    )
-    unread = [name for name, info in flat_options() if not re.search(rf'\.{info.name}\b', code)]
-    assert not unread
+    read = set()
+    for path in (ROOT / 'lerf_ros').rglob('*.py'):
+        read |= reads(path.read_text(encoding='utf-8'))
+    declared = {name for name, _ in flat_options()}
+    assert not declared - read, 'declared and never read'
+    groups = [group.name for group in dataclasses.fields(LerfConfig)]
+    members = {f'{group}.{name}' for group in groups for name in dir(getattr(LerfConfig(), group))}
+    assert not read - declared - members, 'read and never declared'
 
 
+def test_reading_an_option_of_another_group_or_thing_does_not_count():
+    assert reads(
+        """
+class Thing:
+    near_m: float
+    options: FieldOptions
+
+    def __init__(self, options: QueryOptions, other, config: LerfConfig) -> None:
+        self._options, self._node = options, config.node
+        other.voxel_m
+        self.near_m
+        config.training.seed
+
+    def look(self, options):
+        options.scales
+        self._options.max_scale_m
+        self._node.world_frame
+        self.options.levels
+        self.options.width = 3
+"""
+    ) == {'training.seed', 'query.max_scale_m', 'node.world_frame', 'field.levels'}
+
+
+@pytest.mark.usefixtures('unchecked')
 @pytest.mark.parametrize(
     ('name', 'value', 'sentence'),
     [

@@ -31,7 +31,7 @@ from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.scales import ScaleSearch, only_scale
-from lerf_ros.scheduling.pieces import Pieces
+from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
 
@@ -159,7 +159,7 @@ class QueryEngine:
         _, _, read = self._follow(field, points, step)
         return self._cache.refresh(read, step, budget_points)
 
-    @torch.no_grad()
+    @each_within(torch.no_grad)
     def heat_map_pieces(
         self,
         text: str,

@@ -11,7 +11,7 @@ from scipy.spatial import cKDTree
 from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.relevancy import EmbeddingField, relevancy
-from lerf_ros.scheduling.pieces import Pieces
+from lerf_ros.scheduling.pieces import Pieces, each_within
 
 Array = np.ndarray
 
@@ -31,7 +31,7 @@ def view_points(
     return transform_points(camera_to_world, points_camera).astype(np.float32), known
 
 
-@torch.no_grad()
+@each_within(torch.no_grad)
 def view_relevancy(
     field: EmbeddingField,
     depth_m: Float[Array, 'height width'],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from lerf_ros.frames import Keyframe, PosedFrame
 from lerf_ros.scheduling.worker import WorkerStopped
@@ -13,6 +13,7 @@ from lerf_ros.scheduling.worker import WorkerStopped
 Submit = Callable[[Callable[[], Any]], 'Future[Any]']
 
 
+@runtime_checkable
 class IngestJobs(Protocol):
     """Cuts the intake of a frame into short jobs; the last one returns the keyframe."""
 
