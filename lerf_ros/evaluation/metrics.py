@@ -10,13 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
 Array = np.ndarray
 BOX_MARGIN_M = 0.01
+MAX_PSNR_DB = 100.0
 
 
 def inside_oriented_box(
@@ -127,9 +127,13 @@ def average_precision(present: Sequence[bool], confidence: Sequence[float]) -> f
 
 
 def psnr(image: Array, truth: Array) -> float:
-    """Returns the peak signal-to-noise ratio in dB; identical pictures give 100."""
-    error = float(np.mean((_unit(image) - _unit(truth)) ** 2))
-    return -10 * math.log10(max(error, 1e-10))
+    """Returns the peak signal-to-noise ratio in dB, at most the 100 of identical pictures."""
+    from skimage.metrics import peak_signal_noise_ratio
+
+    a, b = _unit(image), _unit(truth)
+    if np.array_equal(a, b):
+        return MAX_PSNR_DB
+    return min(float(peak_signal_noise_ratio(b, a, data_range=1.0)), MAX_PSNR_DB)
 
 
 def ssim(image: Array, truth: Array) -> float:
@@ -137,21 +141,22 @@ def ssim(image: Array, truth: Array) -> float:
 
     Gaussian window of 11 pixels, sigma 1.5; windows that leave the picture do not count.
     """
+    from skimage.metrics import structural_similarity
+
     a, b = _unit(image), _unit(truth)
     if min(a.shape[:2]) < 11:
         raise ValueError(f'ssim: expected at least 11x11 pixels, got {a.shape[1]}x{a.shape[0]}')
-
-    def blur(picture: Array) -> Array:
-        return cv2.GaussianBlur(picture, (11, 11), 1.5)[5:-5, 5:-5]
-
-    mean_a, mean_b = blur(a), blur(b)
-    variance_a, variance_b = blur(a * a) - mean_a**2, blur(b * b) - mean_b**2
-    covariance = blur(a * b) - mean_a * mean_b
-    c1, c2 = 0.01**2, 0.03**2
-    similarity = ((2 * mean_a * mean_b + c1) * (2 * covariance + c2)) / (
-        (mean_a**2 + mean_b**2 + c1) * (variance_a + variance_b + c2)
+    return float(
+        structural_similarity(
+            a,
+            b,
+            data_range=1.0,
+            channel_axis=2,
+            gaussian_weights=True,
+            sigma=1.5,
+            use_sample_covariance=False,
+        )
     )
-    return float(similarity.mean())
 
 
 def depth_errors(depth_m: Array, truth_m: Array) -> Float[Array, 'n']:

@@ -12,10 +12,12 @@ import contextlib
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Generator, Iterator, Sequence
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
-from typing import Any, TypeVar
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import Any, Generic, TypeVar
 
 Result = TypeVar('Result')
 Advance = Callable[[float, str], None]
@@ -32,7 +34,10 @@ ONE_THREAD = {
     'OPENCV_FOR_THREADS_NUM': '1',
     'LP_NUM_THREADS': '0',
 }
-STOP_S = 5.0
+# How often progress is looked for.
+LOOK_S = 0.1
+# In the process of a scene: where progress goes.
+_channel: Connection | None = None
 
 
 def cores() -> int:
@@ -71,77 +76,91 @@ def each_seed(
             are ended, as they are when the iterator is closed.
     """
     waiting = list(reversed(seeds))
-    busy: dict[Connection, tuple[int, SpawnProcess]] = {}
+    running: list[_Scene[Result]] = []
     try:
-        while waiting or busy:
-            while waiting and len(busy) < jobs:
-                seed = waiting.pop()
-                connection, process = _start(make_work, seed)
-                busy[connection] = seed, process
-            ready = set(wait(list(busy)))
-            for connection in [each for each in busy if each in ready]:
-                seed, process = busy[connection]
-                kind, content = _hear(connection, process)
-                if kind == 'advance':
-                    advance(*content)
-                    continue
-                del busy[connection]
-                connection.close()
-                process.join(STOP_S)
-                _end([process])
-                if kind == 'failed':
-                    raise ChildProcessError(f'seed {seed}: {content}')
-                yield seed, content
+        while waiting or running:
+            while waiting and len(running) < jobs:
+                running.append(_Scene(make_work, waiting.pop()))
+            wait([scene.future for scene in running], LOOK_S, FIRST_COMPLETED)
+            for scene in list(running):
+                done = scene.future.done()  # before the last of its progress is heard
+                scene.hear(advance)
+                if done:
+                    running.remove(scene)
+                    result = scene.result()
+                    scene.close()
+                    yield scene.seed, result
     finally:
-        _end([process for _, process in busy.values()])
+        for scene in running:
+            scene.close()
 
 
-def _start(make_work: Callable[[], Work[Any]], seed: int) -> tuple[Connection, SpawnProcess]:
-    context = multiprocessing.get_context('spawn')
-    here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_serve, args=(there, make_work, seed), daemon=True)
-    with _environment(ONE_THREAD):
-        process.start()
-    there.close()  # so that the end of the process is the end of the pipe
-    return here, process
+class _Scene(Generic[Result]):
+    """One scene in a process of its own, which ends with this object or with this process."""
+
+    def __init__(self, make_work: Callable[[], Work[Result]], seed: int) -> None:
+        self.seed = seed
+        context = multiprocessing.get_context('spawn')
+        # It carries progress, and its end tells the other process to end.
+        self._channel, there = context.Pipe()
+        # A pool of one, used once: what one process did must not change the next scene's bits.
+        self._pool = ProcessPoolExecutor(1, context, _enter, (there,))
+        with _environment(ONE_THREAD):
+            self.future: Future[Result] = self._pool.submit(_work, make_work, seed)
+        there.close()
+
+    def hear(self, advance: Advance) -> None:
+        """Passes on the progress made since."""
+        with contextlib.suppress(EOFError, OSError):
+            while self._channel.poll():
+                advance(*self._channel.recv())
+
+    def result(self) -> Result:
+        """Returns the result.
+
+        Raises:
+            ChildProcessError: The scene failed.
+        """
+        try:
+            return self.future.result()
+        except BrokenProcessPool as error:
+            raise ChildProcessError(
+                f'seed {self.seed}: its process was ended; is there memory for fewer --jobs only?'
+            ) from error
+        except Exception as error:
+            raise ChildProcessError(
+                f'seed {self.seed}: {type(error).__name__}: {error}'
+            ) from error
+        finally:
+            self.close()
+
+    def close(self) -> None:
+        """Ends the process, whatever it does."""
+        self._channel.close()
+        self._pool.shutdown(cancel_futures=True)
 
 
-def _hear(connection: Connection, process: SpawnProcess) -> tuple[str, Any]:
-    try:
-        kind, content = connection.recv()
-    except (EOFError, OSError):
-        process.join(STOP_S)
-        why = f'its process ended with code {process.exitcode}'
-        if process.exitcode == -signal.SIGKILL:
-            why += '; is there memory for fewer --jobs only?'
-        return 'failed', why
-    return kind, content
-
-
-def _end(processes: Sequence[SpawnProcess]) -> None:
-    for process in processes:
-        process.terminate()
-    for process in processes:
-        process.join(STOP_S)
-        if process.is_alive():
-            process.kill()
-            process.join()
-
-
-def _serve(connection: Connection, make_work: Callable[[], Work[Any]], seed: int) -> None:
-    """Does one scene; runs in a process of its own."""
+def _enter(channel: Connection) -> None:
+    """Prepares the process of a scene."""
+    global _channel
+    _channel = channel
     # Ctrl-C reaches every process of the terminal; the first one ends the others.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    # Without a reader, which is gone then, there is nobody to tell.
-    with contextlib.suppress(BrokenPipeError):
-        try:
-            work = make_work()
-            result = work(seed, lambda amount, text: connection.send(('advance', (amount, text))))
-            connection.send(('done', result))
-        except BrokenPipeError:
-            raise
-        except Exception as error:
-            connection.send(('failed', f'{type(error).__name__}: {error}'))
+    threading.Thread(target=_end_with, args=(channel,), daemon=True).start()
+
+
+def _end_with(channel: Connection) -> None:
+    """Ends this process when the other end of a channel is closed, or its process gone."""
+    with contextlib.suppress(EOFError, OSError):
+        channel.recv()
+    os._exit(1)
+
+
+def _work(make_work: Callable[[], Work[Any]], seed: int) -> Any:
+    """Does one scene, in its process."""
+    assert _channel is not None
+    channel = _channel
+    return make_work()(seed, lambda amount, text: channel.send((amount, text)))
 
 
 @contextlib.contextmanager

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
+from io import TextIOBase
 from typing import TextIO
 
-BAR_WIDTH = 30
+from tqdm import tqdm
+
+BAR = '{percentage:3.0f}% |{bar:30}| {remaining} left {postfix}'
 
 
 class Progress:
@@ -17,27 +19,16 @@ class Progress:
         stream: Where to draw; nothing is drawn unless it is a terminal.
     """
 
-    def __init__(self, total: float, stream: TextIO | None = None) -> None:
-        self._total = max(total, 1e-9)
-        self._stream = sys.stderr if stream is None else stream
-        self._visible = self._stream.isatty()
-        self._done = 0.0
-        self._start = time.monotonic()
+    def __init__(self, total: float, stream: TextIO | TextIOBase | None = None) -> None:
+        # None is tqdm's word for silence where the stream is no terminal.
+        file = sys.stderr if stream is None else stream
+        self._bar = tqdm(total=total, file=file, disable=None, bar_format=BAR)
 
     def advance(self, amount: float, text: str = '') -> None:
         """Counts work as done and shows what is under way."""
-        self._done = min(self._done + amount, self._total)
-        if not self._visible:
-            return
-        share = self._done / self._total
-        elapsed = time.monotonic() - self._start
-        left = elapsed * (1 - share) / share if share > 0 else 0.0
-        bar = ('#' * round(share * BAR_WIDTH)).ljust(BAR_WIDTH, '.')
-        self._stream.write(f'\r[{bar}] {share:4.0%} {left:5.0f} s left  {text[:40]:<40}')
-        self._stream.flush()
+        self._bar.set_postfix_str(text[:40], refresh=False)
+        self._bar.update(min(amount, self._bar.total - self._bar.n))
 
     def close(self) -> None:
         """Ends the line."""
-        if self._visible:
-            self._stream.write('\n')
-            self._stream.flush()
+        self._bar.close()

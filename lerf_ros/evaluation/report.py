@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import html
 import io
 import json
 import os
@@ -16,13 +15,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-_STYLE = (
-    'body{font:15px/1.5 sans-serif;max-width:70em;margin:2em auto;padding:0 1em;color:#222}'
-    'table{border-collapse:collapse;margin:1em 0;font-size:13px}'
-    'td,th{border:1px solid #ccc;padding:.25em .6em;text-align:right}'
-    'th{background:#f2f2f2}td:first-child,th:first-child{text-align:left}'
-    'figure{margin:1em 0}figcaption{color:#444}img{max-width:100%}pre{white-space:pre-wrap}'
-)
+TEMPLATE = Path(__file__).with_name('report.html.j2')
 
 
 @dataclass(frozen=True)
@@ -38,6 +31,11 @@ class Picture:
     name: str
     caption: str
     png: bytes
+
+    @property
+    def base64(self) -> str:
+        """The file's bytes as text, to be embedded."""
+        return base64.b64encode(self.png).decode('ascii')
 
 
 def picture(name: str, caption: str, image: np.ndarray) -> Picture:
@@ -129,30 +127,22 @@ def show(value: Any) -> str:
     return f'{value:.4g}' if isinstance(value, float) else str(value)
 
 
-def text_table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> list[str]:
-    """Returns lines with one figure each and one column a row."""
-    flat = [flat_row(row) for row in rows]
-    keys = list(dict.fromkeys(key for row in flat for key in row if key != label))
-    width = max(len(key) for key in [*keys, label])
-    cells = {key: [show(row.get(key)) for row in flat] for key in [label, *keys]}
-    wide = max(10, *(len(cell) for row in cells.values() for cell in row))
-    return [
-        f'{key:<{width}}' + ''.join(f'  {cell:>{wide}}' for cell in row)
-        for key, row in cells.items()
-    ]
-
-
-def html_table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> str:
-    """Returns the same table as HTML."""
+def table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> list[list[str]]:
+    """Returns one line a figure, the label's first: its name, then its value in each row."""
     flat = [flat_row(row) for row in rows]
     keys = list(dict.fromkeys([label, *(key for row in flat for key in row)]))
-    body = ''.join(
-        f'<tr><td>{html.escape(key)}</td>'
-        + ''.join(f'<td>{html.escape(show(row.get(key)))}</td>' for row in flat)
-        + '</tr>'
-        for key in keys
-    )
-    return f'<table>{body}</table>'
+    return [[key, *(show(row.get(key)) for row in flat)] for key in keys]
+
+
+def text_table(rows: Sequence[Mapping[str, Any]], label: str = 'seconds') -> list[str]:
+    """Returns the table as lines of aligned text."""
+    lines = table(rows, label)
+    width = max(len(name) for name, *_ in lines)
+    wide = max(10, *(len(cell) for _, *cells in lines for cell in cells))
+    return [
+        f'{name:<{width}}' + ''.join(f'  {cell:>{wide}}' for cell in cells)
+        for name, *cells in lines
+    ]
 
 
 def write_report(
@@ -180,22 +170,23 @@ def write_report(
     Raises:
         ValueError: The folder cannot be written.
     """
+    from jinja2 import Template
+
     folder = require_writable(folder)
-    parts = [
-        f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        f'<style>{_STYLE}</style><h1>{html.escape(title)}</h1><pre>{html.escape(command)}</pre>'
-    ]
-    parts += [f'<p>{html.escape(note)}</p>' for note in notes]
-    parts.append(html_table(result['rows']))
     for item in pictures:
         (folder / f'{item.name}.png').write_bytes(item.png)
-        # Embedded as well, so that the page alone can be sent.
-        data = base64.b64encode(item.png).decode('ascii')
-        parts.append(
-            f'<figure><img src="data:image/png;base64,{data}" alt="{html.escape(item.name)}">'
-            f'<figcaption>{html.escape(item.caption)}</figcaption></figure>'
-        )
+    # Pictures are embedded as well, so that the page alone can be sent.
+    template = Template(TEMPLATE.read_text(encoding='utf-8'), autoescape=True, trim_blocks=True)
     page = folder / 'report.html'
-    page.write_text('\n'.join([*parts, '</html>\n']), encoding='utf-8')
+    page.write_text(
+        template.render(
+            title=title,
+            command=command,
+            notes=notes,
+            table=table(result['rows']),
+            pictures=pictures,
+        ),
+        encoding='utf-8',
+    )
     write_json(folder / 'result.json', result)
     return page

@@ -40,7 +40,7 @@ def test_both_protocols(folder: Path) -> None:
         absent,
         CONFIG,
         ColourEncoder(),
-        seconds=(0.5, 1.0),
+        seconds=(0.5, 3.0),
         advance=lambda amount, text: None,
     )
     first, last = result['rows']

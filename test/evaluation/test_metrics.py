@@ -45,25 +45,30 @@ def test_percentiles_with_missing_answers() -> None:
     assert metrics.percentile([], 50) is None
 
 
+def truths(digits: str) -> list[bool]:
+    """Returns True for each 1."""
+    return [digit == '1' for digit in digits]
+
+
 def test_existence() -> None:
     # Three present (one refused), two absent (one accepted).
-    result = metrics.existence([1, 1, 1, 0, 0], [1, 1, 0, 1, 0])
+    result = metrics.existence(truths('11100'), truths('11010'))
     assert result.precision == pytest.approx(2 / 3)
     assert result.recall == pytest.approx(2 / 3)
     assert result.absent_refused == pytest.approx(1 / 2)
     assert result.present_refused == pytest.approx(1 / 3)
-    silent = metrics.existence([1, 0], [0, 0])
+    silent = metrics.existence(truths('10'), truths('00'))
     assert silent.precision is None
     assert silent.absent_refused == 1.0
     with pytest.raises(ValueError, match='expected 2 answers'):
-        metrics.existence([1, 0], [1])
+        metrics.existence(truths('10'), truths('1'))
 
 
 def test_average_precision() -> None:
     # Ranked: hit, miss, hit -> 1/2 * 1 + 1/2 * 2/3.
-    assert metrics.average_precision([1, 0, 1], [0.9, 0.8, 0.7]) == pytest.approx(5 / 6)
-    assert metrics.average_precision([1, 0], [0.5, 0.5]) == pytest.approx(0.5)
-    assert metrics.average_precision([0, 0], [0.5, 0.1]) is None
+    assert metrics.average_precision(truths('101'), [0.9, 0.8, 0.7]) == pytest.approx(5 / 6)
+    assert metrics.average_precision(truths('10'), [0.5, 0.5]) == pytest.approx(0.5)
+    assert metrics.average_precision(truths('00'), [0.5, 0.1]) is None
 
 
 def test_psnr() -> None:

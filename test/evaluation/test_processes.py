@@ -50,7 +50,7 @@ def test_processes_have_one_thread_and_this_one_keeps_its_own(monkeypatch) -> No
     [
         ('raise', 'seed 7: RuntimeError: nothing stands on the table'),
         ('make', 'seed .*: ValueError: no weights'),
-        ('kill', 'seed 7: its process ended with code -9; is there memory'),
+        ('kill', 'seed 7: its process was ended; is there memory'),
         ('unpicklable', 'seed 7: .*pickle'),
     ],
 )
