@@ -89,10 +89,23 @@ def heated(image: Picture, relevancy: Float[Array, 'height width'] | None) -> Pi
 
 
 def depth_picture(depth_m: Float[Array, 'height width']) -> Picture:
-    """Colours depth, near red and far blue; black where there is none."""
+    """Colours depth, near red and far blue, shaded by its slope; black where there is none.
+
+    Most of a picture is a table or a wall, whose depth drowns that of the things on it: their
+    slopes show them.
+    """
     known = np.isfinite(depth_m)
     if not known.any():
         return np.zeros((*depth_m.shape, 3), np.uint8)
     low, high = np.percentile(depth_m[known], [2, 98])
-    level = np.clip((high - np.nan_to_num(depth_m, nan=high)) / max(high - low, 1e-3), 0, 1)
-    return np.where(known[..., None], turbo(level), 0).astype(np.uint8)
+    filled = np.where(known, depth_m, high).astype(np.float32)
+    level = np.clip((high - filled) / max(high - low, 1e-3), 0, 1)
+    # Change of depth in widths of a pixel there, for a lens as long as the picture is wide.
+    smooth = cv2.GaussianBlur(filled, (5, 5), 0)
+    pixel_m = np.maximum(smooth, 1e-3) / depth_m.shape[1]
+    right = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8) / pixel_m
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8) / pixel_m
+    # Light from the upper left, by the angle between it and the surface's normal.
+    light = (1.0 - 0.45 * right - 0.6 * down) / np.sqrt(right**2 + down**2 + 1)
+    shade = np.clip(0.35 + 0.65 * light / 1.25, 0.25, 1.0)
+    return np.where(known[..., None], turbo(level) * shade[..., None], 0).astype(np.uint8)

@@ -5,7 +5,7 @@ import pytest
 from scenery import CAMERA, CENTRES, BallField, WordEncoder, mapped, orbit, picture, see
 
 from lerf_ros.config import QueryOptions
-from lerf_ros.drawing.heat_maps import heat_overlay, levels
+from lerf_ros.drawing.heat_maps import depth_picture, heat_overlay, levels
 from lerf_ros.drawing.marks import box_corners, mark_maximum
 from lerf_ros.drawing.top_views import top_view
 from lerf_ros.geometry import inverse_transform, project, transform_points
@@ -27,6 +27,18 @@ def test_mappings():
     assert levels(relevancy, 'normalised', top=0.9) == pytest.approx([0, 0, 0.25, 0.5, 0])
     with pytest.raises(ValueError, match='raw, centred, normalised'):
         levels(relevancy, 'rainbow')
+
+
+def test_a_low_thing_on_a_wide_plane_shows_in_the_picture_of_depth():
+    rows = np.mgrid[:60, :80][0]
+    plane = (1.4 - 0.01 * rows).astype(np.float32)
+    thing = plane.copy()
+    thing[25:35, 30:40] -= 0.02  # 2 cm, of 60 cm of depth
+    without, with_thing = (depth_picture(depth).astype(int) for depth in (plane, thing))
+    border = np.abs(with_thing - without).sum(axis=-1) > 30
+    assert border[25:35, 30:40].any()
+    assert not border[:20].any()
+    assert (depth_picture(np.where(rows < 5, np.nan, plane))[:5] == 0).all()
 
 
 def test_nothing_relevant_leaves_the_picture_alone():
