@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from jaxtyping import Float, Int
 from scipy.sparse import coo_matrix
@@ -36,6 +37,10 @@ WHOLE_SHARE = 0.5
 WHOLE_SIZE_M = 0.6
 # A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
 BESIDE_SHARE = 0.8
+# A point is a stray if its closest neighbours, itself included, reach this many times as far as
+# those of the median point.
+STRAY_NEIGHBOURS = 5
+STRAY_GAPS = 3.0
 # How often values pass between neighbours whose dense features are alike.
 ALIKE_ROUNDS = 8
 
@@ -208,11 +213,9 @@ def oriented_box(
 
 
 def _smallest_rectangle(flat: Float[Array, 'k 2']) -> float:
-    """Returns the angle at which the rectangle around 2D points has the least area."""
-    angles = np.deg2rad(np.arange(0.0, 90.0, 3.0))
-    directions = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    normals = np.stack([-np.sin(angles), np.cos(angles)], axis=1)
-    along, aside = flat @ directions.T, flat @ normals.T
-    low, high = np.quantile(along, [0.005, 0.995], axis=0)
-    left, right = np.quantile(aside, [0.005, 0.995], axis=0)
-    return float(angles[int(((high - low) * (right - left)).argmin())])
+    """Returns the angle at which the rectangle around 2D points has the least area, in radians."""
+    # Points that lie apart from all others would turn it.
+    gaps = cKDTree(flat).query(flat, k=min(STRAY_NEIGHBOURS, len(flat)))[0].reshape(len(flat), -1)
+    apart = gaps[:, -1] > STRAY_GAPS * np.median(gaps[:, -1])
+    _, _, angle_deg = cv2.minAreaRect(flat[~apart].astype(np.float32))
+    return float(np.deg2rad(angle_deg))

@@ -140,6 +140,15 @@ def test_box_of_a_turned_brick(angle_deg):
     assert abs(box_to_world[:3, 0] @ rotation[:, 0]) > 0.997
 
 
+def test_stray_points_do_not_turn_the_box():
+    generator = np.random.default_rng(0)
+    points = (generator.random((600, 3)) - 0.5) * np.array([0.2, 0.08, 0.05])
+    strays = np.array([[0.13, 0.09, 0.0], [-0.12, -0.1, 0.0], [0.11, -0.08, 0.0]])
+    box_to_world, size = oriented_box(np.concatenate([points, strays]), None)
+    assert abs(box_to_world[0, 0]) > np.cos(np.deg2rad(3))
+    assert size == pytest.approx([0.2, 0.08, 0.05], abs=0.012)
+
+
 def test_box_stands_on_the_plane_whose_contact_no_camera_saw():
     points = np.random.default_rng(0).random((2000, 3)) * 0.1 + [0, 0, 0.02]
     box_to_world, size = oriented_box(points, Plane(np.array([0.0, 0.0, 1.0]), 0.0))
