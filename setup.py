@@ -38,6 +38,10 @@ setup(
     package_data={
         'lerf_ros': ['**/*.cpp', '**/*.json', '**/*.safetensors', '**/*.txt*', '**/*.j2']
     },
+    data_files=[
+        (f'share/lerf_ros/{folder}', sorted(str(path) for path in Path(folder).glob('*.yaml')))
+        for folder in ('config', 'config/places')
+    ],
     install_requires=[
         'jaxtyping',
         'numpy',

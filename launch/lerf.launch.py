@@ -30,7 +30,7 @@ ARGUMENTS = (
     ('namespace', 'lerf', 'namespace of both nodes and of their topics and services'),
     (
         'params_file',
-        str(SHARE / 'config' / 'lerf.yaml'),
+        str(SHARE / 'config' / 'base.yaml'),
         'parameters of both nodes; none: defaults',
     ),
     ('use_sim_time', 'false', 'whether time comes from /clock'),

@@ -122,6 +122,7 @@ def install_requirements(beside_ros: bool) -> None:
     command = list(install)
     for name in names:
         command += ['-r', ROOT / name]
+
     def tell(log: str) -> str:
         return packages_so_far(log, installed_packages())
 

@@ -1,12 +1,16 @@
 """Tests of lerf_ros.config."""
 
 import dataclasses
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 from option_reads import reads
 
-from lerf_ros.config import LerfConfig, flat_options, load_yaml
+from lerf_ros.config import VARIANTS, LerfConfig, flat_options, load_variant, load_yaml
 
 ROOT = Path(__file__).parent.parent
 
@@ -112,6 +116,37 @@ def test_integers_may_stand_for_floats():
 def test_flat_gives_the_options_back():
     config = LerfConfig.from_flat({'query.voxel_m': 0.02, 'node.world_frame': 'odom'})
     assert LerfConfig.from_flat(config.flat()) == config
+
+
+@pytest.mark.parametrize('variant', VARIANTS)
+def test_variants_are_found_where_the_package_is_installed(tmp_path, variant):
+    packages = tmp_path / 'lib' / 'python3' / 'site-packages' / 'lerf_ros'
+    shutil.copytree(ROOT / 'lerf_ros' / 'config', packages / 'config')
+    for name in ('__init__.py', 'options.py'):
+        shutil.copy(ROOT / 'lerf_ros' / name, packages)
+    shutil.copytree(ROOT / 'config', tmp_path / 'share' / 'lerf_ros' / 'config')
+    code = (
+        'import lerf_ros.config as c; '
+        f'print(c.__file__, c.load_variant({variant!r}, "table").features.encoder)'
+    )
+    result = subprocess.run(
+        [sys.executable, '-c', code],
+        cwd=tmp_path,
+        env={**os.environ, 'PYTHONPATH': str(packages.parent)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    file, encoder = result.stdout.split()
+    assert Path(file).is_relative_to(tmp_path)
+    assert encoder == load_variant(variant).features.encoder
+
+
+def test_unknown_variants_and_places_are_named():
+    with pytest.raises(ValueError, match='tabletop, lite, base, big or a YAML file'):
+        load_variant('huge')
+    with pytest.raises(ValueError, match='place: expected one of room, table'):
+        load_variant('base', 'moon')
 
 
 @pytest.mark.parametrize('path', sorted((ROOT / 'config').glob('*.yaml')), ids=lambda p: p.stem)

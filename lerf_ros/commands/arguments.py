@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable
 from typing import Any
 
-from lerf_ros.config import flat_options
+from lerf_ros.config import VARIANTS, LerfConfig, flat_options, load_variant
 
 MAX_SEEDS = 10_000
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Declares which options a map has; alike in all commands."""
+    parser.add_argument(
+        '--variant',
+        default=VARIANTS[0],
+        metavar='NAME|YAML',
+        help=f'size of map: {", ".join(VARIANTS)}, or a parameter file (%(default)s)',
+    )
+    parser.add_argument(
+        '--set',
+        action='append',
+        default=[],
+        metavar='GROUP.OPTION=VALUE',
+        help='any option, see `lerf_ros options`; repeatable',
+    )
+
+
+def make_config(variant: str, changes: Iterable[str], place: str = '') -> LerfConfig:
+    """Returns the options of a variant at a place, with ``group.option=value`` changes.
+
+    Raises:
+        ValueError: The variant, the place or an option is unknown, or a value does not fit.
+    """
+    return load_variant(variant, place).replace(parse_options(changes))
 
 
 def parse_seeds(text: str) -> tuple[int, ...]:

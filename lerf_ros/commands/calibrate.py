@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from lerf_ros.commands.arguments import parse_options, parse_seeds, require_positive
+from lerf_ros.commands.arguments import add_options, make_config, parse_seeds, require_positive
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
@@ -51,9 +51,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--steps-per-second', type=float, default=15.0, help='training steps (%(default)s)'
     )
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='set an option'
-    )
+    add_options(parser)
     parser.add_argument(
         '--jobs', type=int, help='scenes at a time, each in a process of one thread (one a core)'
     )
@@ -96,7 +94,7 @@ def gather(arguments: argparse.Namespace, seeds: tuple[int, ...]) -> tuple[str, 
 
     The evidence is in the order of the seeds, and the same whatever the number of processes.
     """
-    config = LerfConfig.from_flat(parse_options(arguments.set))
+    config = make_config(arguments.variant, arguments.set)
     walk = Walk(
         {seed: PATHS[number % len(PATHS)] for number, seed in enumerate(seeds)},
         arguments.seconds,

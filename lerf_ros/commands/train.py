@@ -12,13 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
-from lerf_ros.commands.arguments import parse_options
+from lerf_ros.commands.arguments import add_options, make_config
 from lerf_ros.commands.source_arguments import (
     add_source,
     require_writable_file,
     source_options,
 )
-from lerf_ros.config import LerfConfig, load_yaml
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.frames import PosedFrame
@@ -29,14 +28,7 @@ from lerf_ros.sources.detection import open_recording
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     add_source(parser, downscale=2)
-    parser.add_argument('--options', metavar='YAML', help='parameter file, as in config/')
-    parser.add_argument(
-        '--set',
-        action='append',
-        default=[],
-        metavar='GROUP.OPTION=VALUE',
-        help='change one option; see `lerf_ros options`',
-    )
+    add_options(parser)
     parser.add_argument('--seconds', type=float, default=120.0, help='training time (120)')
     parser.add_argument('--steps', type=int, help='train so many steps instead')
     parser.add_argument(
@@ -55,8 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         ValueError: The data or an option is wrong.
         OSError: A file cannot be read or written.
     """
-    config = load_yaml(arguments.options) if arguments.options else LerfConfig()
-    config = config.replace(parse_options(arguments.set))
+    config = make_config(arguments.variant, arguments.set)
     require_writable_file(arguments.output, 'output')
     require_writable_file(arguments.json, 'json')
     frames = open_recording(arguments.source, source_options(arguments), config.keyframes)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lerf_ros.commands.evaluate.map_arguments import make_config
+from lerf_ros.commands.arguments import add_options, make_config
 from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.selection import KeyframeSelector
 
@@ -36,12 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar='MAP|SOURCE',
         help="a saved map, a recorded folder, or 'tabletop' for the simulated table",
     )
-    parser.add_argument(
-        '--variant', default='tabletop', help='tabletop, lite, base, big or a YAML file'
-    )
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='any option'
-    )
+    add_options(parser)
     parser.add_argument('--host', help='address of the page (viewer.host)')
     parser.add_argument('--port', type=int, help='port of the page (viewer.port)')
     parser.add_argument('--rate', type=float, default=10.0, help='camera frames a second (10)')

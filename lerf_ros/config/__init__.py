@@ -14,9 +14,11 @@ from lerf_ros.config.lerf_config import LerfConfig, flat_options, load_yaml
 from lerf_ros.config.node import NodeOptions
 from lerf_ros.config.query import QueryOptions
 from lerf_ros.config.training import TrainingOptions
+from lerf_ros.config.variants import VARIANTS, load_variant
 from lerf_ros.config.viewer import ViewerOptions
 
 __all__ = [
+    'VARIANTS',
     'AtlasOptions',
     'FeatureOptions',
     'FieldOptions',
@@ -27,5 +29,6 @@ __all__ = [
     'TrainingOptions',
     'ViewerOptions',
     'flat_options',
+    'load_variant',
     'load_yaml',
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from lerf_ros.config import LerfConfig, load_yaml
+from lerf_ros.config import VARIANTS, LerfConfig, load_variant
 from lerf_ros.field.encoding.layout import GridLayout
 from lerf_ros.field.language import grid_layouts
 from lerf_ros.field.model import LerfField
@@ -17,13 +17,6 @@ from lerf_ros.field.scene_box import SceneBox
 
 _log = logging.getLogger(__name__)
 
-_CONFIG_FOLDERS = (
-    Path(__file__).parents[2] / 'config',  # a checkout
-    # An installed workspace: lib/pythonX.Y/site-packages/lerf_ros/training -> share/lerf_ros.
-    *(parent / 'share' / 'lerf_ros' / 'config' for parent in Path(__file__).parents[3:8]),
-)
-# Small to large.
-_VARIANTS = ('tabletop', 'lerf_lite', 'lerf', 'lerf_big')
 # What torch, its libraries and the encoder hold beside the field, by kind of device.
 _FIXED_MB = {'cpu': 450, 'cuda': 1200}
 
@@ -156,7 +149,7 @@ def check_memory(
     )
     if estimate.total > free_mb:
         fitting = largest_fitting_variant(free_mb, device)
-        advice = f'config/{fitting}.yaml fits' if fitting else 'no variant fits'
+        advice = f'the variant {fitting} fits' if fitting else 'no variant fits'
         _log.warning(
             'memory: these options need about %.0f MB on %s, %.0f MB are free; %s, '
             'or lower training.rays_per_step, field.language_table_log2 or '
@@ -171,14 +164,10 @@ def check_memory(
 
 def largest_fitting_variant(free_mb: float, device: torch.device) -> str | None:
     """Returns the largest variant in ``config/`` that fits, None if none does."""
-    for name in reversed(_VARIANTS):
-        path = next(
-            (f / f'{name}.yaml' for f in _CONFIG_FOLDERS if (f / f'{name}.yaml').exists()), None
-        )
-        if path is not None:
-            config = load_yaml(path)
-            sizes = {'tabletop': 64, 'ViT-L-14': 768}
-            size = sizes.get(config.features.encoder, 512)
-            if estimate_memory(config, size, 0, device.type).total <= free_mb:
-                return name
+    for name in reversed(VARIANTS):
+        config = load_variant(name)
+        sizes = {'tabletop': 64, 'ViT-L-14': 768}
+        size = sizes.get(config.features.encoder, 512)
+        if estimate_memory(config, size, 0, device.type).total <= free_mb:
+            return name
     return None

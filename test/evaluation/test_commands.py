@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lerf_ros.__main__ import main
-from lerf_ros.commands.evaluate.map_arguments import make_config
+from lerf_ros.commands.arguments import make_config
 
 
 def test_options_are_typed_and_checked() -> None:

@@ -31,7 +31,7 @@ def test_weights_are_counted_as_the_field_has_them(config):
 def test_variants_grow():
     totals = [
         memory.estimate_memory(load_yaml(CONFIG / f'{name}.yaml'), size, device='cuda').total
-        for name, size in (('tabletop', 64), ('lerf_lite', 512), ('lerf', 512), ('lerf_big', 768))
+        for name, size in (('tabletop', 64), ('lite', 512), ('base', 512), ('big', 768))
     ]
     assert totals == sorted(totals)
     assert totals[0] < 2000 + 512
@@ -44,7 +44,7 @@ def test_the_tabletop_file_is_the_defaults():
 def test_too_large_a_variant_is_named_with_one_that_fits(monkeypatch, caplog):
     monkeypatch.setattr(memory, 'available_mb', lambda device: 1500.0)
     with caplog.at_level(logging.WARNING):
-        memory.check_memory(load_yaml(CONFIG / 'lerf_big.yaml'), 768, torch.device('cpu'))
+        memory.check_memory(load_yaml(CONFIG / 'big.yaml'), 768, torch.device('cpu'))
     assert 'config/tabletop.yaml fits' in caplog.text
 
 

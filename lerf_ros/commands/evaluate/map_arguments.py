@@ -8,14 +8,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lerf_ros.commands.arguments import parse_options
-from lerf_ros.config import LerfConfig, load_yaml
+from lerf_ros.commands.arguments import add_options, make_config
+from lerf_ros.config import LerfConfig
 
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder
-
-CONFIG_FOLDER = Path(__file__).resolve().parents[3] / 'config'
-VARIANTS = {'tabletop': 'tabletop', 'base': 'lerf', 'lite': 'lerf_lite', 'big': 'lerf_big'}
 
 
 def add_times(parser: argparse.ArgumentParser, default: str) -> None:
@@ -39,14 +36,9 @@ def add_clock(parser: argparse.ArgumentParser) -> None:
 
 def add_map(parser: argparse.ArgumentParser) -> None:
     """Declares which map, and where the result goes."""
-    parser.add_argument(
-        '--variant', default='tabletop', help='tabletop, lite, base, big or a YAML file'
-    )
+    add_options(parser)
     parser.add_argument('--encoder', help='language encoder (features.encoder)')
     parser.add_argument('--device', help='device that trains (training.device)')
-    parser.add_argument(
-        '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='any option'
-    )
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures')
     parser.add_argument('--report', type=Path, metavar='DIR', help='write an HTML page and plots')
 
@@ -58,30 +50,6 @@ def add_place(parser: argparse.ArgumentParser, default: str) -> None:
         default=default,
         help='what is mapped, a file of config/places: table, room or floor (%(default)s)',
     )
-
-
-def make_config(variant: str, changes: list[str], place: str = '') -> LerfConfig:
-    """Returns the options of a variant at a place, with ``group.option=value`` changes.
-
-    Raises:
-        ValueError: The variant, the place or an option is unknown, or a value does not fit.
-    """
-    path = CONFIG_FOLDER / f'{VARIANTS[variant]}.yaml' if variant in VARIANTS else Path(variant)
-    if variant == 'tabletop' and not path.exists():
-        config = LerfConfig()
-    elif path.exists():
-        config = load_yaml(path)
-    else:
-        raise ValueError(
-            f'variant: expected one of {", ".join(VARIANTS)} or a YAML file, got {variant!r}'
-        )
-    if place:
-        file = CONFIG_FOLDER / 'places' / f'{place}.yaml'
-        if not file.exists():
-            known = ', '.join(sorted(path.stem for path in file.parent.glob('*.yaml')))
-            raise ValueError(f'place: expected one of {known}, got {place!r}')
-        config = load_yaml(file, config)
-    return config.replace(parse_options(changes))
 
 
 def config_of(arguments: argparse.Namespace) -> LerfConfig:

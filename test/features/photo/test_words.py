@@ -32,6 +32,7 @@ def test_synonyms_that_are_other_things_are_dropped(encoder):
     assert not encoder.words.meaning('chopper').known
 
 
+@pytest.mark.usefixtures('unchecked')  # no sentence is asked for
 def test_a_compound_is_a_kind_of_its_last_word(encoder):
     without = WordList(SYNONYMS.find(), SHORT_NAMES.find(), None, aliases=False)
     meaning = without.meaning('mug')
