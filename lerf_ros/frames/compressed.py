@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import struct
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -40,6 +40,7 @@ PNG_EFFORT = 1
 FILLING_BYTES = 8
 
 
+@runtime_checkable
 class CompressedPicture(Protocol):
     """What is asked of a compressed image message."""
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import importlib
 import logging
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import cv2
 import numpy as np
@@ -98,6 +98,7 @@ ALIASES = {
 }
 
 
+@runtime_checkable
 class RawImage(Protocol):
     """What is asked of an image message."""
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import bisect
 import difflib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float
@@ -31,6 +31,7 @@ class TransformError(LookupError, ValueError):
     """A transform is not known, or not known at that stamp; the message says which."""
 
 
+@runtime_checkable
 class TransformSource(Protocol):
     """Anything that knows where frames are."""
 

@@ -13,7 +13,7 @@ import sqlite3
 import struct
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import lz4.frame
 import zstandard
@@ -43,6 +43,7 @@ def ignore(sentence: str) -> None:
     """Hears and says nothing."""
 
 
+@runtime_checkable
 class BagReader(Protocol):
     """Messages in the order they were recorded."""
 
