@@ -145,7 +145,7 @@ def test_variants_are_found_where_the_package_is_installed(tmp_path, variant):
 def test_unknown_variants_and_places_are_named():
     with pytest.raises(ValueError, match='tabletop, lite, base, big or a YAML file'):
         load_variant('huge')
-    with pytest.raises(ValueError, match='place: expected one of room, table'):
+    with pytest.raises(ValueError, match=r'place: expected one of .*room, table'):
         load_variant('base', 'moon')
 
 
