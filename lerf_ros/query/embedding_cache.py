@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -30,6 +30,7 @@ CHUNK_POINTS = 2048
 BLOCK_ROWS = 4096
 
 
+@runtime_checkable
 class Reader(Protocol):
     """Reads the field at positions (n, 3)."""
 

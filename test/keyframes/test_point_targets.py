@@ -67,7 +67,7 @@ def test_nobody_and_what_lies_outside_or_behind_is_not_seen():
     pose = torch.from_numpy(store.pose(store.ids[0])).float()
     ahead, right = pose[:3, 2], pose[:3, 0]
     points = pose[:3, 3] + torch.stack([ahead, -ahead, 0.3 * ahead + right])
-    slots = store.slots_of([store.ids[0], 12345]).expand(3, 2)
+    slots = store.slots_of([store.ids[0], KeyframeId('camera', 12345)]).expand(3, 2)
     assert slots[0, 1] == -1
     assert views_of(store, points, slots).seen.tolist() == [[True, False]] + 2 * [[False] * 2]
 

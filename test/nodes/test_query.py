@@ -69,6 +69,7 @@ def test_json_holds_plain_numbers() -> None:
         'phrase': 'unicorn',
         'exists': False,
         'confidence': 0.125,
+        'doubt': '',
         'maxima': [],
     }
 
