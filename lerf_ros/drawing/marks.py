@@ -13,7 +13,8 @@ from lerf_ros.query.request import Maximum
 WHITE, BLACK = (255, 255, 255), (0, 0, 0)
 # Marks farther out than this are not drawn: OpenCV takes no greater numbers.
 MAX_PX = 1e4
-_EDGES = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> axis & 1]
+# Edges of a box, by the numbers of their corners.
+EDGES = [(i, i | 1 << axis) for i in range(8) for axis in range(3) if not i >> axis & 1]
 
 
 def mark_maximum(
@@ -27,7 +28,7 @@ def mark_maximum(
     result = picture.copy()
     corners = box_corners(maximum.box_to_world, maximum.box_size_m)
     uv, depth_m = project(camera, transform_points(inverse_transform(camera_to_world), corners))
-    for first, second in _EDGES:
+    for first, second in EDGES:
         if depth_m[first] > 0 and depth_m[second] > 0:
             _line(result, uv[first], uv[second])
     return mark_place(result, maximum.position_m, camera, camera_to_world, label)

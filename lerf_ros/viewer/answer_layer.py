@@ -10,7 +10,7 @@ from viser import ClientHandle
 
 from lerf_ros.query.request import Maximum
 from lerf_ros.viewer.cameras import wxyz_of
-from lerf_ros.viewer.map_access import Answer
+from lerf_ros.viewer.state import Answer
 from lerf_ros.viewer.words import shortened
 
 # The colour of each phrase, over and over.
@@ -65,7 +65,13 @@ class AnswerLayer:
                     anchor: Anchor = 'bottom-center' if result.exists else 'top-center'
                     self._draw(f'/answers/{number}_{rank}', maximum, colour, words, anchor)
                     if result.exists:
-                        self._draw_points(f'/answers/{number}_{rank}', maximum, colour, answer)
+                        self._draw_points(
+                            f'/answers/{number}_{rank}',
+                            maximum,
+                            colour,
+                            result.positions,
+                            answer.voxel_m,
+                        )
 
     def mark(self, position_m: np.ndarray, words: str) -> None:
         """Puts a label where a person clicked."""
@@ -103,17 +109,21 @@ class AnswerLayer:
         scene.add_label(f'{name}/label', words, position=top, anchor=anchor)
 
     def _draw_points(
-        self, name: str, maximum: Maximum, colour: tuple[int, int, int], answer: Answer
+        self,
+        name: str,
+        maximum: Maximum,
+        colour: tuple[int, int, int],
+        positions: np.ndarray,
+        voxel_m: float,
     ) -> None:
-        surface = answer.surface
-        points = surface.positions[maximum.point_indices] - maximum.position_m
+        points = positions[maximum.point_indices] - maximum.position_m
         # Towards whoever looks from outside: else they would flicker with the surface's own.
-        points = points + 0.2 * surface.voxel_m * surface.normals[maximum.point_indices]
+        points = points + 0.2 * voxel_m * maximum.normal
         self._client.scene.add_point_cloud(
             f'{name}/points',
             points=points.astype(np.float32),
             colors=colour,
-            point_size=0.5 * surface.voxel_m,
+            point_size=0.5 * voxel_m,
             point_shape='circle',
             point_shading='flat',
             position=maximum.position_m,

@@ -9,7 +9,7 @@ from viser import GuiApi, GuiButtonHandle
 from lerf_ros.query.distractors import NOUNS
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES
 from lerf_ros.query.request import Maximum
-from lerf_ros.viewer.map_access import Answer
+from lerf_ros.viewer.state import Answer
 from lerf_ros.viewer.words import HINT, answer_html, error_html, note_html, shortened
 
 HISTORY = 20

@@ -9,7 +9,7 @@ from viser import CameraFrustumHandle, ClientHandle, LineSegmentsHandle
 
 from lerf_ros.frames import KeyframeId
 from lerf_ros.viewer.cameras import vertical_fov, wxyz_of
-from lerf_ros.viewer.map_access import Snapshot
+from lerf_ros.viewer.state import Snapshot
 
 CAMERA_COLOUR = (70, 170, 230)
 CHOSEN_COLOUR = (250, 170, 40)

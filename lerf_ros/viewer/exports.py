@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 from lerf_ros.query.request import Maximum
-from lerf_ros.viewer.map_access import Answer
+from lerf_ros.viewer.state import Answer
 
 
 def answer_json(answer: Answer) -> bytes:

@@ -5,29 +5,31 @@ What takes the map's time comes back as a future: a page never waits in the work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError, Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import psutil
-from jaxtyping import Float, Float32, UInt8
+from jaxtyping import Float
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeId, PosedFrame
-from lerf_ros.geometry import PinholeCamera
-from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.geometry import PinholeCamera, inverse_transform, transform_points
+from lerf_ros.keyframes.store import KeyframeStore
+from lerf_ros.maps.atlas import Atlas
+from lerf_ros.maps.submap import NotReadyError, Submap
 from lerf_ros.maps.view import opaque_depth, rendered_pieces
-from lerf_ros.query.engine import QueryRequest, QueryResult
+from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.likeness import Likeness, likeness
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.runtime.questions import BusyError
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.scheduling.worker import QUERY, WorkerStopped
-from lerf_ros.surface.points import SurfacePoints
+from lerf_ros.viewer.state import Answer, Drawing, Piece, Snapshot, Status
 
 T = TypeVar('T')
 Transform = Float[np.ndarray, '4 4']
@@ -43,96 +45,6 @@ EXPECTED = (
     FutureTimeoutError,
 )
 REPLACED = 'the map was replaced meanwhile: ask again'
-
-
-@dataclass(frozen=True)
-class Status:
-    """How the map does.
-
-    Attributes:
-        state: 'WAITING', 'TRAINING', 'PAUSED' or 'FAILED'.
-        step: Training steps so far.
-        steps_per_second: Of late.
-        loss: Of the last step; NaN before the first.
-        keyframes: Keyframes in the map.
-        memory_mb: Memory of the process.
-        encoder: Name of the language encoder.
-        device: Where it trains.
-        received: Keyframes that came.
-        dropped: Keyframes that were refused, overtaken, lost or failed.
-        waiting: Keyframes on their way into the map.
-        error: What made training fail; empty if nothing.
-        note: What else a person should know; empty if nothing.
-    """
-
-    state: str
-    step: int
-    steps_per_second: float
-    loss: float
-    keyframes: int
-    memory_mb: float
-    encoder: str
-    device: str
-    received: int
-    dropped: int
-    waiting: int
-    error: str
-    note: str
-
-
-@dataclass(frozen=True, eq=False)
-class Snapshot:
-    """The map as it stands.
-
-    Attributes:
-        map_id: The map's identity.
-        surface: The surface cloud.
-        camera: Intrinsics of a keyframe; None without one.
-        ids: Names of the keyframes, oldest first.
-        poses: Their `camera_to_world`, metres.
-    """
-
-    map_id: str
-    surface: SurfacePoints
-    camera: PinholeCamera | None
-    ids: tuple[KeyframeId, ...]
-    poses: Float[np.ndarray, 'n 4 4']
-
-
-@dataclass(frozen=True, eq=False)
-class Answer:
-    """Results, and the very surface they were computed on, row by row.
-
-    Attributes:
-        map_id: The map that answered.
-        results: One for each positive.
-        surface: Its rows are those of the results' clouds.
-        step: Training step of the map when it answered.
-        frame: World frame of all positions.
-    """
-
-    map_id: str
-    results: tuple[QueryResult, ...]
-    surface: SurfacePoints
-    step: int
-    frame: str
-
-
-@dataclass(frozen=True, eq=False)
-class Drawing:
-    """What a camera would see of the map.
-
-    Attributes:
-        image: RGB picture.
-        depth_m: Depth along the optical axis, NaN where the map holds nothing.
-        accumulation: Opacity in [0, 1].
-        relevancy: Of each phrase, NaN where the map holds nothing.
-    """
-
-    image: UInt8[np.ndarray, 'height width 3']
-    depth_m: Float32[np.ndarray, 'height width']
-    accumulation: Float[np.ndarray, 'height width']
-    relevancy: tuple[Float32[np.ndarray, 'height width'], ...]
 
 
 class MapAccess:
@@ -182,12 +94,44 @@ class MapAccess:
 
         def look() -> Snapshot:
             live_map = self._host.map
-            store = live_map.current.trainer.store
-            ids = tuple(store.ids)
-            poses = np.array([store.pose(id_) for id_ in ids]).reshape(-1, 4, 4)
-            return Snapshot(live_map.id, live_map.surface(), live_map.last_camera, ids, poses)
+            poses = {
+                id_: node_pose @ store.pose(id_)
+                for node_pose, store in self._stores()
+                for id_ in store.ids
+            }
+            return Snapshot(
+                live_map.id,
+                live_map.surface(),
+                live_map.last_camera,
+                tuple(poses),
+                np.array(list(poses.values())).reshape(-1, 4, 4),
+                self._pieces(),
+            )
 
         return self._host.submit(look, QUERY)
+
+    def _stores(self) -> Iterator[tuple[Transform, KeyframeStore]]:
+        """Yields the pose of each submap that is awake, and its keyframes."""
+        live_map = self._host.map
+        if not isinstance(live_map, Atlas):
+            yield np.eye(4), live_map.trainer.store
+            return
+        for node in live_map.nodes.awake():
+            if node.submap is not None:
+                yield node.submap_to_world, node.submap.trainer.store
+
+    def _pieces(self) -> tuple[Piece, ...]:
+        live_map = self._host.map
+        if not isinstance(live_map, Atlas):
+            return ()
+        pieces = []
+        for node in live_map.nodes:
+            middle = np.eye(4)
+            middle[:3, 3] = node.centre_m
+            pieces.append(
+                Piece(node.name, node.submap_to_world @ middle, 2 * node.half_m, node.asleep)
+            )
+        return tuple(pieces)
 
     def ask(self, request: QueryRequest) -> Future[Answer]:
         """Asks the map.
@@ -202,7 +146,7 @@ class MapAccess:
             return Answer(
                 live_map.id,
                 results,
-                live_map.surface(),
+                live_map.config.query.voxel_m,
                 live_map.step_count,
                 live_map.config.node.world_frame,
             )
@@ -238,33 +182,36 @@ class MapAccess:
         negatives: tuple[str, ...],
         scale_m: float | None,
     ) -> Pieces[Drawing]:
-        live_map = self._host.map.current
-        trainer = live_map.trainer
+        live_map = self._host.map
         view = yield from self._while_it_lasts(
-            trainer, rendered_pieces(live_map.render, camera, camera_to_world)
+            live_map.id, rendered_pieces(live_map.render, camera, camera_to_world)
         )
         depth_m = opaque_depth(view)
         relevancy = []
         for phrase in phrases:
-            assert trainer.field is not None
-            heat = live_map.engine.heat_map_pieces(
-                phrase,
-                field=trainer.field,
-                surface=live_map.surface_map,
-                depth_m=depth_m,
-                camera=camera,
-                camera_to_world=camera_to_world,
-                step=trainer.step_count,
-                negatives=negatives,
-                scale_m=scale_m,
-            )
-            relevancy.append((yield from self._while_it_lasts(trainer, heat)))
+            if isinstance(live_map, Atlas):
+                # A submap of its own negatives and scale: an atlas reads at the best scale only.
+                heat = live_map.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
+            else:
+                assert live_map.trainer.field is not None
+                heat = live_map.engine.heat_map_pieces(
+                    phrase,
+                    field=live_map.trainer.field,
+                    surface=live_map.surface_map,
+                    depth_m=depth_m,
+                    camera=camera,
+                    camera_to_world=camera_to_world,
+                    step=live_map.step_count,
+                    negatives=negatives,
+                    scale_m=scale_m,
+                )
+            relevancy.append((yield from self._while_it_lasts(live_map.id, heat)))
         return Drawing(view.image, depth_m, view.accumulation, tuple(relevancy))
 
-    def _while_it_lasts(self, trainer: object, pieces: Pieces[T]) -> Pieces[T]:
+    def _while_it_lasts(self, map_id: str, pieces: Pieces[T]) -> Pieces[T]:
         """Works on pieces as long as the map is the one they were begun for."""
         while True:
-            if self._host.map.current.trainer is not trainer:
+            if self._host.map.id != map_id:
                 raise NotReadyError(REPLACED)
             try:
                 next(pieces)
@@ -276,11 +223,11 @@ class MapAccess:
         """Tells which of some texts a place of the surface is most like."""
 
         def compare() -> Likeness:
-            live_map = self._host.map.current
+            live_map, place = self._submap_at(position_m)
             if live_map.trainer.field is None:
                 raise NotReadyError('the map is empty: there is nothing to compare')
             return likeness(
-                position_m,
+                place,
                 texts,
                 encoder=live_map.encoder,
                 field=live_map.trainer.field,
@@ -291,14 +238,25 @@ class MapAccess:
 
         return self._host.submit(compare, QUERY)
 
+    def _submap_at(self, position_m: Float[np.ndarray, '3']) -> tuple[Submap, np.ndarray]:
+        """Returns the submap that is awake at a place, and the place in its frame."""
+        live_map = self._host.map
+        if not isinstance(live_map, Atlas) or not (awake := live_map.nodes.awake()):
+            return live_map.current, position_m
+        node = min(awake, key=lambda node: node.distance_m(position_m))
+        assert node.submap is not None
+        place = transform_points(inverse_transform(node.submap_to_world), position_m[None])[0]
+        return node.submap, place
+
     def picture(self, id_: KeyframeId) -> Future[PosedFrame]:
         """Returns a keyframe with its picture."""
 
         def read() -> PosedFrame:
-            try:
-                return self._host.map.current.trainer.store.keyframe(id_).frame
-            except KeyError:
-                raise ValueError(f'keyframe: there is no keyframe {id_} any more') from None
+            for to_world, store in self._stores():
+                if id_ in store.ids:
+                    frame = store.keyframe(id_).frame
+                    return replace(frame, camera_to_world=to_world @ frame.camera_to_world)
+            raise ValueError(f'keyframe: {id_} is in no submap that is awake')
 
         return self._host.submit(read, QUERY)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from viser import GuiApi
 
-from lerf_ros.viewer.map_access import Status
+from lerf_ros.viewer.state import Status
 from lerf_ros.viewer.words import note_html, status_html
 
 DEFAULT_FILE = 'map.safetensors'

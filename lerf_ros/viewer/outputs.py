@@ -12,7 +12,7 @@ import numpy as np
 from jaxtyping import Float, UInt8
 
 from lerf_ros.drawing.heat_maps import COLOUR_MAPS, MAPPINGS, coloured, depth_picture, levels
-from lerf_ros.viewer.map_access import Drawing
+from lerf_ros.viewer.state import Drawing
 
 __all__ = ['COLOUR_MAPS', 'MAPPINGS', 'Paint', 'output_names', 'paint_points', 'paint_view']
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float, Float32, UInt8
 
+from lerf_ros.surface.depth_view import voxel_keys
 from lerf_ros.viewer.cameras import distance_m
 from lerf_ros.viewer.chunks import Chunk
-from lerf_ros.viewer.map_access import Answer
 from lerf_ros.viewer.outputs import Paint, paint_points
+from lerf_ros.viewer.state import Answer
 
 Array = np.ndarray
 
@@ -30,10 +31,13 @@ class Painter:
         number = paint.phrase
         if answer is None or number is None or number >= len(answer.results):
             return
-        relevancy = answer.results[number].relevancy
-        order = np.argsort(answer.surface.keys)
-        self._keys, self._relevancy = answer.surface.keys[order], relevancy[order]
-        self._top = float(relevancy.max(initial=0))
+        result = answer.results[number]
+        # By voxel: the surface may have grown since, and an atlas answers for a part of it.
+        keys = voxel_keys(result.positions, answer.voxel_m)
+        order = np.argsort(keys)
+        self._keys, self._relevancy = keys[order], result.relevancy[order]
+        self._voxel_m = answer.voxel_m
+        self._top = float(result.relevancy.max(initial=0))
 
     def chunk(self, chunk: Chunk) -> UInt8[Array, 'n 3']:
         """Returns the colours of a chunk."""
@@ -51,10 +55,11 @@ class Painter:
     def _of(self, chunk: Chunk) -> Float32[Array, 'n']:
         """Returns the relevancy of a chunk's points, NaN where they are newer than the answer."""
         assert self._keys is not None
-        result = np.full(len(chunk.keys), np.nan, np.float32)
-        at = np.searchsorted(self._keys, chunk.keys)
+        keys = voxel_keys(chunk.positions, self._voxel_m)
+        result = np.full(len(keys), np.nan, np.float32)
+        at = np.searchsorted(self._keys, keys)
         inside = at < len(self._keys)
         known = np.zeros(len(at), bool)
-        known[inside] = self._keys[at[inside]] == chunk.keys[inside]
+        known[inside] = self._keys[at[inside]] == keys[inside]
         result[known] = self._relevancy[at[known]]
         return result

@@ -12,8 +12,9 @@ from lerf_ros.query.request import Exemplar, QueryRequest
 from lerf_ros.viewer.backdrop import fitted, window_camera
 from lerf_ros.viewer.camera_layer import CameraLayer
 from lerf_ros.viewer.cameras import look_from
-from lerf_ros.viewer.map_access import MapAccess, Snapshot
+from lerf_ros.viewer.map_access import MapAccess
 from lerf_ros.viewer.picture_panel import PicturePanel
+from lerf_ros.viewer.state import Snapshot
 from lerf_ros.viewer.view_desk import ViewDesk
 
 READ_S = 30.0

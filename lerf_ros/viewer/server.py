@@ -11,8 +11,9 @@ from viser import ClientHandle, ViserServer
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.viewer.chunks import ChunkedSurface
-from lerf_ros.viewer.map_access import EXPECTED, MapAccess, Snapshot
+from lerf_ros.viewer.map_access import EXPECTED, MapAccess
 from lerf_ros.viewer.session import Session
+from lerf_ros.viewer.state import Snapshot
 
 _log = logging.getLogger(__name__)
 

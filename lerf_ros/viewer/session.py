@@ -25,10 +25,12 @@ from lerf_ros.viewer.cameras import eye_for, fly, overview, picked, pose_of
 from lerf_ros.viewer.chunks import ChunkedSurface
 from lerf_ros.viewer.cloud_layer import CloudLayer
 from lerf_ros.viewer.exports import answer_json
-from lerf_ros.viewer.map_access import EXPECTED, Answer, MapAccess, Snapshot, Status
+from lerf_ros.viewer.map_access import EXPECTED, MapAccess
 from lerf_ros.viewer.map_panel import MapPanel
 from lerf_ros.viewer.painter import Painter
 from lerf_ros.viewer.picture_desk import PictureDesk
+from lerf_ros.viewer.state import Answer, Snapshot, Status
+from lerf_ros.viewer.submap_layer import SubmapLayer
 from lerf_ros.viewer.view_desk import ViewDesk
 from lerf_ros.viewer.words import likeness_html, shortened, split_list, split_phrases
 
@@ -63,6 +65,7 @@ class Session:
             config.viewer.max_cameras,
             lambda id_: self.do(lambda: self._pictures.show(id_)),
         )
+        self._submaps = SubmapLayer(client)
         self._answers = AnswerLayer(client, lambda place: self.do(lambda: self._fly_to(place)))
         tabs = client.gui.add_tab_group()
         with tabs.add_tab('Ask', Icon.SEARCH):
@@ -132,6 +135,7 @@ class Session:
             self._map_id = snapshot.map_id
             self._surface, self._snapshot = surface, snapshot
             self._cameras.show(snapshot)
+            self._submaps.show(snapshot.submaps)
             self._pictures.offer(snapshot)
             if points and not self._shown_points and surface.surface is not None:
                 self._shown_points = True

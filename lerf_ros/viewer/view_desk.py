@@ -11,8 +11,9 @@ from lerf_ros.query.request import QueryRequest
 from lerf_ros.viewer.backdrop import Backdrop
 from lerf_ros.viewer.cameras import intrinsics_of, pose_of
 from lerf_ros.viewer.cloud_layer import CloudLayer
-from lerf_ros.viewer.map_access import Answer, Drawing, MapAccess
+from lerf_ros.viewer.map_access import MapAccess
 from lerf_ros.viewer.outputs import Paint, paint_view
+from lerf_ros.viewer.state import Answer, Drawing
 from lerf_ros.viewer.view_drawer import ViewDrawer, Wanted
 from lerf_ros.viewer.view_panel import BACKGROUND, POINTS, ViewPanel
 

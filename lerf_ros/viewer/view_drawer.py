@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.viewer.map_access import EXPECTED, Drawing, MapAccess
+from lerf_ros.viewer.map_access import EXPECTED, MapAccess
+from lerf_ros.viewer.state import Drawing
 
 COARSE_PX = 80
 # A camera that has not moved for this long rests.

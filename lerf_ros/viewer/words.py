@@ -12,7 +12,7 @@ import numpy as np
 
 from lerf_ros.query.likeness import Likeness
 from lerf_ros.query.request import Maximum, QueryResult
-from lerf_ros.viewer.map_access import Status
+from lerf_ros.viewer.state import Status
 
 PART = '>'
 SHOWN_CHARACTERS = 48
