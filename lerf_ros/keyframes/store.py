@@ -142,6 +142,10 @@ class KeyframeStore:
         """
         return Keyframe(id_, self._records[id_].frame(self._arrays(id_)))
 
+    def stamps(self) -> dict[KeyframeId, int]:
+        """Returns the stamps of all keyframes, nanoseconds."""
+        return {id_: record.stamp_ns for id_, record in self._records.items()}
+
     def pose(self, id_: KeyframeId) -> Float[np.ndarray, '4 4']:
         """Returns the pose of a keyframe as it stands.
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Bool, Float
 
+from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import Array, inverse_transform, require_rigid, rotation_angle
 
 
@@ -54,3 +56,32 @@ def residual_large(
         turned = rotation_angle(wanted[:3, :3] @ here[:3, :3].T)
         large.append(moved_m > move_m or turned > math.radians(turn_deg))
     return np.array(large, dtype=bool)
+
+
+def named_by_stamp(
+    stamps_ns: Sequence[int],
+    camera_to_world: Float[Array, 'n 4 4'],
+    stamps: Mapping[KeyframeId, int],
+) -> tuple[list[KeyframeId], Float[Array, 'k 4 4']]:
+    """Returns the keyframes of corrected poses that name times, each with its pose.
+
+    Args:
+        stamps_ns: Times of the poses; those without a keyframe are left out.
+        camera_to_world: The poses.
+        stamps: Stamps of the keyframes. Two cameras may share one.
+
+    Raises:
+        ValueError: None of the times is that of a keyframe, or the numbers differ.
+    """
+    if len(stamps_ns) != len(camera_to_world):
+        raise ValueError(
+            f'corrected poses: expected one a stamp, got {len(stamps_ns)} stamps and '
+            f'{len(camera_to_world)} poses'
+        )
+    pose_at = dict(zip(stamps_ns, camera_to_world, strict=True))
+    ids = [id_ for id_, stamp_ns in stamps.items() if stamp_ns in pose_at]
+    if not ids:
+        raise ValueError(
+            f'corrected poses: expected stamps of keyframes, got {len(stamps_ns)} of which none is'
+        )
+    return ids, np.stack([pose_at[stamps[id_]] for id_ in ids])

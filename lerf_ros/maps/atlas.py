@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ from lerf_ros.features.pyramid import FeaturePyramid
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.atlas_query import AtlasQuery
 from lerf_ros.maps.cells import cell_shares, seen_points
@@ -189,6 +190,15 @@ class Atlas:
         self.nodes.correct(ids, camera_to_world)
         self._query.clear()
         self.pose_epoch += 1
+
+    def correct(
+        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> int:
+        """Moves the keyframes of these stamps; see :meth:`Submap.correct`."""
+        stamps = {id_: stamp for node in self.nodes for id_, stamp in node.stamps.items()}
+        ids, poses = named_by_stamp(stamps_ns, camera_to_world, stamps)
+        self.update_poses(ids, poses)
+        return len(ids)
 
     def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
         """Returns ``camera_to_world`` of all keyframes, those of a source in their order."""

@@ -111,6 +111,7 @@ class AtlasNodes:
         if submap.keyframe_count == 1:
             self._inherit(submap)
         node.poses[keyframe.id] = pose
+        node.stamps[keyframe.id] = keyframe.frame.stamp_ns
         node.keyframe_count += 1
         node.stamp_ns = max(node.stamp_ns, keyframe.frame.stamp_ns)
 
@@ -141,7 +142,7 @@ class AtlasNodes:
                     logger.error('submap %d begins anew: %s', node.name, error)
                     node.damaged = str(error)
             if node.damaged:
-                node.damaged, node.index, node.poses = '', None, {}
+                node.damaged, node.index, node.poses, node.stamps = '', None, {}, {}
                 node.keyframe_count = node.step_count = 0
             node.submap = submap
         awake = sorted(self.awake(), key=lambda other: (other is node, other.used_at))

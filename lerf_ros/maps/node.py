@@ -29,6 +29,7 @@ class AtlasNode:
         submap: The submap while it is awake.
         index: Its coarse index; None before it has learnt.
         poses: ``camera_to_submap`` of its keyframes.
+        stamps: Their stamps, nanoseconds.
         used_at: When a keyframe came last, in keyframes of the atlas.
         step_count: Its training steps.
         keyframe_count: Its keyframes.
@@ -45,6 +46,7 @@ class AtlasNode:
     submap: Submap | None = None
     index: CoarseIndex | None = None
     poses: dict[KeyframeId, Float[np.ndarray, '4 4']] = field(default_factory=dict)
+    stamps: dict[KeyframeId, int] = field(default_factory=dict)
     used_at: int = 0
     step_count: int = 0
     keyframe_count: int = 0
@@ -75,7 +77,10 @@ class AtlasNode:
             'centre_m': self.centre_m.tolist(),
             'half_m': self.half_m,
             'submap_to_world': self.submap_to_world.tolist(),
-            'poses': [[id_.source, id_.index, pose.tolist()] for id_, pose in self.poses.items()],
+            'poses': [
+                [id_.source, id_.index, self.stamps[id_], pose.tolist()]
+                for id_, pose in self.poses.items()
+            ],
             'used_at': self.used_at,
             'step_count': self.step_count,
             'keyframe_count': self.keyframe_count,
@@ -89,6 +94,10 @@ class AtlasNode:
         Raises:
             KeyError, TypeError, ValueError: Something is missing or malformed.
         """
+        named = [
+            (KeyframeId(str(source), int(index)), int(stamp), np.array(pose, dtype=np.float64))
+            for source, index, stamp, pose in values['poses']
+        ]
         i, j, k = (int(value) for value in values['cell'])
         return cls(
             name=int(values['name']),
@@ -97,10 +106,8 @@ class AtlasNode:
             half_m=float(values['half_m']),
             file=folder / file_name(int(values['name'])),
             submap_to_world=np.array(values['submap_to_world'], dtype=np.float64).reshape(4, 4),
-            poses={
-                KeyframeId(str(source), int(index)): np.array(pose, dtype=np.float64)
-                for source, index, pose in values['poses']
-            },
+            poses={id_: pose.reshape(4, 4) for id_, _, pose in named},
+            stamps={id_: stamp for id_, stamp, _ in named},
             used_at=int(values['used_at']),
             step_count=int(values['step_count']),
             keyframe_count=int(values['keyframe_count']),

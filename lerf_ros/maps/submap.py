@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -23,6 +23,7 @@ from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, inverse_transform
+from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import load_map, require_fit, save_map
 from lerf_ros.maps.rendered_depth import RenderedDepth
@@ -229,6 +230,19 @@ class Submap:
         self.surface_map.move(
             {id_: store.pose(id_) @ inverse_transform(pose) for id_, pose in before.items()}
         )
+
+    def correct(
+        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> int:
+        """Moves the keyframes of these stamps; returns how many there are.
+
+        Raises:
+            ValueError: None of the stamps is that of a keyframe, or a pose is not rigid.
+        """
+        store = self.trainer.store
+        ids, poses = named_by_stamp(stamps_ns, camera_to_world, store.stamps())
+        self.update_poses(ids, poses)
+        return len(ids)
 
     def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
         """Returns ``camera_to_world`` of all keyframes, oldest first."""

@@ -1,7 +1,8 @@
 """Learns the map from keyframes and answers questions meanwhile.
 
-Subscribes ``keyframes`` and ``ask`` (:mod:`lerf_ros.nodes.ask_topic`). Publishes ``status``, the
-map and its answers (:mod:`lerf_ros.nodes.map_topics`), and ``relevancy_image``
+Subscribes ``keyframes``, ``ask`` (:mod:`lerf_ros.nodes.ask_topic`) and ``corrected_poses``
+(:mod:`lerf_ros.nodes.corrections`). Publishes ``status``, the map and its answers
+(:mod:`lerf_ros.nodes.map_topics`), and ``relevancy_image``
 (:mod:`lerf_ros.nodes.relevancy_stream`). For its services see
 :mod:`lerf_ros.nodes.field_services`. One worker thread owns the device; everything here is a job
 for it, and nothing here waits for one.
@@ -30,6 +31,7 @@ from lerf_ros.config import NodeOptions
 from lerf_ros.frames import PosedFrame
 from lerf_ros.msg import FieldStatus, Keyframe
 from lerf_ros.nodes.ask_topic import AskTopic
+from lerf_ros.nodes.corrections import Corrections
 from lerf_ros.nodes.field_services import FieldServices
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.map_topics import MapLook, MapTopics, look_at_map
@@ -73,6 +75,12 @@ class FieldNode(Node):
         self._host.on_replaced.append(lambda: self._requests.later(self._forget))
         self._looking: Future[MapLook] | None = None
         self._ask = AskTopic(self, self._host, self._requests.later, self._show)
+        self._corrections = Corrections(
+            self,
+            self._host,
+            lambda: self._options.world_frame,
+            functools.partial(self._health.complain, 'rejected_corrections'),
+        )
         self._page = open_page(self, self._host, self._health)
         self._listen()
         self.get_logger().info(

@@ -7,12 +7,15 @@ a training step. What belongs together, such as loading a map and counting anew,
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
+
+import numpy as np
+from jaxtyping import Float
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.encoder import LanguageEncoder
@@ -161,6 +164,12 @@ class MapHost:
             self._replaced()
 
         return self.submit(job, CONTROL)
+
+    def correct(
+        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+    ) -> Future[int]:
+        """Moves the keyframes of these stamps; the future is how many there were."""
+        return self.submit(lambda: self.map.correct(stamps_ns, camera_to_world), CONTROL)
 
     def save(self, path: Path) -> Future[None]:
         """Writes the map to a file, however long it takes."""

@@ -79,6 +79,10 @@ def saved(atlas, tmp_path) -> Path:
     return tmp_path / 'map'
 
 
+def str_of(id_: KeyframeId) -> tuple[str, int]:
+    return id_.source, id_.index
+
+
 def places(live_map, words=WORDS) -> np.ndarray:
     return np.array(
         [live_map.query(QueryRequest(positives=(w,)))[0].maxima[0].position_m for w in words]
@@ -197,7 +201,7 @@ def test_a_file_in_the_way_is_not_replaced(atlas, tmp_path):
 
 
 def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
-    def full(self, path):
+    def full(self, path, keep_keyframes=None):
         raise OSError('No space left on device')
 
     monkeypatch.setattr(Submap, 'save', full)
@@ -233,14 +237,22 @@ def test_a_loop_closure_moves_submaps_as_wholes(saved):
     shift[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
     shift[:3, 3] = [0.1, -0.05, 0.0]
     poses = {id_: pose for node in atlas.nodes for id_, pose in node.poses.items()}
+    stamps = {id_: stamp for node in atlas.nodes for id_, stamp in node.stamps.items()}
     ids = list(poses)
-    atlas.update_poses(ids, np.stack([shift @ poses[id_] for id_ in ids]))
+    wanted = np.stack([*(shift @ poses[id_] for id_ in ids), np.eye(4)])
+    # A time without a keyframe is left alone.
+    assert atlas.correct([*(stamps[id_] for id_ in ids), 7], wanted) == len(ids)
+    assert np.allclose(
+        atlas.keyframe_poses(), [shift @ poses[id_] for id_ in sorted(ids, key=str_of)]
+    )
     assert atlas.pose_epoch == 1
     assert not atlas.nodes.awake(), 'nothing was bent, so nobody had to wake up'
     moved = before @ shift[:3, :3].T + shift[:3, 3]
     assert np.allclose(places(atlas), moved, atol=1e-4)
     with pytest.raises(ValueError, match='no keyframes with the ids'):
         atlas.update_poses([KeyframeId('nobody', 1)], np.eye(4)[None])
+    with pytest.raises(ValueError, match='stamps of keyframes'):
+        atlas.correct([7], np.eye(4)[None])
     atlas.close()
 
 
