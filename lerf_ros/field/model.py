@@ -172,7 +172,7 @@ class LerfField(nn.Module):
         rows = torch.argsort(has_depth.to(torch.uint8), stable=True)[:count_chosen]
         chosen = rays[rows]
         half = self.scene_box.half_extent_m
-        centre = torch.tensor(self.scene_box.centre_m, device=rays.origins_world.device)
+        centre = self.scene_box.centre_like(rays.origins_world)
         reach = (chosen.origins_world.detach() - centre).norm(dim=-1).amax() + half
         spread = spread_edges(
             options.proposal_samples,

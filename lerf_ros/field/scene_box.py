@@ -5,7 +5,7 @@ The field's only change of units: outside this module everything is metres in th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import torch
 from jaxtyping import Float
@@ -23,6 +23,9 @@ class SceneBox:
 
     centre_m: tuple[float, float, float]
     half_extent_m: float
+    _centres: dict[tuple[torch.device, torch.dtype], Tensor] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
 
     def __post_init__(self) -> None:
         if len(self.centre_m) != 3 or not all(abs(value) < 1e9 for value in self.centre_m):
@@ -32,21 +35,33 @@ class SceneBox:
                 f'half_extent_m: expected a positive number of metres, got {self.half_extent_m}'
             )
 
+    def centre_like(self, positions: Tensor) -> Float[Tensor, '3']:
+        """Returns the centre, of the type of some positions and where they are.
+
+        It is kept: to bring three numbers to a GPU takes as long as a step's largest operator.
+        """
+        key = positions.device, positions.dtype
+        if key not in self._centres:
+            with torch.inference_mode(False):
+                self._centres[key] = torch.tensor(
+                    self.centre_m, dtype=positions.dtype, device=positions.device
+                )
+        return self._centres[key]
+
     def to_unit(self, positions_world: Float[Tensor, '*n 3']) -> Float[Tensor, '*n 3']:
         """Returns positions in [0, 1]^3; the box itself becomes [0.25, 0.75]^3.
 
         Space outside the box is contracted (Barron et al. 2022, Mip-NeRF 360, equation 10, with
         the maximum norm, so that the box stays a cube).
         """
-        centre = positions_world.new_tensor(self.centre_m)
-        x = (positions_world - centre) / self.half_extent_m
+        x = (positions_world - self.centre_like(positions_world)) / self.half_extent_m
         radius = x.abs().amax(dim=-1, keepdim=True).clamp(min=1.0)
         return (x * ((2 - 1 / radius) / radius)).mul(0.25).add(0.5)
 
     def contains(self, positions_world: Float[Tensor, '*n 3']) -> Tensor:
         """Tells which positions lie in the box, borders included."""
-        centre = positions_world.new_tensor(self.centre_m)
-        return (positions_world - centre).abs().amax(dim=-1) <= self.half_extent_m
+        offset = positions_world - self.centre_like(positions_world)
+        return offset.abs().amax(dim=-1) <= self.half_extent_m
 
 
 def box_around(points_world: Float[Tensor, 'n 3'], margin: float = 1.2) -> SceneBox:

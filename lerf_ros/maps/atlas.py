@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ from lerf_ros.maps.view import MapView
 from lerf_ros.query.request import QueryRequest, QueryResult
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.points import SurfacePoints
-from lerf_ros.training.trainer import StepReport
+from lerf_ros.training.step_report import StepReport
 
 logger = logging.getLogger(__name__)
 
@@ -175,9 +176,7 @@ class Atlas:
         chosen.step_count = report.step
         self._query.keep_fresh(chosen, self.nodes)
         self.step_count += 1
-        return StepReport(
-            self.step_count, report.loss, report.losses, report.seconds, report.skipped
-        )
+        return replace(report, step=self.step_count)
 
     def update_poses(
         self, ids: list[KeyframeId], camera_to_world: Float[np.ndarray, 'n 4 4']

@@ -33,7 +33,8 @@ from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
-from lerf_ros.training.trainer import StepReport, Trainer
+from lerf_ros.training.step_report import StepReport
+from lerf_ros.training.trainer import Trainer
 
 logger = logging.getLogger(__name__)
 

@@ -29,7 +29,7 @@ from lerf_ros.runtime.questions import Questions
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.scheduling.rate import Rate
 from lerf_ros.scheduling.worker import CONTROL, INGEST, QUERY, Priority, Worker
-from lerf_ros.training.trainer import StepReport
+from lerf_ros.training.step_report import StepReport
 
 T = TypeVar('T')
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lerf_ros.config import TrainingOptions
@@ -69,23 +70,37 @@ class FieldOptimizer:
         options = self._options
         return max(options.learning_rate_floor, 0.5 ** (step / self._half_steps))
 
-    def backward(self, loss: Tensor) -> bool:
-        """Computes the gradients; returns whether the networks' are finite.
+    def backward(self, loss: Float[Tensor, '']) -> Bool[Tensor, '']:
+        """Computes the gradients; returns whether they and the loss are finite.
 
-        NaN in a table comes through the networks, so that these are enough to look at.
+        The answer stays on the device. In full precision the networks' gradients are enough to
+        look at: NaN in a table comes through them. Half precision may overflow behind them.
         """
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._adam)
         self._checked = self._scaler.is_enabled()
-        gradients = [p.grad for p in self._networks if p.grad is not None]
-        return bool(torch.isfinite(torch.stack(torch._foreach_norm(gradients))).all())
+        groups = self._adam.param_groups if self._checked else [{'params': self._networks}]
+        gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
+        numbers = torch.stack([loss.detach().float(), *torch._foreach_norm(gradients)])
+        return torch.isfinite(numbers).all()
 
-    def step(self, step: int) -> None:
-        """Moves the weights and forgets the gradients."""
+    def step(self, step: int, finite: Bool[Tensor, '']) -> None:
+        """Moves the weights, if all is finite, and forgets the gradients.
+
+        Args:
+            step: Number of training steps so far.
+            finite: What :meth:`backward` returned.
+        """
+        # Native tables live on the CPU, where it costs nothing to look. A GPU finds out by itself:
+        # the fused kernel moves nothing where `found_inf` is 1.
+        if self._native is not None and not bool(finite):
+            self.discard()
+            return
         decay = self.decay(step)
         for group in self._adam.param_groups:
             group['lr'] = group['first_lr'] * decay
-        self._scaler.step(self._adam)
+        self._adam.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
+        self._adam.step()
         self._update_scale()
         if self._native is not None:
             self._native.step(self._options.learning_rate * decay)

@@ -15,11 +15,15 @@ from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.language import LanguageField
+from lerf_ros.frames import KeyframeId
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 from lerf_ros.training import losses
 from lerf_ros.training.hard_points import HardPoints
 from lerf_ros.training.optimizer import FieldOptimizer
+
+# A loss, and its terms before weighting.
+Losses = tuple[Tensor, dict[str, Tensor]]
 
 
 class SurfaceSupervision:
@@ -50,6 +54,7 @@ class SurfaceSupervision:
         self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
         self._hard = HardPoints(device)
         self._points: SurfacePoints | None = None
+        self._names: tuple[list[KeyframeId], list[KeyframeId]] | None = None
 
     def configure(self, options: TrainingOptions) -> None:
         """Takes over options that may change while training goes on: weights of losses."""
@@ -68,7 +73,7 @@ class SurfaceSupervision:
 
     def teach(
         self, surface: SurfaceMap, step: int, generator: torch.Generator | None = None
-    ) -> tuple[float, dict[str, float]]:
+    ) -> tuple[Losses, Tensor]:
         """Learns at some points of the surface, several times.
 
         Args:
@@ -77,30 +82,18 @@ class SurfaceSupervision:
             generator: Source of randomness, on the device.
 
         Returns:
-            The last loss and its terms before weighting.
+            The last loss with its terms before weighting, and whether all numbers were finite.
         """
         self._follow(surface.points())
-        slots = F.pad(self._store.slots_of(surface.keyframe_ids), (0, 1), value=-1)
-        slots = slots.to(self._device)
-        results = [
-            self._update(slots, step, generator) for _ in range(self._options.surface_updates)
-        ]
-        return results[-1]
+        self._place(surface)
+        results = [self._update(step, generator) for _ in range(self._options.surface_updates)]
+        return results[-1][0], torch.stack([finite for _, finite in results]).all()
 
-    def _update(
-        self, slots: Tensor, step: int, generator: torch.Generator | None
-    ) -> tuple[float, dict[str, float]]:
-        """Learns once; returns the loss and its terms before weighting.
-
-        Args:
-            slots: Place of the keyframe of each row of cameras on the device, -1 for none; one
-                more -1 at the end.
-            step: Number of training steps so far.
-            generator: Source of randomness, on the device.
-        """
+    def _update(self, step: int, generator: torch.Generator | None) -> tuple[Losses, Tensor]:
+        """Learns once; returns the loss with its terms, and whether all numbers were finite."""
         chosen = self._hard.draw(self._options.surface_points, generator)
         positions = self._positions[chosen]
-        views = self._seeing(slots, chosen, generator)
+        views = self._seeing(chosen, generator)
         targets = self._store.point_targets(positions, views, generator)
         self.optimizer.listen()
         dtype = self.optimizer.autocast_dtype
@@ -114,15 +107,14 @@ class SurfaceSupervision:
                 value = losses.dense_loss(dense, targets.dense, targets.seen)
                 terms['dense'] = (self._options.dense_weight, value)
             loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
-        if self.optimizer.backward(loss):
-            self.optimizer.step(step)
-        else:
-            self.optimizer.discard()
+        finite = self.optimizer.backward(loss)
+        self.optimizer.step(step, finite)
         cosine = torch.cosine_similarity(embedding.detach().float(), targets.embedding, dim=-1)
         # What no keyframe on the device shows at this scale counts as explained: it cannot be
         # learnt now.
         self._hard.report(chosen, torch.where(targets.valid, 1 - cosine, 0.0))
-        return float(loss.detach()), {name: float(v.detach()) for name, (_, v) in terms.items()}
+        detached = {name: value.detach() for name, (_, value) in terms.items()}
+        return (loss.detach(), detached), finite
 
     def discard(self) -> None:
         """Forgets the gradients of an update that failed."""
@@ -137,11 +129,20 @@ class SurfaceSupervision:
         self._seen_by = torch.from_numpy(points.seen_by).to(self._device).long()
         self._hard.follow(points.keys)
 
-    def _seeing(
-        self, slots: Tensor, chosen: Tensor, generator: torch.Generator | None
-    ) -> Int[Tensor, 'k v']:
+    def _place(self, surface: SurfaceMap) -> None:
+        """Notes where on the device the keyframe of each row of cameras is, -1 for none.
+
+        One more -1 at the end stands for no row. It is brought to the device only when changed.
+        """
+        names = surface.keyframe_ids, self._store.device_ids
+        if names != self._names:
+            self._names = names
+            slots = F.pad(self._store.slots_of(names[0]), (0, 1), value=-1)
+            self._slots = slots.to(self._device)
+
+    def _seeing(self, chosen: Tensor, generator: torch.Generator | None) -> Int[Tensor, 'k v']:
         """Returns places of some keyframes that saw each point, -1 for none."""
-        seeing = slots[self._seen_by[chosen]]  # row -1, nobody, is the last one
+        seeing = self._slots[self._seen_by[chosen]]  # row -1, nobody, is the last one
         count = min(self._options.surface_views, seeing.shape[1])
         order = torch.rand(seeing.shape, generator=generator, device=self._device)
         _, picked = order.masked_fill_(seeing < 0, -1).topk(count, dim=1)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,6 +27,7 @@ from lerf_ros.training.device_memory import memory_guard
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
+from lerf_ros.training.step_report import StepReport
 from lerf_ros.training.surface_supervision import SurfaceSupervision
 
 if TYPE_CHECKING:
@@ -48,25 +47,8 @@ _BASIS_TILES = 2000
 # ATen gives an operator of so many numbers to one thread; a step whose samples are no more is made
 # of operators that are all too short for two.
 _SMALL_STEP = 32_768
-
-
-@dataclass(frozen=True)
-class StepReport:
-    """What one training step did.
-
-    Attributes:
-        step: Number of steps so far.
-        loss: Weighted sum of all losses.
-        losses: Each loss before weighting.
-        seconds: Time the step took.
-        skipped: Whether the weights stayed as they were, because a number was not finite.
-    """
-
-    step: int
-    loss: float
-    losses: dict[str, float]
-    seconds: float
-    skipped: bool
+# Steps between two looks at how many were skipped: a look waits for the device.
+_TELL_STEPS = 100
 
 
 class Trainer:
@@ -82,7 +64,6 @@ class Trainer:
         store: The keyframes.
         field: The field; None until the scene box is fixed.
         step_count: Number of steps so far.
-        skipped_count: Number of steps that changed nothing.
         memory: What training will take.
     """
 
@@ -101,11 +82,16 @@ class Trainer:
         self.store = KeyframeStore(config.training, embedding_size, dense_size, self.device)
         self.field: LerfField | None = None
         self.step_count = 0
-        self.skipped_count = 0
-        self._generator = torch.Generator().manual_seed(config.training.seed)
-        self._device_generator = torch.Generator(self.device).manual_seed(config.training.seed)
+        self._skipped = torch.zeros((), dtype=torch.long, device=self.device)
+        self._skipped_told = 0
+        self._generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
         self._supervision: SurfaceSupervision | None = None
+
+    @property
+    def skipped_count(self) -> int:
+        """Number of steps in which weights stayed as they were; waits for the device."""
+        return int(self._skipped)
 
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while training goes on: weights and replay."""
@@ -161,7 +147,7 @@ class Trainer:
             return SceneBox(centre, options.half_extent_m)
         if len(self.store) == 0:
             raise ValueError('scene box: expected at least one keyframe, got none')
-        generator = torch.Generator().manual_seed(self.config.training.seed)
+        generator = torch.Generator(self.device).manual_seed(self.config.training.seed)
         points = self.store.point_sample(20_000, generator).cpu()
         if len(points) >= 100:
             return box_around(points)
@@ -218,15 +204,29 @@ class Trainer:
         small = only_native_threads() if self._is_small() else contextlib.nullcontext()
         rays = self.config.training.rays_per_step
         with small, memory_guard(self.device, rays, self._discard):
-            total, parts, skipped = self._learn(taught is None)
-            if taught is not None and not skipped:
-                loss, terms = self._supervision.teach(
-                    taught, self.step_count, self._device_generator
+            total, terms, finite = self._learn(taught is None)
+            if taught is not None:
+                (loss, more), all_finite = self._supervision.teach(
+                    taught, self.step_count, self._generator
                 )
-                total, parts = total + loss, parts | terms
+                total, terms, finite = total + loss, terms | more, finite & all_finite
         self.step_count += 1
+        self._skipped += ~finite
+        if self.step_count % _TELL_STEPS == 0:
+            self._tell_skipped()
         seconds = time.perf_counter() - start
-        return StepReport(self.step_count, total, parts, seconds, skipped)
+        return StepReport(self.step_count, seconds, total, terms, finite)
+
+    def _tell_skipped(self) -> None:
+        """Warns of steps that moved nothing."""
+        count = self.skipped_count
+        if count > self._skipped_told:
+            _log.warning(
+                '%d of the last %d steps skipped: a loss or gradient is not finite',
+                count - self._skipped_told,
+                _TELL_STEPS,
+            )
+        self._skipped_told = count
 
     def _is_small(self) -> bool:
         """Tells whether a second thread would slow torch's operators down."""
@@ -236,19 +236,6 @@ class Trainer:
         )
         return self.device.type == 'cpu' and samples <= _SMALL_STEP
 
-    def _learn(self, language: bool) -> tuple[float, dict[str, float], bool]:
-        """Moves the weights; returns the loss, its terms, and whether the step was skipped."""
-        assert self._optimizer is not None
-        total, parts, finite = self._backward(language)
-        skipped = not (math.isfinite(total) and finite)
-        if skipped:
-            self.skipped_count += 1
-            self._discard()
-            _log.warning('step %d skipped: a loss or gradient is not finite', self.step_count)
-        else:
-            self._optimizer.step(self.step_count)
-        return total, parts, skipped
-
     def _discard(self) -> None:
         """Forgets the gradients of a step that failed."""
         if self._optimizer is not None:
@@ -256,8 +243,8 @@ class Trainer:
         if self._supervision is not None:
             self._supervision.discard()
 
-    def _backward(self, language: bool) -> tuple[float, dict[str, float], bool]:
-        """Returns the loss, its terms, and whether all gradients are finite."""
+    def _learn(self, language: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
+        """Learns from rays; returns the loss, its terms, and whether all numbers were finite."""
         training = self.config.training
         assert self.field is not None
         assert self._optimizer is not None
@@ -274,7 +261,7 @@ class Trainer:
                 language=len(batch.embedding) > 0,
                 language_rays=len(batch.embedding),
                 scale_per_depth=batch.scale_per_depth,
-                generator=self._device_generator,
+                generator=self._generator,
                 explore=_EXPLORE_RAYS,
                 anneal=min(1.0, 0.1 + self.step_count / _ANNEAL_STEPS),
             )
@@ -284,8 +271,9 @@ class Trainer:
         errors = (rendering.rgb.detach() - batch.rgb).square().mean(dim=-1)
         self.store.report_errors(batch.slots, errors)
         finite = self._optimizer.backward(loss)
-        parts = {name: float(value.detach()) for name, (_, value) in terms.items()}
-        return float(loss.detach()), parts, finite
+        self._optimizer.step(self.step_count, finite)
+        parts = {name: value.detach() for name, (_, value) in terms.items()}
+        return loss.detach(), parts, finite
 
     def render(
         self,

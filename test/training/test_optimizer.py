@@ -59,8 +59,10 @@ def test_threads_do_not_change_what_is_learnt():
     assert all(torch.equal(result, results[0]) for result in results[1:])
 
 
-def make(**changes):
-    options = FieldOptions(levels=3, table_log2=8, language_levels=2, language_table_log2=8)
+def make(backend='auto', **changes):
+    options = FieldOptions(
+        levels=3, table_log2=8, language_levels=2, language_table_log2=8, backend=backend
+    )
     field = LerfField(options, SceneBox((0, 0, 0), 1.0), 8)
     return field, FieldOptimizer(field, TrainingOptions(**changes))
 
@@ -78,7 +80,7 @@ def test_discarded_gradients_move_nothing():
     field.density(torch.rand(50, 3)).sum().backward()
     optimizer.discard()
     field.density(torch.rand(1, 3)).mul(0).sum().backward()
-    optimizer.step(0)
+    optimizer.step(0, torch.tensor(True))
     after = field.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -95,9 +97,9 @@ def test_half_precision_without_cuda_is_refused():
         make(precision='float16')
 
 
-def half_precision():
+def half_precision(backend='auto'):
     """A field and optimiser whose gradients are scaled, as under float16; CUDA is not needed."""
-    field, optimizer = make()
+    field, optimizer = make(backend)
     optimizer._scaler = torch.amp.GradScaler('cpu', init_scale=1024.0)
     return field, optimizer
 
@@ -125,8 +127,9 @@ def test_out_of_memory_in_a_scaled_backward_pass_leaves_nothing_behind():
     assert all(p.grad is None for p in field.parameters())
     # The same step again, with enough memory; the scale is what it was.
     assert optimizer._scaler.get_scale() == 1024.0
-    assert optimizer.backward(field.density(positions).sum() * 0)
-    optimizer.step(0)
+    finite = optimizer.backward(field.density(positions).sum() * 0)
+    assert finite
+    optimizer.step(0, finite)
     after = field.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before)
 
@@ -136,5 +139,57 @@ def test_an_overflow_lowers_the_scale_of_the_next_loss():
     assert not optimizer.backward(field.density(torch.rand(5, 3)).sum() * float('inf'))
     optimizer.discard()
     assert optimizer._scaler.get_scale() == 512.0
-    assert optimizer.backward(field.density(torch.rand(5, 3)).sum())
-    optimizer.step(0)
+    finite = optimizer.backward(field.density(torch.rand(5, 3)).sum())
+    assert finite
+    optimizer.step(0, finite)
+    assert optimizer._scaler.get_scale() == 512.0
+
+
+def everything(field, optimizer):
+    state = {**field.state_dict(), **{f'm.{k}': v for k, v in optimizer.state_dict().items()}}
+    return {name: value.clone() for name, value in state.items()}
+
+
+# 'torch' keeps tables where a GPU would: nothing but the fused kernel's `found_inf` holds them.
+@pytest.mark.parametrize('backend', ['native', 'torch'])
+@pytest.mark.parametrize('scaled', [False, True])
+@pytest.mark.parametrize('where', ['loss', 'gradients'])
+def test_a_step_that_is_not_finite_moves_neither_weights_nor_moments(backend, scaled, where):
+    field, optimizer = half_precision(backend) if scaled else make(backend)
+    positions = torch.rand(50, 3)
+
+    def loss():
+        return field.density(positions).sum() + field.language_features(positions).sum()
+
+    optimizer.step(0, optimizer.backward(loss()))
+    before = everything(field, optimizer)
+    if where == 'loss':
+        bad = loss() + torch.tensor(float('nan'))  # its gradients are finite
+    else:
+        first = field.radiance.geometry_net[0].weight
+        bad = loss() + first.sum() * 0 + (first - first.detach()).sqrt().sum()
+    finite = optimizer.backward(bad)
+    assert not finite
+    optimizer.step(1, finite)
+    after = everything(field, optimizer)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert all(parameter.grad is None for parameter in field.parameters())
+    finite = optimizer.backward(loss())
+    assert finite
+    optimizer.step(2, finite)
+    after = everything(field, optimizer)
+    moved = {name for name in before if not torch.equal(after[name], before[name])}
+    assert {'radiance.grid.table', 'radiance.geometry_net.0.weight'} <= moved
+
+
+def test_a_table_that_overflows_alone_is_noticed_where_gradients_are_scaled():
+    """In half precision a gradient may overflow behind the networks."""
+    field, optimizer = half_precision('torch')
+    before = everything(field, optimizer)
+    table = field.radiance.grid.table
+    finite = optimizer.backward(field.density(torch.rand(5, 3)).sum() + (table * 3e38).sum() * 10)
+    assert not finite
+    optimizer.step(0, finite)
+    after = everything(field, optimizer)
+    assert all(torch.equal(after[name], before[name]) for name in before)
+    assert optimizer._scaler.get_scale() == 512.0

@@ -108,7 +108,7 @@ def test_no_keyframe_on_the_device_teaches_nothing(config):
     points = surface.points()
     object.__setattr__(points, 'seen_by', np.full_like(points.seen_by, -1))
     before = trainer.field.language.head.last.weight.detach().clone()
-    loss, _ = trainer._supervision.teach(surface, 0)
+    (loss, _), _ = trainer._supervision.teach(surface, 0)
     assert loss == 0
     assert torch.equal(trainer.field.language.head.last.weight, before)
 

@@ -12,6 +12,7 @@ import torch.nn.functional as F
 
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
+from lerf_ros.training import trainer as trainer_module
 from lerf_ros.training.device_memory import DeviceMemoryError
 from lerf_ros.training.trainer import Trainer
 
@@ -152,8 +153,12 @@ def test_poses_far_outside_the_box_do_no_harm(config):
     assert np.isfinite(view.depth_m).all()
 
 
-def test_numbers_that_are_not_finite_are_skipped_and_counted(config):
-    trainer = make_trainer(config, 2)
+@pytest.mark.parametrize('backend', ['native', 'torch'])
+def test_numbers_that_are_not_finite_are_skipped_counted_and_told(
+    config, caplog, monkeypatch, backend
+):
+    monkeypatch.setattr(trainer_module, '_TELL_STEPS', 3)
+    trainer = make_trainer(config.replace({'field.backend': backend}), 2)
     trainer.step()
     before = {name: value.clone() for name, value in trainer.state_dict().items()}
     handle = trainer.field.radiance.colour_net.register_forward_hook(
@@ -165,7 +170,14 @@ def test_numbers_that_are_not_finite_are_skipped_and_counted(config):
     assert trainer.skipped_count == 1
     after = trainer.state_dict()
     assert all(torch.equal(after[name], before[name]) for name in before if name != 'step_count')
+    assert not caplog.text
     assert not trainer.step().skipped
+    assert '1 of the last 3 steps skipped' in caplog.text
+    caplog.clear()
+    for _ in range(3):
+        assert not trainer.step().skipped
+    assert not caplog.text
+    assert trainer.skipped_count == 1
 
 
 def out_of_memory_on_a_gpu(*_, **__):

@@ -36,6 +36,12 @@ class _Encode(torch.autograd.Function):
         for level in range(layout.levels):
             indices, weights = ctx.saved_tensors[2 * level : 2 * level + 2]
             first, last = layout.firsts[level : level + 2]
+            if grad.device.type != 'cpu':
+                # There a bincount would wait for the device, and adding in place is quick.
+                columns = grad_out[:, level * layout.features : (level + 1) * layout.features]
+                values = weights[..., None] * columns[:, None]
+                grad.index_add_(0, indices.reshape(-1), values.reshape(-1, layout.features))
+                continue
             flat = (indices - first).reshape(-1)
             for feature in range(layout.features):
                 column = grad_out[:, level * layout.features + feature]

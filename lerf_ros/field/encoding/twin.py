@@ -47,6 +47,6 @@ def cell_corners(
         keys = [corners[..., axis] * prime for axis, prime in enumerate(_PRIMES)]
         indices = (keys[0] ^ keys[1] ^ keys[2]) & 0xFFFFFFFF
     else:
-        strides = torch.tensor([1, resolution, resolution**2], device=positions.device)
-        indices = (corners * strides).sum(dim=-1)
+        u, v, w = corners.unbind(dim=-1)
+        indices = u + v * resolution + w * resolution**2
     return indices % size + first, weights
