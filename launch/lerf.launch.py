@@ -33,6 +33,7 @@ ARGUMENTS = (
         str(SHARE / 'config' / 'base.yaml'),
         'parameters of both nodes; none: defaults',
     ),
+    ('place', 'none', 'what is mapped, a file of config/places: table, room or floor; none: any'),
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
@@ -66,6 +67,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     tf_remappings = [('/tf', f'{tf}/tf'), ('/tf_static', f'{tf}/tf_static')] if tf else []
     base = {'use_sim_time': 'use_sim_time' in on, 'node.world_frame': given['world_frame']}
     parameters = [given['params_file']] if given['params_file'] else []
+    if given['place']:
+        parameters.append(str(SHARE / 'config' / 'places' / f'{given["place"]}.yaml'))
     nodes: list[LaunchDescriptionEntity] = []
     if 'start_keyframe_node' in on:
         camera = {
