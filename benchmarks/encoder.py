@@ -1,6 +1,11 @@
 """How well the shipped encoder reads crops, and how fast pyramids are made.
 
     python benchmarks/encoder.py [--json FILE]
+    python benchmarks/encoder.py --encoder photo --boxes FILE [--json FILE]
+
+The second form asks an encoder about photographs in which boxes were drawn, without any map:
+`lerf_ros.evaluation.boxed_pictures` says what the figures are. For 'photo' they are printed once
+more under `names_only`: without the words that were written by hand.
 
 Scenes have seeds from 10000 on, which no training or tuning has seen, and the usual defects of a
 camera. A crop counts when its object is seen well enough to be named: at least 16 pixels wide or
@@ -26,9 +31,11 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions
+from lerf_ros.evaluation.boxed_pictures import BoxedPictures, measure
 from lerf_ros.evaluation.picture_questions import box_of
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
+from lerf_ros.features.photo import PHOTO, load_photo_encoder
 from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
 from lerf_ros.simulation import (
     CATEGORIES,
@@ -191,6 +198,34 @@ def timing(name: str, device: str, repeats: int) -> tuple[float, float]:
     return 1e3 * seconds * tiles, 1 / seconds
 
 
+def photographs(name: str, pretrained: str, boxes: Path, images: Path | None) -> dict[str, object]:
+    """Prints and returns what an encoder makes of photographs with boxes."""
+    options = FeatureOptions(encoder=name, pretrained=pretrained)
+    pictures = BoxedPictures.read(boxes, images)
+    encoder = load_encoder(options)
+    figures: dict[str, object] = dict(measure(encoder, pictures, options))
+    image = np.random.default_rng(0).integers(0, 256, (240, 320, 3), dtype=np.uint8)
+    builder = PyramidBuilder(encoder, options, 'cpu')
+    cpu_start, rounds = time.process_time(), 5
+    figures['keyframe_ms'] = 1e3 * median_s(lambda: builder.build(image.copy()), rounds)
+    figures['keyframe_cpu_ms'] = 1e3 * (time.process_time() - cpu_start) / (rounds + 1)
+    columns = {name: figures}
+    if name == PHOTO:
+        plain = load_photo_encoder(options, torch.device('cpu'), aliases=False)
+        names_only = {**figures, **measure(plain, pictures, options)}
+        columns['names only'] = names_only
+        figures = {**figures, 'names_only': names_only}
+    count = sum(len(found) for of_picture in pictures.boxes.values() for found in
+                of_picture.values())  # fmt: skip
+    print(f'{count} boxes of {len(pictures.phrases)} names in {len(pictures.boxes)} pictures, '
+          f'{len(pictures.absent)} absent phrases')  # fmt: skip
+    print(f'{"":18s}' + ''.join(f'{column:>12s}' for column in columns))
+    for key in columns[name]:
+        cells = [float(str(column[key])) for column in columns.values()]
+        print(f'{key:18s}' + ''.join(f'{cell:>12.{0 if "ms" in key else 3}f}' for cell in cells))
+    return figures
+
+
 def twin_difference(device: str) -> float:
     """Returns the largest difference between a pyramid and its twin, one crop at a time."""
     options = FeatureOptions()
@@ -213,10 +248,20 @@ def main() -> None:
     parser.add_argument('--first-seed', type=int, default=HELD_OUT_SEED)
     parser.add_argument('--pretrained', default='', help='weights other than the shipped ones')
     parser.add_argument('--skip-timing', action='store_true')
+    parser.add_argument('--encoder', help='encoder to ask about photographs, with --boxes')
+    parser.add_argument('--boxes', type=Path, help='JSON file of boxes in photographs')
+    parser.add_argument('--images', type=Path, help='their folder, where it is not beside')
     args = parser.parse_args()
+    if (args.encoder is None) != (args.boxes is None):
+        parser.error('--encoder and --boxes belong together')
+    if args.boxes:
+        figures = photographs(args.encoder, args.pretrained, args.boxes, args.images)
+        if args.json:
+            args.json.write_text(json.dumps(figures, indent=1) + '\n', encoding='utf-8')
+        return
     encoder = load_encoder(FeatureOptions(pretrained=args.pretrained))
     seeds = range(args.first_seed, args.first_seed + args.scenes)
-    figures: dict[str, object] = dict(classify(encoder, seeds, args.views))
+    figures = dict(classify(encoder, seeds, args.views))
     for name, goal in (('seen', 0.9), ('excluded', 0.8), ('parts', 0.75)):
         print(f'{name:12s} {figures[name]:7.1%}   goal {goal:.0%}')
     for name in ('parts_main', 'recall_at_1', 'colour', 'category'):

@@ -55,8 +55,15 @@ ALIKE_COSINE = 0.3
 _BATCH = 16
 
 
-def load_photo_encoder(options: FeatureOptions, device: torch.device) -> PhotoEncoder:
+def load_photo_encoder(
+    options: FeatureOptions, device: torch.device, aliases: bool = True
+) -> PhotoEncoder:
     """Returns the photograph encoder.
+
+    Args:
+        options: `pretrained` is empty.
+        device: Where it runs.
+        aliases: Whether the words written by hand count; measurements are made without as well.
 
     Raises:
         ValueError: A package of the extra is not installed or is of another version, or the
@@ -68,7 +75,7 @@ def load_photo_encoder(options: FeatureOptions, device: torch.device) -> PhotoEn
             f'got {options.pretrained!r}'
         )
     sentences = SentenceEncoder(TEXT_WEIGHTS.find(), TOKENIZER.find())
-    words = WordList(SYNONYMS.find(), SHORT_NAMES.find(), sentences.encode)
+    words = WordList(SYNONYMS.find(), SHORT_NAMES.find(), sentences.encode, aliases)
     return PhotoEncoder(PhotoTower.load(IMAGE_WEIGHTS.find()), words, device)
 
 

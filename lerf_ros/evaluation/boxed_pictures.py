@@ -1,0 +1,218 @@
+"""An encoder asked about photographs in which people have drawn boxes, without any map.
+
+A file of boxes is JSON: ``boxes`` is a list of ``image``, ``name`` and ``box`` (u0, v0, u1, v1 in
+pixels); ``phrases`` may give, for a name, the phrases to ask, the canonical one first; ``absent``
+may list phrases of what no picture shows.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lerf_ros.config import FeatureOptions
+from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.pyramid import PyramidBuilder, tile_grids
+from lerf_ros.frames.image_files import read_rgb
+from lerf_ros.query.exemplars import exemplar_phrase, square_crop
+from lerf_ros.query.phrase import TextEmbedder, embed_phrase
+from lerf_ros.query.request import Exemplar
+
+# Asked where a file names nothing absent: kinds of things that no kitchen of the test data holds.
+ABSENT = (
+    'bicycle', 'dog', 'guitar', 'banana', 'pizza', 'umbrella', 'hammer', 'bathtub', 'toilet',
+    'piano', 'teddy bear', 'violin', 'tennis ball', 'shoe', 'elephant', 'candle', 'airplane',
+    'drum', 'pineapple', 'tent',
+)  # fmt: skip
+# A crop is the square around a box with a tenth of margin on every side.
+MARGIN = 1.2
+# Embeddings closer than this are of the same phrase: "black book" and "red book" to an encoder
+# that knows no colours.
+SAME_COSINE = 0.999
+
+
+@dataclass(frozen=True)
+class BoxedPictures:
+    """Boxes in pictures, and what to ask.
+
+    Attributes:
+        folder: Where the pictures lie.
+        boxes: Of each picture: the boxes of each name.
+        phrases: Of each name: what to ask, the canonical phrase first.
+        absent: Phrases of what no picture shows.
+    """
+
+    folder: Path
+    boxes: Mapping[str, Mapping[str, list[tuple[int, int, int, int]]]]
+    phrases: Mapping[str, list[str]]
+    absent: tuple[str, ...] = field(default=ABSENT)
+
+    @classmethod
+    def read(cls, path: Path, folder: Path | None = None) -> BoxedPictures:
+        """Reads a file of boxes; the pictures lie beside it or one folder below.
+
+        Raises:
+            ValueError: The file holds no boxes, or the pictures are not found.
+        """
+        try:
+            content = json.loads(path.read_text(encoding='utf-8'))
+            boxes: dict[str, dict[str, list[tuple[int, int, int, int]]]] = {}
+            for entry in content['boxes']:
+                u0, v0, u1, v1 = (round(float(edge)) for edge in entry['box'])
+                if not (u0 < u1 and v0 < v1):
+                    raise ValueError(f'expected (u0, v0, u1, v1), got {entry["box"]}')
+                of_picture = boxes.setdefault(str(entry['image']), {})
+                of_picture.setdefault(str(entry['name']), []).append((u0, v0, u1, v1))
+            names = sorted({name for of_picture in boxes.values() for name in of_picture})
+            given = content.get('phrases', {})
+            phrases = {name: [str(text) for text in given.get(name) or [name]] for name in names}
+            absent = tuple(str(text) for text in content.get('absent') or ABSENT)
+        except (OSError, KeyError, TypeError, ValueError) as error:
+            raise ValueError(f'{path}: expected boxes in pictures, got {error}') from error
+        if not boxes:
+            raise ValueError(f'{path}: expected boxes in pictures, got none')
+        first = next(iter(boxes))
+        near = [path.parent, *sorted(p for p in path.parent.iterdir() if p.is_dir())]
+        for place in [folder] if folder else near:
+            if (place / first).is_file():
+                return cls(place, boxes, phrases, absent)
+        raise ValueError(f'{path}: the picture {first} is neither beside it nor one folder below')
+
+    def image(self, name: str) -> UInt8[np.ndarray, 'height width 3']:
+        """Returns a picture."""
+        return read_rgb(self.folder / name)
+
+
+@dataclass(frozen=True, eq=False)
+class _Windows:
+    """The windows of a picture's pyramid."""
+
+    centres: Float[np.ndarray, 'n 2']
+    levels: Float[Tensor, ' n']
+    embeddings: Float[Tensor, 'n d']
+
+    def best(self, scores: Float[Tensor, ' n']) -> Float[np.ndarray, '2']:
+        return self.centres[int(scores.argmax())]
+
+
+def measure(
+    encoder: LanguageEncoder, pictures: BoxedPictures, options: FeatureOptions
+) -> dict[str, float]:
+    """Returns how well an encoder answers, as shares in [0, 1].
+
+    `top1` and `top3`: boxes whose own canonical phrase is the nearest, or among the three nearest,
+    of all. `hit_at_1`: phrases, picture by picture, whose best window has its centre in a true
+    box. `existence_auc`: how surely the best relevancy of a picture tells phrases of what it shows
+    from absent ones. `pictures_hit_at_1`: boxes, asked as pictures of every other picture that
+    shows the same, whose best window has its centre in a true box.
+    """
+    windows = {name: _windows(encoder, pictures.image(name), options) for name in pictures.boxes}
+    return {
+        **_crops(encoder, pictures),
+        **_words(encoder, pictures, windows),
+        'pictures_hit_at_1': _exemplars(encoder, pictures, windows),
+    }
+
+
+def _windows(
+    encoder: LanguageEncoder, image: UInt8[np.ndarray, 'height width 3'], options: FeatureOptions
+) -> _Windows:
+    pyramid = PyramidBuilder(encoder, options, 'cpu').build(image)
+    grids = tile_grids(image.shape[1], image.shape[0], options)
+    boxes = torch.cat([grid.boxes() for grid in grids])
+    levels = [torch.full((grid.rows * grid.cols,), i) for i, grid in enumerate(grids)]
+    embeddings = torch.cat([level.embeddings.flatten(0, 1) for level in pyramid.levels])
+    centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).numpy()
+    return _Windows(centres, torch.cat(levels), embeddings)
+
+
+def _crops(encoder: LanguageEncoder, pictures: BoxedPictures) -> dict[str, float]:
+    names = list(pictures.phrases)
+    texts = encoder.encode_texts([pictures.phrases[name][0] for name in names])
+    alike = texts @ texts.T > SAME_COSINE
+    ranks = []
+    for picture, of_picture in pictures.boxes.items():
+        image = pictures.image(picture)
+        for name, boxes in of_picture.items():
+            own = names.index(name)
+            for box in boxes:
+                crop = square_crop(Exemplar(image, box, name), MARGIN)
+                pixels = torch.from_numpy(crop.copy()).permute(2, 0, 1)[None].float() / 255
+                cosines = encoder.encode_images(pixels)[0] @ texts.T
+                ranks.append(int(((cosines > cosines[own]) & ~alike[own]).sum()))
+    return {
+        'top1': float(np.mean([rank < 1 for rank in ranks])),
+        'top3': float(np.mean([rank < 3 for rank in ranks])),
+    }
+
+
+def _words(
+    encoder: LanguageEncoder, pictures: BoxedPictures, windows: Mapping[str, _Windows]
+) -> dict[str, float]:
+    embed = TextEmbedder(encoder)
+    canonical = embed([texts[0] for texts in pictures.phrases.values()])
+    names = list(pictures.phrases)
+    hits, present, absent = [], [], []
+    for picture, of_picture in pictures.boxes.items():
+        seen = windows[picture]
+        for name in of_picture:
+            for text in pictures.phrases[name]:
+                scores = _scores(embed, text, seen)
+                present.append(float(scores.max()))
+                own = embed([text])[0] @ canonical.T > SAME_COSINE
+                alike = {name, *(other for other, same in zip(names, own, strict=True) if same)}
+                boxes = [box for other in alike for box in of_picture.get(other, [])]
+                hits.append(_inside(seen.best(scores), boxes))
+        absent += [float(_scores(embed, text, seen).max()) for text in pictures.absent]
+    higher = np.array(present)[:, None] > np.array(absent)
+    equal = np.array(present)[:, None] == np.array(absent)
+    return {
+        'hit_at_1': float(np.mean(hits)),
+        'existence_auc': float(higher.mean() + equal.mean() / 2),
+    }
+
+
+def _scores(embed: TextEmbedder, text: str, seen: _Windows) -> Float[Tensor, ' n']:
+    phrase = embed_phrase(embed, text, (text,))
+    negative = (seen.embeddings @ phrase.negatives.T).amax(dim=1)
+    return seen.embeddings @ phrase.positives[0] - negative
+
+
+def _exemplars(
+    encoder: LanguageEncoder, pictures: BoxedPictures, windows: Mapping[str, _Windows]
+) -> float:
+    hits = []
+    for picture, of_picture in pictures.boxes.items():
+        image = pictures.image(picture)
+        for name, boxes in of_picture.items():
+            others = [p for p, b in pictures.boxes.items() if p != picture and name in b]
+            for box in boxes if others else ():
+                exemplar = Exemplar(image, box, name)
+                phrase = exemplar_phrase(encoder, exemplar, _means(windows[picture]))
+                for other in others:
+                    seen = windows[other]
+                    background = (seen.embeddings * _means(seen)[seen.levels.long()]).sum(dim=1)
+                    negative = (seen.embeddings @ phrase.negatives.T).amax(dim=1)
+                    scores = seen.embeddings @ phrase.positives[0]
+                    scores = scores - torch.maximum(negative, background)
+                    hits.append(_inside(seen.best(scores), pictures.boxes[other][name]))
+    return float(np.mean(hits)) if hits else float('nan')
+
+
+def _means(seen: _Windows) -> Float[Tensor, 's d']:
+    count = int(seen.levels.max()) + 1
+    means = [seen.embeddings[seen.levels == level].mean(dim=0) for level in range(count)]
+    return F.normalize(torch.stack(means), dim=-1)
+
+
+def _inside(place: Float[np.ndarray, '2'], boxes: list[tuple[int, int, int, int]]) -> bool:
+    u, v = place
+    return any(u0 <= u <= u1 and v0 <= v <= v1 for u0, v0, u1, v1 in boxes)
