@@ -200,9 +200,10 @@ def _exemplars(
                 for other in others:
                     seen = windows[other]
                     background = (seen.embeddings * _means(seen)[seen.levels.long()]).sum(dim=1)
-                    negative = (seen.embeddings @ phrase.negatives.T).amax(dim=1)
-                    scores = seen.embeddings @ phrase.positives[0]
-                    scores = scores - torch.maximum(negative, background)
+                    others_than_it = torch.cat(
+                        [seen.embeddings @ phrase.negatives.T, background[:, None]], dim=1
+                    )
+                    scores = seen.embeddings @ phrase.positives[0] - others_than_it.amax(dim=1)
                     hits.append(_inside(seen.best(scores), pictures.boxes[other][name]))
     return float(np.mean(hits)) if hits else float('nan')
 
