@@ -6,12 +6,22 @@ ros2 launch lerf_ros lerf.launch.py image_topic:=/camera/color/image_raw \
 """
 
 from pathlib import Path
+from typing import Any
 
 from ament_index_python.packages import get_package_share_directory
 from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.launch_description_entity import LaunchDescriptionEntity
 from launch_ros.actions import Node
+
+from lerf_ros.nodes.launch_arguments import (
+    camera_topics,
+    given_values,
+    is_on,
+    tf_remappings,
+    wrong_argument,
+)
+from lerf_ros.nodes.launching import has_package
 
 SHARE = Path(get_package_share_directory('lerf_ros'))
 
@@ -38,11 +48,18 @@ ARGUMENTS = (
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
     ('view', 'false', 'whether to show the map on a web page; its address is in the log'),
-    ('image_topic', '/camera/image', 'colour images, sensor_msgs/Image'),
-    ('camera_info_topic', '/camera/camera_info', 'calibration with the same stamps'),
-    ('depth_topic', 'none', 'depth registered to the colour image; none: no depth'),
-    ('pose_topic', 'none', 'geometry_msgs/PoseStamped of the camera; none: TF'),
-    ('image_transport', 'raw', 'raw or compressed; the topics are named in full either way'),
+    ('sensor', 'none', 'realsense, zed, azure_kinect, orbbec or oak_d: its topics and options'),
+    ('camera_name', 'none', 'name of the camera in the topics of its driver; none: the usual'),
+    ('image_topic', 'auto', 'colour images, raw or compressed; auto: /camera/image, or sensor'),
+    ('camera_info_topic', 'auto', 'calibration; auto: /camera/camera_info, or that of sensor'),
+    ('depth_topic', 'auto', 'depth registered to the colour; auto: that of sensor, else none'),
+    ('pose_topic', 'none', 'poses, stamped, with covariance, as odometry or transform; none: TF'),
+    ('image_transport', 'auto', 'auto, raw or compressed; the topics are named in full anyway'),
+    ('depth_transport', 'auto', 'the same for depth'),
+    ('depth_unit_m', '0.0', 'what 1 means in depth images, m; 0: millimetres, metres in floats'),
+    ('images_rectified', 'false', 'whether images are rectified, whatever camera_info says'),
+    ('camera_frame', 'none', 'optical frame of the images; none: as they say'),
+    ('camera_extrinsic', 'none', 'x y z qx qy qz qw of the camera on the body; none: TF'),
     ('image_reliability', 'best_effort', 'best_effort, as drivers send, or reliable'),
     ('world_frame', 'map', 'frame in which the map lives; localisation has to provide it'),
     ('tf_namespace', 'none', 'namespace of tf and tf_static, on robots that have their own'),
@@ -53,43 +70,49 @@ ARGUMENTS = (
 
 def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Returns the nodes for the arguments as they were given."""
-    # A command line cannot give an empty value; `none` stands for it.
-    given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
-    given = {name: '' if value == 'none' else value for name, value in given.items()}
-    on = {name for name, value in given.items() if value.lower() in ('true', '1', 'yes', 'on')}
-    tf = given['tf_namespace'].rstrip('/')
+    given = given_values({name: context.launch_configurations[name] for name, _, _ in ARGUMENTS})
+    wrong = wrong_argument(given, has_package)
+    if wrong:
+        raise RuntimeError(wrong)  # before anything starts: nothing is left running
+    on = {name for name, value in given.items() if is_on(value)}
+    topics = camera_topics(given)
     common = {
         'package': 'lerf_ros',
         'namespace': given['namespace'],
         'output': 'screen',
         'arguments': ['--ros-args', '--log-level', given['log_level']],
     }
-    tf_remappings = [('/tf', f'{tf}/tf'), ('/tf_static', f'{tf}/tf_static')] if tf else []
+    tf = tf_remappings(given['tf_namespace'])
     base = {'use_sim_time': 'use_sim_time' in on, 'node.world_frame': given['world_frame']}
     parameters = [given['params_file']] if given['params_file'] else []
     if given['place']:
         parameters.append(str(SHARE / 'config' / 'places' / f'{given["place"]}.yaml'))
+    if given['sensor']:
+        parameters.append(str(SHARE / 'config' / 'sensors' / f'{given["sensor"]}.yaml'))
     nodes: list[LaunchDescriptionEntity] = []
     if 'start_keyframe_node' in on:
-        camera = {
-            'node.use_depth': bool(given['depth_topic']),
+        camera: dict[str, Any] = {
+            'node.use_depth': 'depth' in topics,
             'node.pose_source': 'topic' if given['pose_topic'] else 'tf',
-            'node.image_transport': given['image_transport'],
             'node.image_reliability': given['image_reliability'],
+            'node.camera_frame': given['camera_frame'],
+            'node.camera_extrinsic': given['camera_extrinsic'],
         }
-        topics = {
-            'image': given['image_topic'],
-            'camera_info': given['camera_info_topic'],
-            'depth': given['depth_topic'],
-            'pose': given['pose_topic'],
-        }
-        remappings = [(name, topic) for name, topic in topics.items() if topic]
+        # Only what differs from the default: the rest may stand in the sensor's file.
+        for name in ('image_transport', 'depth_transport'):
+            if given[name] != 'auto':
+                camera[f'node.{name}'] = given[name]
+        if float(given['depth_unit_m']):
+            camera['node.depth_unit_m'] = float(given['depth_unit_m'])
+        if 'images_rectified' in on:
+            camera['node.images_rectified'] = True
+        remappings = list(topics.items())
         nodes.append(
             Node(
                 executable='keyframe_node',
                 name='keyframe_node',
                 parameters=[*parameters, base | camera],
-                remappings=remappings + tf_remappings,
+                remappings=remappings + tf,
                 **common,
             )
         )
@@ -100,7 +123,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 executable='field_node',
                 name='field_node',
                 parameters=[*parameters, base | page],
-                remappings=tf_remappings,
+                remappings=tf,
                 **common,
             )
         )
@@ -120,8 +143,8 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 parameters=[{'use_sim_time': 'use_sim_time' in on}],
                 remappings=[
                     *((f'/lerf/{topic}', f'/{space}/{topic}') for topic in SHOWN),
-                    ('/camera/image', given['image_topic']),
-                    *tf_remappings,
+                    ('/camera/image', topics['image']),
+                    *tf,
                 ],
             )
         )

@@ -146,7 +146,7 @@ def test_every_ros_package_that_is_imported_is_declared() -> None:
                     assert top in declared, f'{path.name} imports {top}'
 
 
-@pytest.mark.parametrize('path', sorted(ROOT.glob('config/*.yaml')), ids=lambda path: path.name)
+@pytest.mark.parametrize('path', sorted(ROOT.glob('config/**/*.yaml')), ids=lambda path: path.name)
 def test_parameter_files_hold_known_options(path: Path) -> None:
     assert isinstance(load_yaml(path), LerfConfig)
     assert list(yaml.safe_load(path.read_text())) == ['/**']

@@ -9,13 +9,27 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ament_index_python.packages import get_package_share_directory
-from launch import LaunchDescription  # type: ignore[attr-defined]  # not our folder launch
-from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
+from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
+from launch import (  # type: ignore[attr-defined]  # not our folder launch
+    LaunchContext,
+    LaunchDescription,
+)
+from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription, OpaqueFunction
+from launch.launch_description_entity import LaunchDescriptionEntity
 from launch.launch_description_sources import PythonLaunchDescriptionSource
-from launch.substitutions import LaunchConfiguration, PythonExpression
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
+
+from lerf_ros.nodes.launch_arguments import (
+    CAMERA_PARTS,
+    given_values,
+    is_on,
+    played_topics,
+    player_namespace,
+    tf_remappings,
+    wrong_argument,
+)
 
 # Name, default (None: it must be given), meaning.
 Arguments = Sequence[tuple[str, 'str | None', str]]
@@ -29,12 +43,16 @@ ARGUMENTS = (
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz'),
     ('view', 'false', 'whether to show the map on a web page; its address is in the log'),
-    ('image_topic', '/camera/image', 'where colour images are played'),
-    ('camera_info_topic', '/camera/camera_info', 'where the calibration is played'),
-    ('depth_topic', '/camera/depth', 'where depth is played'),
-    ('pose_topic', '/camera/pose', 'where camera poses are played; none: by TF only'),
+    ('image_topic', 'auto', 'where colour images are played; auto: in camera of the namespace'),
+    ('camera_info_topic', 'auto', 'where the calibration is played; auto: beside the images'),
+    ('depth_topic', 'auto', 'where depth is played; auto: beside the images'),
+    ('pose_topic', 'auto', 'where camera poses are played; none: by TF only'),
     ('world_frame', 'map', 'frame in which the map lives'),
+    ('tf_namespace', 'none', 'namespace of tf and tf_static; none: they are shared'),
 )
+
+
+PLAYED = tuple(f'{name}_topic' for name in CAMERA_PARTS)
 
 
 def typed(name: str, kind: type) -> ParameterValue:
@@ -55,33 +73,50 @@ def played_map(arguments: Arguments, parameters: Mapping[str, Any]) -> LaunchDes
         else DeclareLaunchArgument(name, description=text)
         for name, default, text in (*arguments, *ARGUMENTS)
     ]
-    value = LaunchConfiguration
-    # Without a pose topic the map listens to TF; the player's own topic keeps its name.
-    given = value('pose_topic')
-    pose_topic = PythonExpression(["'pose' if '", given, "' == 'none' else '", given, "'"])
-    player = Node(
-        package='lerf_ros',
-        executable='player_node',
-        name='player_node',
-        namespace='camera',
-        output='screen',
-        arguments=['--ros-args', '--log-level', value('log_level')],
-        parameters=[
-            {
-                **parameters,
-                'world_frame': value('world_frame'),
-                'use_sim_time': typed('use_sim_time', bool),
-            }
-        ],
-        remappings=[
-            ('image', value('image_topic')),
-            ('camera_info', value('camera_info_topic')),
-            ('depth', value('depth_topic')),
-            ('pose', pose_topic),
-        ],
-    )
-    live_map = IncludeLaunchDescription(
-        PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'lerf.launch.py')),
-        launch_arguments=[(name, value(name)) for name, _, _ in ARGUMENTS],
-    )
-    return LaunchDescription([*declared, player, live_map])
+
+    def start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+        given = {name: context.launch_configurations[name] for name, _, _ in ARGUMENTS}
+        wrong = wrong_argument(given_values(given), has_package)
+        if wrong:
+            raise RuntimeError(wrong)  # before anything starts: nothing is left running
+        topics = played_topics(given)
+        # Without a pose topic the map listens to TF; the player's own topic keeps its name.
+        own_pose = 'pose' if topics['pose'] == 'none' else topics['pose']
+        player = Node(
+            package='lerf_ros',
+            executable='player_node',
+            name='player_node',
+            namespace=player_namespace(given['namespace']),
+            output='screen',
+            arguments=['--ros-args', '--log-level', given['log_level']],
+            parameters=[
+                {
+                    **parameters,
+                    'world_frame': given['world_frame'],
+                    'use_sim_time': is_on(given['use_sim_time']),
+                }
+            ],
+            remappings=[
+                *(topics | {'pose': own_pose}).items(),
+                *tf_remappings(given_values(given)['tf_namespace']),
+            ],
+        )
+        live_map = IncludeLaunchDescription(
+            PythonLaunchDescriptionSource(str(SHARE / 'launch' / 'lerf.launch.py')),
+            launch_arguments=[
+                *((name, given[name]) for name in given if name not in PLAYED),
+                *((f'{name}_topic', topic) for name, topic in topics.items()),
+            ],
+        )
+        return [player, live_map]
+
+    return LaunchDescription([*declared, OpaqueFunction(function=start)])
+
+
+def has_package(name: str) -> bool:
+    """Tells whether a package is installed."""
+    try:
+        get_package_share_directory(name)
+    except PackageNotFoundError:
+        return False
+    return True

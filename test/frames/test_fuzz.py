@@ -1,0 +1,226 @@
+"""Messages with anything in any field: refused with a sentence, or sound; never another error.
+
+Ten thousand messages in all: two thousand examples of each of five kinds.
+"""
+
+from __future__ import annotations
+
+import struct
+from types import SimpleNamespace as Message
+from typing import Any
+
+import cv2
+import numpy as np
+import plain_messages as plain
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from lerf_ros.frames.calibration import Calibration
+from lerf_ros.frames.decoding import decode_depth, decode_image, keyframe_frame
+from lerf_ros.frames.encodings import ALIASES, LAYOUTS
+from lerf_ros.frames.messages import stamp_of, stamped_matrix_of
+from lerf_ros.geometry import PinholeCamera
+
+FUZZ = settings(
+    max_examples=2000,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
+CAMERA = PinholeCamera(20.0, 21.0, 4.0, 3.0, 8, 6)
+PICTURE = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
+JPEG = cv2.imencode('.jpg', PICTURE)[1].tobytes()
+PNG = cv2.imencode('.png', np.arange(48, dtype=np.uint16).reshape(6, 8) * 50)[1].tobytes()
+RVL = struct.pack('<iffII', 0, 0, 0, 8, 6) + bytes(range(64))
+NUMBERS = st.one_of(st.floats(-3, 3), st.floats(allow_nan=True, allow_infinity=True, width=64))
+SIZES = st.one_of(st.integers(0, 16), st.integers(0, 2**32 - 1))
+FORMATS = (
+    'jpeg',
+    'rgb8; jpeg compressed bgr8',
+    '16UC1; png',
+    '16UC1; compressedDepth png',
+    '32FC1; compressedDepth png',
+    '16UC1; compressedDepth rvl',
+    '32FC1; compressedDepth rvl',
+)
+
+
+def headers() -> st.SearchStrategy[Message]:
+    stamps = st.builds(
+        Message, sec=st.integers(-(2**31), 2**31 - 1), nanosec=st.integers(0, 2**32 - 1)
+    )
+    return st.builds(Message, stamp=stamps, frame_id=st.text(max_size=8))
+
+
+@st.composite
+def images(draw: st.DrawFn) -> Message:
+    encoding = draw(st.one_of(st.sampled_from([*LAYOUTS, *ALIASES]), st.text(max_size=6)))
+    kind, channels = LAYOUTS.get(encoding, (np.uint8, 2))
+    height, width = draw(SIZES), draw(SIZES)
+    right = width * channels * np.dtype(kind).itemsize + draw(st.integers(0, 3))
+    step = draw(st.one_of(st.just(min(right, 2**32 - 1)), SIZES))
+    count = step * height if step * height < 4096 else draw(st.integers(0, 64))
+    count = max(0, count + draw(st.sampled_from([0, 0, 0, -1, 1, count // 2, 2 * count])))
+    return Message(
+        header=draw(headers()),
+        height=height,
+        width=width,
+        encoding=encoding,
+        is_bigendian=draw(st.integers(0, 255)),
+        step=step,
+        data=(draw(st.binary(min_size=16, max_size=16)) * (count // 16 + 1))[:count],
+    )
+
+
+@st.composite
+def packed(draw: st.DrawFn) -> Message:
+    data = bytearray(draw(st.sampled_from([JPEG, PNG, bytes(12) + PNG, RVL, b''])))
+    for _ in range(draw(st.integers(0, 3)) if data else 0):
+        data[draw(st.integers(0, len(data) - 1))] = draw(st.integers(0, 255))
+    data = data[: draw(st.one_of(st.none(), st.integers(0, len(data))))]
+    name = draw(st.one_of(st.sampled_from(FORMATS), st.text(max_size=8)))
+    return Message(header=draw(headers()), format=name, data=bytes(data))
+
+
+@st.composite
+def infos(draw: st.DrawFn) -> Message:
+    info = plain.camera_info(CAMERA)
+    for name, count in (('k', 9), ('r', 9), ('p', 12)):
+        values = list(getattr(info, name))
+        for _ in range(draw(st.integers(0, 2))):
+            values[draw(st.integers(0, count - 1))] = draw(NUMBERS)
+        setattr(info, name, values)
+    info.d = draw(st.one_of(st.just([]), st.lists(NUMBERS, max_size=14)))
+    models = st.sampled_from(['plumb_bob', 'rational_polynomial', 'equidistant', ''])
+    info.distortion_model = draw(st.one_of(models, st.text(max_size=6)))
+    for name in ('width', 'height', 'binning_x', 'binning_y'):
+        if draw(st.booleans()):
+            setattr(info, name, draw(SIZES))
+    for name in ('x_offset', 'y_offset', 'width', 'height'):
+        if draw(st.integers(0, 3)) == 0:
+            setattr(info.roi, name, draw(SIZES))
+    return info
+
+
+def inner(message: Message) -> Message:
+    found = message.transform if hasattr(message, 'transform') else message.pose
+    return getattr(found, 'pose', found)
+
+
+@st.composite
+def poses(draw: st.DrawFn) -> Message:
+    kinds = [plain.pose_stamped, plain.with_covariance, plain.odometry, plain.transform_stamped]
+    message = draw(st.sampled_from(kinds))(np.eye(4), 0)
+    message.header = draw(headers())
+    for part in vars(inner(message)).values():
+        for name in vars(part):
+            if draw(st.integers(0, 3)) == 0:
+                setattr(part, name, draw(NUMBERS))
+    return message
+
+
+def sound_depth(depth_m: np.ndarray) -> None:
+    known = depth_m[~np.isnan(depth_m)]
+    assert np.isfinite(known).all()
+    assert (known > 0).all()
+
+
+def sound_pose(matrix: np.ndarray) -> None:
+    assert np.isfinite(matrix).all()
+    turn = matrix[:3, :3]
+    np.testing.assert_allclose(turn @ turn.T, np.eye(3), atol=1e-9)
+    assert np.linalg.det(turn) > 0
+    assert matrix[3].tolist() == [0, 0, 0, 1]
+
+
+def sound_camera(camera: PinholeCamera) -> None:
+    assert np.isfinite([camera.fx, camera.fy, camera.cx, camera.cy]).all()
+    assert min(camera.fx, camera.fy, camera.width, camera.height) > 0
+
+
+def sound_frame(frame: Any) -> None:
+    sound_camera(frame.camera)
+    assert frame.image.shape == (frame.camera.height, frame.camera.width, 3)
+    sound_pose(frame.camera_to_world)
+    if frame.depth is not None:
+        sound_depth(frame.depth)
+
+
+@FUZZ
+@given(images())
+def test_images(message: Message) -> None:
+    for read, kind in ((decode_image, np.uint8), (decode_depth, np.float32)):
+        try:
+            found = read(message)
+        except ValueError:
+            continue
+        assert (found.shape[:2], found.dtype) == ((message.height, message.width), kind)
+        if kind is np.float32:
+            sound_depth(found)
+
+
+@FUZZ
+@given(packed())
+def test_compressed_images(message: Message) -> None:
+    for read in (decode_image, decode_depth):
+        try:
+            found = read(message)
+        except ValueError:
+            continue
+        assert found.size
+        if read is decode_depth:
+            sound_depth(found)
+
+
+@FUZZ
+@given(infos())
+def test_camera_infos(message: Message) -> None:
+    try:
+        lens = Calibration.of(message).lens()
+        sound_camera(lens.rectified)
+    except ValueError:
+        return
+    assert message.k[0] != 0
+    assert np.isfinite(lens.distortion).all()
+
+
+@FUZZ
+@given(poses())
+def test_poses(message: Message) -> None:
+    assert isinstance(stamp_of(message), int)
+    try:
+        sound_pose(stamped_matrix_of(message))
+    except ValueError:
+        return
+
+
+@FUZZ
+@given(infos(), packed(), packed(), poses())
+def test_keyframes(info: Message, image: Message, depth: Message, pose: Message) -> None:
+    found = inner(pose)
+    if hasattr(found, 'translation'):
+        found = Message(position=found.translation, orientation=found.rotation)
+    message = Message(
+        header=pose.header, camera_info=info, image=image, depth=depth, pose=found, index=0
+    )
+    try:
+        frame = keyframe_frame(message)
+    except ValueError:
+        return
+    sound_frame(frame)
+
+
+def test_what_is_sound_is_accepted() -> None:
+    message = Message(
+        header=plain.header(),
+        camera_info=plain.camera_info(CAMERA),
+        image=Message(header=plain.header(), format='jpeg', data=JPEG),
+        depth=Message(header=plain.header(), format='16UC1; png', data=PNG),
+        pose=plain.pose(np.eye(4)),
+        index=0,
+    )
+    sound_frame(keyframe_frame(message))
+    with pytest.raises(ValueError, match='uncalibrated'):
+        Calibration.of(plain.camera_info(CAMERA, k=[0.0] * 9))
