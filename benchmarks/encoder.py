@@ -31,7 +31,7 @@ from torch import Tensor
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.evaluation.boxed_pictures import BoxedPictures, measure
+from lerf_ros.evaluation.boxed_pictures import measure
 from lerf_ros.evaluation.picture_questions import box_of
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
@@ -46,6 +46,7 @@ from lerf_ros.simulation import (
     excluded_pairs,
 )
 from lerf_ros.simulation.sensor import sense_colour
+from lerf_ros.sources.boxes import BoxedPictures
 
 KINDS = ('orbit', 'handheld', 'wrist')
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import os
 import re
 import sys
@@ -20,16 +19,23 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import yaml
 
-from lerf_ros.msg import PhraseResult
+from lerf_ros.config import flat_options
+from lerf_ros.nodes.demo_answers import (
+    RIGHT_SHARE,
+    ask,
+    conclude,
+    counts,
+    say,
+    sentence,
+    table,
+)
 from lerf_ros.nodes.demo_panels import draw_pictures
-from lerf_ros.nodes.demo_world import Question, RecordedWorld, TableWorld, Verdict, World
+from lerf_ros.nodes.demo_world import Question, RecordedWorld, TableWorld, World
 from lerf_ros.nodes.map_client import MapClient
 from lerf_ros.nodes.processes import NodeProcesses
 
-ERROR_LIMIT_M = 0.03
-RIGHT_SHARE = 0.8
-ABSENT_CONFIDENCE = 0.5
 DEPTH_LIMIT_M = 0.04
 START_TIMEOUT_S = 120.0
 DEPTH_VIEWS = 8
@@ -42,6 +48,18 @@ CAMERA_REMAPS = {name: f'/camera/{name}' for name in ('image', 'camera_info', 'd
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     parser.add_argument('--data', type=Path, help='recording of any kind instead of the table')
+    parser.add_argument(
+        '--truth', type=Path, help='boxes drawn in pictures of --data, as JSON: what is right'
+    )
+    parser.add_argument(
+        '--colour-focal',
+        type=float,
+        default=0.0,
+        help='focal length of colour that is not registered to depth, px (0: as the kind does)',
+    )
+    parser.add_argument(
+        '--set', action='append', default=[], metavar='GROUP.OPTION=VALUE', help='set an option'
+    )
     parser.add_argument('--seed', type=int, default=9003, help='seed of the simulated scene')
     parser.add_argument('--phrases', type=int, default=10, help='number of present things to ask')
     parser.add_argument(
@@ -65,7 +83,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Runs the demo; returns 0 only if the answers are right."""
+    """Runs the demo; returns 0 only if the answers are right.
+
+    Raises:
+        ValueError: There is a truth and no recording, or one of them cannot be read.
+    """
+    if arguments.truth and not arguments.data:
+        raise ValueError('truth: boxes belong to a recording; name it by --data')
     arguments.output.mkdir(parents=True, exist_ok=True)
     domain = arguments.domain if arguments.domain >= 0 else 10 + os.getpid() % 90
     environment = {
@@ -75,13 +99,14 @@ def run(arguments: argparse.Namespace) -> int:
     os.environ.update(environment)
     say('preparing the scene')
     world: World = (
-        RecordedWorld(arguments.data, arguments.rate)
+        RecordedWorld(arguments.data, arguments.rate, arguments.truth, arguments.colour_focal)
         if arguments.data
         else TableWorld(arguments.seed, arguments.phrases, arguments.rate)
     )
     with NodeProcesses(arguments.output, environment) as nodes:
         page = {'viewer.enabled': True, 'viewer.port': arguments.port} if arguments.view else {}
-        nodes.start('field_node', {'node.world_frame': world.world_frame, **page})
+        options = {**world.map_parameters, **options_of(arguments.set)}
+        nodes.start('field_node', {'node.world_frame': world.world_frame, **options, **page})
         nodes.start('keyframe_node', {'node.world_frame': world.world_frame}, CAMERA_REMAPS)
         with MapClient() as client:
             say(f'starting the field node (ROS domain {domain})')
@@ -104,22 +129,38 @@ def run(arguments: argparse.Namespace) -> int:
     return 0 if conclude(result, arguments.output) else 1
 
 
+def options_of(changes: Sequence[str]) -> dict[str, object]:
+    """Returns options as `GROUP.OPTION=VALUE` texts give them.
+
+    Raises:
+        ValueError: A text has another form, or names no option.
+    """
+    known = {name for name, _ in flat_options()}
+    options: dict[str, object] = {}
+    for change in changes:
+        name, equals, value = change.partition('=')
+        if not equals or name not in known:
+            raise ValueError(f'set: expected GROUP.OPTION=VALUE of an option, got {change!r}')
+        options[name] = yaml.safe_load(value)
+    return options
+
+
 def hold(
     arguments: argparse.Namespace, world: World, nodes: NodeProcesses, client: MapClient
 ) -> dict[str, Any]:
     """Maps for a while, asks meanwhile and at the end; returns the figures."""
     client.wait_for_keyframe(START_TIMEOUT_S)
     started = time.monotonic()
-    present = [q for q in world.questions if q.position_m is not None]
-    wanted = math.ceil(RIGHT_SHARE * len(present))
+    present = [q for q in world.questions if q.judged and q.kind == 'word']
+    # Of a recording, whose encoder may know few of the words, the first right answer is enough.
+    wanted = math.ceil(RIGHT_SHARE * len(present)) if not arguments.data else 1
     first_answer_s = eight_of_ten_s = None
     while (seconds := time.monotonic() - started) < arguments.seconds:
         nodes.check()
         progress(client, seconds)
         # All questions again and again until enough are right, then the line alone.
         if present and eight_of_ten_s is None:
-            verdicts = ask(client, present, started)
-            right = [verdict for verdict in verdicts if verdict.right]
+            right = [verdict for verdict in ask(client, present, started) if verdict.right]
             if right and first_answer_s is None:
                 first_answer_s = right[0].seconds
                 print()
@@ -141,9 +182,10 @@ def hold(
     status = client.status
     assert status is not None
     return {
-        'eight_of_ten_s': eight_of_ten_s,
+        'eight_of_ten_s': eight_of_ten_s if not arguments.data else None,
         'first_answer_s': first_answer_s,
         'phrases': [asdict(verdict) for verdict in verdicts],
+        **counts(verdicts),
         'depth_median_m': depth_error_m,
         'depth_limit_m': DEPTH_LIMIT_M if arguments.data else None,
         'step': int(status.step),
@@ -177,50 +219,6 @@ def stay(nodes: NodeProcesses, address: str) -> None:
             time.sleep(TICK_S)
 
 
-def ask(client: MapClient, questions: Sequence[Question], started: float) -> list[Verdict]:
-    """Asks in one request, and holds each answer against the truth."""
-    try:
-        response = client.query([question.phrase for question in questions], max_maxima=1)
-    except TimeoutError:  # a machine that is busy with other things: no answer is a wrong one
-        response = None
-    seconds = time.monotonic() - started
-    if response is None or not response.success:
-        return [
-            Verdict(question.phrase, None, None, None, 0.0, 0.0, False, 0, seconds)
-            for question in questions
-        ]
-    return [
-        judge(question, result, response.step, seconds)
-        for question, result in zip(questions, response.results, strict=True)
-    ]
-
-
-def judge(question: Question, result: PhraseResult, step: int, seconds: float) -> Verdict:
-    """Holds one answer against the truth."""
-    found = None
-    error_m = None
-    if result.maxima:
-        p = result.maxima[0].position
-        found = [p.x, p.y, p.z]
-    right: bool | None = None
-    if question.absent:
-        right = result.confidence <= ABSENT_CONFIDENCE
-    elif question.position_m is not None:
-        error_m = math.dist(found, question.position_m) if found else None
-        right = error_m is not None and error_m <= ERROR_LIMIT_M
-    return Verdict(
-        phrase=question.phrase,
-        found=found,
-        true=None if question.position_m is None else question.position_m.tolist(),
-        error_m=error_m,
-        relevancy=result.maxima[0].relevancy if result.maxima else 0.0,
-        confidence=result.confidence,
-        right=right,
-        step=step,
-        seconds=seconds,
-    )
-
-
 def depth_error(client: MapClient, world: World) -> float:
     """Returns the median error of rendered depth against the sensor, over streamed frames."""
     errors = []
@@ -233,76 +231,6 @@ def depth_error(client: MapClient, world: World) -> float:
         difference = np.abs(depth_m - frame.depth[np.ix_(rows, columns)])
         errors.append(difference[np.isfinite(difference)])
     return float(np.median(np.concatenate(errors)))
-
-
-def conclude(result: dict[str, Any], output: Path) -> bool:
-    """Prints the figures; tells whether the answers are right."""
-    known = [phrase for phrase in result['phrases'] if phrase['right'] is not None]
-    present = [phrase for phrase in known if phrase['true'] is not None]
-    absent = [phrase for phrase in known if phrase['true'] is None]
-    good = True
-    if present:
-        right = sum(phrase['right'] for phrase in present)
-        errors = sorted(p['error_m'] if p['error_m'] is not None else math.inf for p in present)
-        good &= right >= RIGHT_SHARE * len(present) and result['eight_of_ten_s'] is not None
-        enough = math.ceil(RIGHT_SHARE * len(present))
-        after_s = result['eight_of_ten_s']
-        say(
-            f'{enough} of {len(present)} phrases were right '
-            + (f'after {after_s:.1f} s' if after_s is not None else 'at no time')
-        )
-        say(
-            f'{right} of {len(present)} found within {ERROR_LIMIT_M * 100:.0f} cm, '
-            f'median error {errors[len(errors) // 2] * 100:.1f} cm'
-        )
-    if absent:
-        refused = sum(phrase['right'] for phrase in absent)
-        good &= refused == len(absent)
-        say(f'{refused} of {len(absent)} absent things refused')
-    depth_m = result['depth_median_m']
-    say(f'median depth error of the rendered map: {depth_m * 100:.2f} cm')
-    if result['depth_limit_m'] is not None:
-        good &= depth_m <= result['depth_limit_m']
-    say(
-        f'{result["step"]} steps, {result["steps_per_s"]:.1f} steps/s, '
-        f'{result["keyframes"]} keyframes, {result["memory_mb"]} MB; pictures in {output}/'
-    )
-    slow = [node for node, seconds in result['stop_s'].items() if not seconds < 5]
-    if slow:
-        say(f'did not stop within 5 s: {", ".join(slow)}')
-    good &= not slow
-    if known:
-        say('the answers are right' if good else 'the answers are NOT all right: see above')
-    else:
-        say('the map is right' if good else 'the map is NOT right: see above')
-        say('the answers may be wrong: the small encoder knows its simulated table only')
-    return good
-
-
-def table(verdicts: list[Verdict]) -> list[str]:
-    """Returns the lines of the table of answers."""
-    lines = [
-        f'{"phrase":<26}{"found x y z (m)":<24}{"true x y z (m)":<24}'
-        f'{"error cm":>9}{"relevancy":>11}{"confidence":>12}{"step":>7}'
-    ]
-    for v in verdicts:
-        mark = '' if v.right is None else (' ok' if v.right else ' WRONG')
-        error = '-' if v.error_m is None else f'{v.error_m * 100:.1f}'
-        lines.append(
-            f'{v.phrase:<26}{_place(v.found):<24}{_place(v.true):<24}'
-            f'{error:>9}{v.relevancy:>11.2f}{v.confidence:>12.2f}{v.step:>7}{mark}'
-        )
-    return lines
-
-
-def sentence(verdict: Verdict) -> str:
-    """Returns an answer as words."""
-    error = '' if verdict.error_m is None else f', {verdict.error_m * 100:.1f} cm off'
-    return f'"{verdict.phrase}" at {_place(verdict.found)} m{error}'
-
-
-def _place(position: list[float] | None) -> str:
-    return '-' if position is None else ' '.join(f'{value:6.3f}' for value in position)
 
 
 def progress(client: MapClient, seconds: float) -> None:
@@ -319,8 +247,3 @@ def progress(client: MapClient, seconds: float) -> None:
         print(f'\r{line}', end='', flush=True)
     elif seconds % PRINT_S < TICK_S:
         print(line, flush=True)
-
-
-def say(words: str) -> None:
-    """Prints one line of what the demo does."""
-    print(f'[demo] {words}', flush=True)

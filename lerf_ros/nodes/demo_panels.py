@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from jaxtyping import Float
 
 from lerf_ros.bridge.clouds import cloud_array, cloud_colours
 from lerf_ros.drawing.heat_maps import depth_picture, heated
 from lerf_ros.drawing.marks import mark_place
 from lerf_ros.drawing.panels import PANEL_HEIGHT_PX, labelled, save
 from lerf_ros.drawing.top_views import top_view
+from lerf_ros.frames import PosedFrame
+from lerf_ros.geometry import inverse_transform, project, transform_points
 from lerf_ros.nodes.demo_world import Verdict, World
 from lerf_ros.nodes.map_client import MapClient
 
-PICTURES = 4
+PICTURES = 12
+# Views among which one is looked for that shows the place.
+VIEWS = 10
 
 
 def draw_pictures(
@@ -26,10 +33,11 @@ def draw_pictures(
     Each shows a camera's view, the rendered relevancy of the phrase over the same view with the
     maximum marked, and the relevancy cloud from above.
     """
-    frame = world.views(1)[0]
-    answered = [verdict for verdict in verdicts if verdict.found is not None]
+    views = world.views(VIEWS)
+    answered = [v for v in verdicts if v.found is not None and v.kind == 'word']
     paths = []
     for verdict in answered[:PICTURES]:
+        frame = best_view(views, np.array(verdict.found))
         _, _, relevancy = client.render(frame.camera, frame.camera_to_world, verdict.phrase)
         response = client.query([verdict.phrase], max_maxima=1, with_cloud=True)
         points = cloud_array(response.results[0].cloud)
@@ -56,6 +64,7 @@ def draw_pictures(
         ]
         name = re.sub(r'[^\w]+', '_', verdict.phrase).strip('_') or 'phrase'
         paths.append(save(np.concatenate(panels, axis=1), output / f'{name}.png'))
+    frame = views[len(views) // 2]
     size = (frame.camera.width // 2, frame.camera.height // 2)
     image, depth_m, _ = client.render(frame.camera.resized(*size), frame.camera_to_world)
     panels = [
@@ -65,3 +74,19 @@ def draw_pictures(
     ]
     paths.append(save(np.concatenate(panels, axis=1), output / 'map.png'))
     return paths
+
+
+def best_view(views: Sequence[PosedFrame], place_world: Float[np.ndarray, '3']) -> PosedFrame:
+    """Returns the view that shows a place nearest to its middle, else the middle view."""
+
+    def off_middle(frame: PosedFrame) -> float:
+        camera = frame.camera
+        (uv,), (depth_m,) = project(
+            camera, transform_points(inverse_transform(frame.camera_to_world), place_world[None])
+        )
+        u, v = uv / (camera.width, camera.height)
+        inside = depth_m > 0 and 0 <= u < 1 and 0 <= v < 1
+        return float(np.hypot(u - 0.5, v - 0.5)) if inside else math.inf
+
+    best = min(views, key=off_middle)
+    return best if off_middle(best) < math.inf else views[len(views) // 2]

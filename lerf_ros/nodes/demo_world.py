@@ -12,26 +12,58 @@ from jaxtyping import Float
 
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import look_at
+from lerf_ros.nodes.demo_truth import BoxTruth
+from lerf_ros.query.request import Exemplar
 from lerf_ros.simulation import TabletopOptions, TabletopScene, absent_phrases
-from lerf_ros.sources.detection import open_recording
+from lerf_ros.sources.detection import SourceOptions, open_recording
+from lerf_ros.sources.rgbd import RgbdFolder
 
 # Phrases for a recording, about which the demo knows nothing.
-RECORDING_PHRASES = ('mug', 'white mug', 'red box', 'chair')
+RECORDING_PHRASES = ('mug', 'chair', 'book', 'television')
+# A Kinect of the first kind, whose colour is not registered to its depth.
+SEVEN_SCENES_COLOUR_PX = 525.0
+# What the map of a room needs that the map of a table does not: docs/encoders.md.
+ROOM_OPTIONS: dict[str, object] = {
+    'features.encoder': 'photo',
+    'query.max_range_m': 4.0,
+    'query.voxel_m': 0.03,
+    'query.min_scale_m': 0.08,
+    'query.max_scale_m': 1.0,
+    'query.scales': 6,
+}
 
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A phrase, and what is known of its answer.
+    """A phrase or a picture, and what is known of its answer.
 
     Attributes:
-        phrase: What is asked.
+        phrase: What is asked, or how the picture is called.
         position_m: True place in the world; None if unknown or absent.
         absent: Whether there is no such thing.
+        exemplar: The picture; None for words.
+        name: Name of its boxes in `truth`.
+        truth: Boxes that say where it is, in place of one position.
     """
 
     phrase: str
     position_m: Float[np.ndarray, '3'] | None = None
     absent: bool = False
+    exemplar: Exemplar | None = None
+    name: str = ''
+    truth: BoxTruth | None = None
+
+    @property
+    def kind(self) -> str:
+        """'word', 'picture' or 'absent'."""
+        if self.absent:
+            return 'absent'
+        return 'word' if self.exemplar is None else 'picture'
+
+    @property
+    def judged(self) -> bool:
+        """Whether it is known where the thing is."""
+        return self.position_m is not None or self.truth is not None
 
 
 @dataclass(frozen=True)
@@ -48,6 +80,8 @@ class Verdict:
         right: Whether the answer is right; None where the truth is not known.
         step: Training step of the answer.
         seconds: Time since the first keyframe.
+        kind: 'word', 'picture' or 'absent'.
+        doubt: Why the encoder may not know what was asked; empty where it does.
     """
 
     phrase: str
@@ -59,6 +93,8 @@ class Verdict:
     right: bool | None
     step: int
     seconds: float
+    kind: str = 'word'
+    doubt: str = ''
 
 
 @runtime_checkable
@@ -73,6 +109,11 @@ class World(Protocol):
     @property
     def player_parameters(self) -> dict[str, object]:
         """Parameters of the player node that shows it."""
+        ...
+
+    @property
+    def map_parameters(self) -> dict[str, object]:
+        """Options of the map that suit it."""
         ...
 
     @property
@@ -95,6 +136,7 @@ class TableWorld:
     """
 
     world_frame = 'map'
+    map_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
 
     def __init__(self, seed: int, count: int, rate_hz: float) -> None:
         self.player_parameters: dict[str, object] = {
@@ -124,24 +166,57 @@ class TableWorld:
 
 
 class RecordedWorld:
-    """A recording; nothing is known of what it shows but its depth.
+    """A recording; nothing is known of what it shows but its depth, unless boxes say.
 
     Args:
         folder: The recording, of any kind.
         rate_hz: Frames a second.
+        truth: File of boxes drawn in its pictures: see :mod:`lerf_ros.sources.boxes`.
+        colour_focal_px: Focal length of colour pictures that are not registered to the depth; 0:
+            525 for the layout of 7-Scenes, else that of the depth.
+
+    Raises:
+        ValueError: The recording cannot be read, or the boxes are not in its pictures.
     """
 
     world_frame = 'map'
+    map_parameters = ROOM_OPTIONS
 
-    def __init__(self, folder: Path, rate_hz: float) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        rate_hz: float,
+        truth: Path | None = None,
+        colour_focal_px: float = 0.0,
+    ) -> None:
         self._frames = open_recording(folder)
-        self.questions = [Question(phrase) for phrase in RECORDING_PHRASES]
+        of_seven_scenes = getattr(self._frames, 'layout', '') == '7-Scenes'
+        focal_px = colour_focal_px or (SEVEN_SCENES_COLOUR_PX if of_seven_scenes else 0.0)
+        if focal_px:
+            options = SourceOptions(colour_focal_px=focal_px)
+            self._frames = open_recording(folder, options)
         self.player_parameters: dict[str, object] = {
             'source': str(folder.resolve()),
             'rate_hz': rate_hz,
+            'colour_focal_px': focal_px,
         }
+        self.questions = [Question(phrase) for phrase in RECORDING_PHRASES]
+        if truth is not None:
+            if not isinstance(self._frames, RgbdFolder):
+                raise ValueError(f'truth: boxes need an RGB-D folder, got {folder}')
+            self.questions = known_questions(BoxTruth(truth, self._frames, focal_px or None))
 
     def views(self, count: int) -> list[PosedFrame]:
         """Returns frames spread evenly over the recording."""
         indices = np.linspace(0, len(self._frames) - 1, count + 2).round().astype(int)[1:-1]
         return [self._frames[int(index)] for index in indices]
+
+
+def known_questions(truth: BoxTruth) -> list[Question]:
+    """Returns what boxes allow to ask: words, pictures, and what is not there."""
+    words = [Question(text, name=name, truth=truth) for name, text in truth.words.items()]
+    pictures = [
+        Question(exemplar.name, exemplar=exemplar, name=name, truth=truth)
+        for name, exemplar in truth.exemplars()
+    ]
+    return [*words, *pictures, *(Question(phrase, absent=True) for phrase in truth.absent)]

@@ -62,6 +62,12 @@ class PlayerNode(Node):
         unit_m = self._declare(
             'depth_unit_m', 0.0, 'What 1 means in its depth, m; 0: as it says.', 1000.0
         )
+        focal_px = self._declare(
+            'colour_focal_px',
+            0.0,
+            'Focal length of colour that is not registered to depth, px; 0: it is.',
+            1e5,
+        )
         loop = self._declare('loop', False, 'Whether to start again at the end.')
         self._world_frame = self._declare('world_frame', 'map', 'Frame of the poses.')
         self._wait = self._declare(
@@ -75,7 +81,7 @@ class PlayerNode(Node):
         self._depth = self.create_publisher(Image, 'depth', profile)
         self._pose = self.create_publisher(PoseStamped, 'pose', profile)
         self._tf = self.create_publisher(TFMessage, '/tf', 100) if TFMessage else None
-        open_frames = open_source(source, seed, path, seconds, rate_hz, unit_m)
+        open_frames = open_source(source, seed, path, seconds, rate_hz, unit_m, focal_px)
         self._frames = looped(open_frames) if loop else iter(open_frames())
         self._sent = 0
         self._timer = self.create_timer(
@@ -126,6 +132,7 @@ def open_source(
     seconds: float,
     rate_hz: float,
     depth_unit_m: float = 0.0,
+    colour_focal_px: float = 0.0,
 ) -> Callable[[], Iterable[PosedFrame]]:
     """Returns a function that gives the frames of a source from the beginning.
 
@@ -141,7 +148,9 @@ def open_source(
         raise ValueError(f"source: expected 'tabletop' or a recording, got {source!r}")
     from lerf_ros.sources.detection import SourceOptions, kind_of, open_bag_of, open_recording
 
-    options = SourceOptions(depth_unit_m=depth_unit_m or None)
+    options = SourceOptions(
+        depth_unit_m=depth_unit_m or None, colour_focal_px=colour_focal_px or None
+    )
     if kind_of(Path(source)) == 'bag':
         bag = open_bag_of(source, options)
         return lambda: bag
