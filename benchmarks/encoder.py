@@ -36,7 +36,8 @@ from lerf_ros.evaluation.picture_questions import box_of
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.photo import PHOTO, load_photo_encoder
-from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
+from lerf_ros.features.pyramid import PyramidBuilder
+from lerf_ros.features.tile_grid import expected_tiles
 from lerf_ros.simulation import (
     CATEGORIES,
     COLOURS,

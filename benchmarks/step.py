@@ -78,7 +78,8 @@ def orbit(size: int, dense_size: int, count: int = 40, width: int = 320, height:
 
     from lerf_ros.config import FeatureOptions
     from lerf_ros.features.dense import FeatureMap
-    from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel, tile_grids
+    from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel
+    from lerf_ros.features.tile_grid import tile_grids
     from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
     from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
 

@@ -25,7 +25,8 @@ import numpy as np
 import torch
 
 from lerf_ros.config import FeatureOptions, TrainingOptions
-from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel, tile_grids
+from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel
+from lerf_ros.features.tile_grid import tile_grids
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore

@@ -38,6 +38,13 @@ class FeatureOptions(Section):
     tile_share_max: float = option(
         0.5, 'Largest tile as a share of the image height.', low=0.01, high=1.0
     )
+    tiles_per_keyframe: int = option(
+        0,
+        'Most tiles of a keyframe that are encoded: the finest level is thinned first, where the '
+        'picture is flat; 0 for all.',
+        low=0,
+        high=1_000_000,
+    )
     cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')
     cache_limit_mb: int = option(
         2048, 'Size bound of the feature cache.', unit='MB', low=1, high=1_000_000

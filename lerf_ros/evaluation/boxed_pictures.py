@@ -13,7 +13,8 @@ from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import LanguageEncoder
-from lerf_ros.features.pyramid import PyramidBuilder, tile_grids
+from lerf_ros.features.pyramid import PyramidBuilder
+from lerf_ros.features.tile_grid import tile_grids
 from lerf_ros.query.exemplars import exemplar_phrase, square_crop
 from lerf_ros.query.phrase import TextEmbedder, embed_phrase
 from lerf_ros.query.request import Exemplar

@@ -8,7 +8,6 @@ high, which is how the rest of the package turns a tile size into a metric scale
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,66 +19,8 @@ from torch import Tensor
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.cache import FeatureCache, image_digest
 from lerf_ros.features.encoder import LanguageEncoder, WindowEncoder
-
-MIN_IMAGE_PX = 16
-# LERF's tiles touch at the finest level and overlap by half from this share of the height up.
-_TOUCHING_SHARE, _OVERLAPPING_SHARE = 0.05, 0.15
-
-
-@dataclass(frozen=True)
-class TileGrid:
-    """Where the tiles of one level lie.
-
-    Attributes:
-        tile_px: Side of a tile, whole pixels.
-        rows: Number of tiles along v.
-        cols: Number of tiles along u.
-        left_px: Left edge of the first tile.
-        top_px: Top edge of the first tile.
-        stride_px: Distance between neighbouring tiles, whole pixels.
-    """
-
-    tile_px: int
-    rows: int
-    cols: int
-    left_px: int
-    top_px: int
-    stride_px: int
-
-    def boxes(self) -> Float[Tensor, 'n 4']:
-        """Returns (left, top, right, bottom) of every tile, row by row."""
-        top = self.top_px + self.stride_px * torch.arange(self.rows, dtype=torch.float32)
-        left = self.left_px + self.stride_px * torch.arange(self.cols, dtype=torch.float32)
-        top, left = torch.meshgrid(top, left, indexing='ij')
-        corners = torch.stack([left, top, left + self.tile_px, top + self.tile_px], dim=-1)
-        return corners.reshape(-1, 4)
-
-
-def tile_grids(width: int, height: int, options: FeatureOptions) -> tuple[TileGrid, ...]:
-    """Returns the tiles of every level, finest first.
-
-    A tile is never larger than the image, so a small or narrow image may have several levels of
-    one size.
-
-    Raises:
-        ValueError: The image is too small for any tile.
-    """
-    if min(width, height) < MIN_IMAGE_PX:
-        raise ValueError(
-            f'image: expected at least {MIN_IMAGE_PX}x{MIN_IMAGE_PX} pixels, got {width}x{height}'
-        )
-    shares = np.linspace(options.tile_share_min, options.tile_share_max, options.pyramid_levels)
-    grids = []
-    for share in shares:
-        tile_px = min(max(round(float(share) * height), 2), width, height)
-        slope = (share - _TOUCHING_SHARE) / (_OVERLAPPING_SHARE - _TOUCHING_SHARE)
-        stride_px = max(1, round(tile_px * (1 - 0.5 * min(max(slope, 0.0), 1.0))))
-        rows, cols = (height - tile_px) // stride_px + 1, (width - tile_px) // stride_px + 1
-        # What the last tile leaves free is shared by both borders.
-        left_px = (width - tile_px - (cols - 1) * stride_px) // 2
-        top_px = (height - tile_px - (rows - 1) * stride_px) // 2
-        grids.append(TileGrid(tile_px, rows, cols, left_px, top_px, stride_px))
-    return tuple(grids)
+from lerf_ros.features.tile_budget import chosen_tiles
+from lerf_ros.features.tile_grid import TileGrid, tile_grids
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,9 +105,12 @@ class FeaturePyramid:
 class PyramidBuilder:
     """Makes pyramids, one level at a time so that queries are never held up.
 
+    With a budget of tiles, a level leans on the next coarser one where it is thinned: asked for
+    from the coarsest on, each level is short work.
+
     Args:
         encoder: Embeds the tiles; a convolutional one shares its passes among them.
-        options: Tile sizes and the cache.
+        options: Tile sizes, their number, and the cache.
         device: Where the pyramids live; half precision on a GPU.
     """
 
@@ -182,6 +126,7 @@ class PyramidBuilder:
             self._cache = FeatureCache(options.cache_dir, options.cache_limit_mb)
         self._digest: tuple[np.ndarray, str] | None = None
         self._tensor: tuple[np.ndarray, Tensor] | None = None
+        self._made: tuple[np.ndarray, dict[int, PyramidLevel]] | None = None
 
     @property
     def level_count(self) -> int:
@@ -194,14 +139,36 @@ class PyramidBuilder:
         Raises:
             ValueError: The image is no RGB picture, too small, or there is no such level.
         """
-        grid = self._grids(image)[level]
+        if self._made is None or self._made[0] is not image:
+            self._made = image, {}
+        made = self._made[1]
+        if level not in made:
+            made[level] = self._make_level(image, level)
+        return made[level]
+
+    def _make_level(self, image: UInt8[np.ndarray, 'height width 3'], level: int) -> PyramidLevel:
+        grids = self._grids(image)
+        grid, budget = grids[level], self._options.tiles_per_keyframe
+        chosen = torch.from_numpy(chosen_tiles(image, grids, budget)[level])
         key = ''
         if self._cache is not None:
-            key = self._cache_key(image, grid)
+            key = self._cache_key(image, grid, 0 if bool(chosen.all()) else budget)
             stored = self._cache.get(key)
             if stored is not None and stored.shape[:2] == (grid.rows, grid.cols):
                 return self._level(grid, stored)
-        embeddings = self._encode(self._image_tensor(image), grid)
+        if bool(chosen.all()):
+            embeddings = self._encode(self._image_tensor(image), grid)
+        else:
+            # What is left out looks like the larger tile around it.
+            boxes = grid.boxes()
+            coarser = self.encode_level(image, level + 1)
+            centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).to(self._device)
+            embeddings = torch.zeros(len(boxes), self._encoder.embedding_size, device=self._device)
+            coarser.add_bilinear(embeddings, centres, torch.ones(len(boxes), device=self._device))
+            embeddings = F.normalize(embeddings, dim=-1)
+            if bool(chosen.any()):
+                own = self._encode_boxes(self._image_tensor(image), boxes[chosen])
+                embeddings[chosen.to(self._device)] = own.to(embeddings)
         embeddings = embeddings.reshape(grid.rows, grid.cols, -1)
         if self._cache is not None:
             self._cache.put(key, embeddings)
@@ -209,8 +176,8 @@ class PyramidBuilder:
 
     def build(self, image: UInt8[np.ndarray, 'height width 3']) -> FeaturePyramid:
         """Returns the whole pyramid of an image."""
-        levels = tuple(self.encode_level(image, level) for level in range(self.level_count))
-        return FeaturePyramid(image.shape[1], image.shape[0], levels)
+        levels = [self.encode_level(image, level) for level in reversed(range(self.level_count))]
+        return FeaturePyramid(image.shape[1], image.shape[0], tuple(reversed(levels)))
 
     def build_twin(self, image: UInt8[np.ndarray, 'height width 3']) -> FeaturePyramid:
         """Returns the pyramid tile by tile: slow, plain, what :meth:`build` must equal."""
@@ -252,6 +219,17 @@ class PyramidBuilder:
         tiles = region.unfold(1, tile, stride).unfold(2, tile, stride)
         return self._encoder.encode_images(tiles.permute(1, 2, 0, 3, 4).reshape(-1, 3, tile, tile))
 
+    def _encode_boxes(
+        self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']
+    ) -> Float[Tensor, 'n d']:
+        """Returns the embeddings of some tiles of one size."""
+        if isinstance(self._encoder, WindowEncoder):
+            return self._encoder.encode_windows(image, boxes.to(self._device))
+        tiles = [
+            image[:, top:bottom, left:right] for left, top, right, bottom in boxes.int().tolist()
+        ]
+        return self._encoder.encode_images(torch.stack(tiles))
+
     def _level(self, grid: TileGrid, embeddings: Tensor) -> PyramidLevel:
         half = grid.tile_px / 2
         return PyramidLevel(
@@ -261,12 +239,8 @@ class PyramidBuilder:
             embeddings=embeddings.to(self._device, self._dtype),
         )
 
-    def _cache_key(self, image: np.ndarray, grid: TileGrid) -> str:
+    def _cache_key(self, image: np.ndarray, grid: TileGrid, budget: int) -> str:
         if self._digest is None or self._digest[0] is not image:
             self._digest = image, image_digest(image)
-        return FeatureCache.key(self._digest[1], self._encoder.fingerprint, repr(grid))
-
-
-def expected_tiles(width: int, height: int, options: FeatureOptions) -> int:
-    """Returns the number of tiles of a pyramid, which is its cost."""
-    return sum(math.prod((grid.rows, grid.cols)) for grid in tile_grids(width, height, options))
+        tiling = f'{grid} of at most {budget}' if budget else repr(grid)
+        return FeatureCache.key(self._digest[1], self._encoder.fingerprint, tiling)

@@ -66,10 +66,14 @@ class Extraction:
 
         def rest() -> Any:
             dense = self._dense.extract(frame.image) if self._dense else None
-            pyramid = FeaturePyramid(frame.camera.width, frame.camera.height, tuple(levels))
+            pyramid = FeaturePyramid(
+                frame.camera.width, frame.camera.height, tuple(reversed(levels))
+            )
             return done(FrameFeatures(pyramid, dense))
 
+        # From the coarsest on: with a budget of tiles, a finer level leans on the one before.
         encode: list[Callable] = [
-            lambda level=level: encode_level(level) for level in range(self._pyramids.level_count)
+            lambda level=level: encode_level(level)
+            for level in reversed(range(self._pyramids.level_count))
         ]
         return [*encode, rest]

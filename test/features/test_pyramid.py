@@ -8,13 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.pyramid import (
-    FeaturePyramid,
-    PyramidBuilder,
-    PyramidLevel,
-    expected_tiles,
-    tile_grids,
-)
+from lerf_ros.features.pyramid import FeaturePyramid, PyramidBuilder, PyramidLevel
+from lerf_ros.features.tile_budget import chosen_tiles
+from lerf_ros.features.tile_grid import expected_tiles, tile_grids
 
 
 class ColourEncoder:
@@ -164,3 +160,61 @@ def test_cache_tells_images_encoders_and_tilings_apart(tmp_path):
 def test_bad_images_are_refused_with_a_sentence(image):
     with pytest.raises(ValueError, match='image: expected'):
         PyramidBuilder(ColourEncoder(), FeatureOptions(), 'cpu').build(image)
+
+
+def half_flat(width: int = 128, height: int = 96) -> np.ndarray:
+    """Returns a picture that is grey on the left and noise on the right."""
+    image = np.full((height, width, 3), 120, np.uint8)
+    rng = np.random.default_rng(0)
+    image[:, width // 2 :] = rng.integers(0, 256, (height, width - width // 2, 3), np.uint8)
+    return image
+
+
+def test_a_budget_thins_the_finest_level_first_and_there_what_is_flat():
+    options, image = FeatureOptions(), half_flat()
+    grids = tile_grids(128, 96, options)
+    counts = [grid.rows * grid.cols for grid in grids]
+    total = sum(counts)
+    chosen = chosen_tiles(image, grids, total - counts[0] // 4)
+    assert sum(int(tiles.sum()) for tiles in chosen) == total - counts[0] // 4
+    assert all(tiles.all() for tiles in chosen[1:])
+    dropped = grids[0].boxes()[torch.from_numpy(~chosen[0])]
+    assert float(dropped[:, 2].max()) <= 64  # all of them on the flat side
+    # With less, the next level is thinned as well, and the coarsest never.
+    chosen = chosen_tiles(image, grids, total - counts[0] - counts[1] // 2)
+    assert not chosen[0].any()
+    assert chosen[1].sum() == counts[1] - counts[1] // 2
+    assert chosen_tiles(image, grids, 1)[-1].all()
+    assert all(tiles.all() for tiles in chosen_tiles(image, grids, 0))
+
+
+def test_a_thinned_pyramid_encodes_no_more_and_is_the_same_where_nothing_was_left_out():
+    image = half_flat()
+    total = expected_tiles(128, 96, FeatureOptions())
+    encoder = ColourEncoder()
+    whole = PyramidBuilder(encoder, FeatureOptions(), 'cpu').build(image)
+    encoder.crops.clear()
+    budget = total // 2
+    options = FeatureOptions(tiles_per_keyframe=budget)
+    thinned = PyramidBuilder(encoder, options, 'cpu').build(image)
+    assert sum(shape[0] for shape in encoder.crops) == budget
+    chosen = chosen_tiles(image, tile_grids(128, 96, options), budget)
+    for a, b, own in zip(whole.levels, thinned.levels, chosen, strict=True):
+        full, thin = a.embeddings.flatten(0, 1), b.embeddings.flatten(0, 1)
+        assert torch.allclose(full[own], thin[own], atol=1e-5)
+        assert torch.allclose(thin.norm(dim=-1), torch.ones(len(thin)), atol=1e-4)
+    # A flat tile looks like the larger one around it.
+    flat = torch.tensor([[20.0, 40.0]])
+    tile = torch.tensor([thinned.levels[0].tile_px])
+    assert float((thinned.lookup(flat, tile) * whole.lookup(flat, tile)).sum()) > 0.99
+
+
+def test_a_budget_has_entries_of_its_own_in_the_cache(tmp_path):
+    image = half_flat()
+    whole_options = FeatureOptions(cache_dir=str(tmp_path))
+    whole = PyramidBuilder(ColourEncoder(), whole_options, 'cpu').build(image)
+    options = FeatureOptions(cache_dir=str(tmp_path), tiles_per_keyframe=100)
+    first = PyramidBuilder(ColourEncoder(), options, 'cpu').build(image)
+    again = PyramidBuilder(ColourEncoder(), options, 'cpu').build(image)
+    assert torch.equal(first.levels[0].embeddings, again.levels[0].embeddings)
+    assert not torch.equal(first.levels[0].embeddings, whole.levels[0].embeddings)

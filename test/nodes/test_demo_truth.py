@@ -57,8 +57,8 @@ def write_truth(folder: Path, focal: float = FOCAL, **more: object) -> Path:
 def test_a_place_in_the_boxes_is_right_and_another_is_not(folder):
     truth = BoxTruth(write_truth(folder), RgbdFolder(folder), None)
     assert truth.right('mug', MUG)
-    assert not truth.right('mug', MUG + (0.3, 0, 0))
-    assert not truth.right('mug', MUG - (0, 0, 5))  # behind the cameras
+    assert not truth.right('mug', MUG + np.array([0.3, 0, 0]))
+    assert not truth.right('mug', MUG - np.array([0, 0, 5]))  # behind the cameras
     assert truth.nearest('mug', MUG) == pytest.approx(MUG, abs=0.01)
 
 
@@ -88,7 +88,7 @@ def test_answers_are_judged_and_counted(folder):
     path = write_truth(folder, absent=['dog'])
     word, picture, _, dog = RecordedWorld(folder, 5.0, path, FOCAL).questions
     assert judge(word, MUG, 0.1)[1] is True
-    assert judge(picture, MUG + (0.4, 0, 0), 0.9)[1] is False
+    assert judge(picture, MUG + np.array([0.4, 0, 0]), 0.9)[1] is False
     assert judge(word, None, 0.0)[1] is False
     assert judge(dog, MUG, 0.6)[1] is False
     assert judge(dog, MUG, 0.4)[1] is True
