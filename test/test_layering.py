@@ -53,7 +53,6 @@ MAX_LINES = 350
 # These still are longer; whoever shortens one takes it from here.
 STILL_LONGER = {
     'keyframes/store.py',
-    'maps/atlas_nodes.py',
     'maps/submap.py',
     'query/engine.py',
     'sources/rgbd_layouts.py',

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -15,25 +13,21 @@ from typing import Any
 import numpy as np
 import torch
 from jaxtyping import Float
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.field.model import LerfField
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import Array, inverse_transform, require_rigid
 from lerf_ros.maps.anchor import residual_large, rigid_fit
+from lerf_ros.maps.atlas_folder import read_folder, write_folder
 from lerf_ros.maps.cells import Cell, CellGrid
-from lerf_ros.maps.coarse_index import CoarseIndex, build_index
+from lerf_ros.maps.coarse_index import build_index
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import require_fit
 from lerf_ros.maps.node import AtlasNode, file_name
 from lerf_ros.maps.submap import Submap
 
 logger = logging.getLogger(__name__)
-
-DESCRIPTION = 'atlas.json'
-FORMAT = 'lerf_ros atlas'
 
 
 class AtlasNodes:
@@ -238,44 +232,17 @@ class AtlasNodes:
         Raises:
             OSError: It cannot be written, or there is a file of that name.
         """
-        path = Path(path)
-        if path.exists() and not (path / DESCRIPTION).is_file():
-            raise OSError(f'{path}: expected an atlas or nothing there, got something else')
-        aside = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.'))
-        try:
-            for node in self:
-                if node.submap is not None:
-                    if not node.submap.ready():
-                        continue
-                    self.renew_index(node)
-                    node.submap.save(
-                        aside / file_name(node.name), self._config.atlas.sleeping_keyframes
-                    )
-                elif not node.damaged:
-                    _link(node.file, aside / file_name(node.name))
-                if node.index is not None:
-                    save_file(node.index.state_dict(), aside / _index_name(node.name))
-            assert self._grid is not None
-            description = {
-                'format': FORMAT,
-                'grid': [*self._grid.origin_m, self._grid.side_m, self._grid.overlap_m],
-                'nodes': [
-                    node.as_json() for node in self if (aside / file_name(node.name)).exists()
-                ],
-                'metadata': metadata,
-            }
-            (aside / DESCRIPTION).write_text(json.dumps(description), encoding='utf-8')
-            old = None
-            if path.exists():
-                old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f'.{path.name}.'))
-                os.replace(path, old)
-            os.chmod(aside, 0o755)
-            os.replace(aside, path)
-            if old is not None:
-                shutil.rmtree(old, ignore_errors=True)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
+        assert self._grid is not None
+
+        def save(node: AtlasNode, file: Path) -> bool:
+            submap = node.submap
+            if submap is None or not submap.ready():
+                return False
+            self.renew_index(node)
+            submap.save(file, self._config.atlas.sleeping_keyframes)
+            return True
+
+        write_folder(Path(path), self, self._grid, metadata, save)
 
     def load(self, path: Path | str) -> dict[str, Any]:
         """Replaces all submaps by those of a folder, which stays as it is; returns its metadata.
@@ -286,28 +253,14 @@ class AtlasNodes:
             ValueError: The folder is no atlas, or does not fit these options.
             OSError: It cannot be read.
         """
-        path = Path(path)
-        try:
-            description = json.loads((path / DESCRIPTION).read_text(encoding='utf-8'))
-            if description['format'] != FORMAT:
-                raise ValueError(f'{path}: this is no atlas of lerf_ros')
-            metadata = dict(description['metadata'])
-            x, y, z, side_m, overlap_m = (float(value) for value in description['grid'])
-            folder = Path(tempfile.mkdtemp(prefix='lerf_atlas_'))
-            nodes = [AtlasNode.from_json(values, folder) for values in description['nodes']]
-        except (KeyError, TypeError, ValueError, json.JSONDecodeError) as error:
-            raise ValueError(f'{path}: the atlas is damaged or none: {error!r}') from error
-        require_fit(path, metadata, self._extraction.encoder, self._config.node.world_frame)
-        for node in nodes:
-            _link(path / file_name(node.name), node.file)
-            try:
-                state = load_file(path / _index_name(node.name))
-                node.index = CoarseIndex.from_state(state)
-            except (OSError, SafetensorError, ValueError) as error:
-                logger.warning('submap %d cannot be searched: %s', node.name, error)
+
+        def check(metadata: dict[str, Any]) -> None:
+            encoder, world_frame = self._extraction.encoder, self._config.node.world_frame
+            require_fit(path, metadata, encoder, world_frame)
+
+        nodes, grid, folder, metadata = read_folder(Path(path), check)
         self.clear()
-        self._folder = folder
-        self._grid = CellGrid((x, y, z), side_m, overlap_m)
+        self._folder, self._grid = folder, grid
         self._nodes = {node.cell: node for node in nodes}
         return metadata
 
@@ -346,18 +299,3 @@ def share_networks(teacher: LerfField, pupil: LerfField) -> None:
     for name, value in pupil.state_dict().items():
         if not name.endswith('table') and name in known and known[name].shape == value.shape:
             value.copy_(known[name])
-
-
-def _index_name(number: int) -> str:
-    return f'index_{number:04d}.safetensors'
-
-
-def _link(source: Path, target: Path) -> None:
-    """Gives a file a second name where the disk allows it, else copies it.
-
-    Submap files are never written in place, so either name keeps what it had.
-    """
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copy2(source, target)
