@@ -67,6 +67,8 @@ def trained(spinner: Any, wait_until: Callable[..., None]) -> Robot:
             Parameter('training.language_rays_per_step', value=32),
             Parameter('training.device', value='cpu'),
             Parameter('features.dense', value='encoder'),
+            # Answers by dense features take long on a busy machine.
+            Parameter('node.query_timeout_s', value=600.0),
         ]
     )
     robot = Robot(Node('parameter_robot'), node)
@@ -176,11 +178,8 @@ def test_too_many_waiting_questions_are_refused(
     before = host.options.current.node.max_waiting_questions
     assert trained.set('node.max_waiting_questions', 2).successful
     try:
-        asked = [
-            trained.call_async('query', QueryLanguage, positives=['box', 'mug', 'book'])
-            for _ in range(12)
-        ]
-        wait_until(lambda: all(future.done() for future in asked), 'twelve answers', 60.0)
+        asked = [trained.call_async('query', QueryLanguage, positives=['box']) for _ in range(12)]
+        wait_until(lambda: all(future.done() for future in asked), 'twelve answers', 120.0)
         messages = [future.result().message for future in asked if not future.result().success]
         assert any(future.result().success for future in asked)
         assert messages
