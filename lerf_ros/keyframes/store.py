@@ -21,8 +21,8 @@ from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
-from lerf_ros.keyframes.lookup import lookup_grid, lookup_pyramid
 from lerf_ros.keyframes.point_targets import PointTargets, PointViews, ReadRows, point_targets
+from lerf_ros.keyframes.ray_draw import draw_rays
 from lerf_ros.keyframes.rays import RayBatch
 from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
 from lerf_ros.keyframes.replay import Replay
@@ -205,44 +205,7 @@ class KeyframeStore:
         self._stage(repeatable=generator is not None)
         tables = self._tables or self._make_tables()
         chances = self._replay.chances(tables.newest)
-        slots = torch.multinomial(chances, count, replacement=True, generator=generator)
-        draws = torch.rand(count, 2, generator=generator, device=self.device)
-        pixels = (draws * tables.size[slots]).floor()
-        columns, rows = pixels.long().unbind(dim=-1)
-        index = tables.pixel_first[slots] + rows * tables.width[slots] + columns
-        pools, numbers = self._device.pools, tables.pool[slots]
-        rgb, depth = (
-            gather(pools, numbers, lambda pool, own, name=name: pool.table(name)[index[own]])
-            for name in ('colour', 'depth')
-        )
-        rgb, depth_m = rgb.float() / 255, depth[:, 0].float()
-        uv = pixels + 0.5
-        rays = tables.rays(slots, uv, depth_m)
-        count = count if language_rays is None else min(language_rays, count)
-        slots_, uv_ = slots[:count], uv[:count]
-        sizes = tables.tiles.tile_px[slots_]
-        share = torch.rand(count, generator=generator, device=self.device)
-        # Tile sizes are drawn evenly over octaves, as the head reads scales.
-        tile_px = sizes[:, 0] * (sizes[:, -1] / sizes[:, 0]) ** share
-        embedding = gather(
-            pools,
-            numbers[:count],
-            lambda pool, own: lookup_pyramid(
-                pool.table('embedding'), tables.tiles, slots_[own], uv_[own], tile_px[own]
-            ),
-        )
-        dense = None
-        if (grids := tables.dense) is not None:
-            level = torch.zeros_like(slots_)
-            dense = gather(
-                pools,
-                numbers[:count],
-                lambda pool, own: lookup_grid(
-                    pool.table('dense'), grids, slots_[own], level[own], uv_[own]
-                ),
-            )
-        scale_per_depth = tile_px / tables.focal[slots_, 1]
-        return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
+        return draw_rays(tables, self._device.pools, chances, count, generator, language_rays)
 
     def slots_of(self, ids: Sequence[KeyframeId]) -> Int[Tensor, 'm']:
         """Returns the place of keyframes on the device, -1 for those that are not there."""
