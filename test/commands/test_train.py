@@ -83,7 +83,7 @@ def test_training_without_held_out_frames_has_no_figures(recording, tmp_path):
 
 
 @pytest.mark.parametrize('language_rays', [0, 16])
-def test_the_share_of_language_can_be_chosen(recording, monkeypatch, language_rays):
+def test_the_share_of_language_along_rays_can_be_chosen(recording, monkeypatch, language_rays):
     reports = []
     step = Submap.step
 
@@ -93,7 +93,9 @@ def test_the_share_of_language_can_be_chosen(recording, monkeypatch, language_ra
 
     monkeypatch.setattr(Submap, 'step', listen)
     share = f'training.language_rays_per_step={language_rays}'
-    train.run(parse(recording, '--steps', 2, '--reports', 1, '--set', share))
+    # At surface points language is taught all the same, unless that is left out too.
+    rays_only = ['--set', 'training.surface_updates=0']
+    train.run(parse(recording, '--steps', 2, '--reports', 1, '--set', share, *rays_only))
     assert [('language' in report.losses) for report in reports] == [language_rays > 0] * 2
 
 
