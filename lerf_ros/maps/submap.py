@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +34,7 @@ from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
+from lerf_ros.surface.registration import DepthRegistration
 from lerf_ros.training.step_report import StepReport
 from lerf_ros.training.trainer import Trainer
 
@@ -78,6 +80,10 @@ class Submap:
         self._extraction = extraction or Extraction(config, encoder)
         self.device, self.encoder = self._extraction.device, self._extraction.encoder
         self.engine = QueryEngine(self.encoder, config.query, config.features)
+        limit_m = config.training.registration_limit_m
+        self._registration = (
+            DepthRegistration(limit_m, config.query.max_range_m) if limit_m > 0 else None
+        )
         self.reset()
 
     def reset(self) -> None:
@@ -171,6 +177,7 @@ class Submap:
             ValueError: The keyframe is in the map already or its features do not fit.
             OSError: An older keyframe had to go to disk, and the disk is full.
         """
+        keyframe = self._registered(keyframe)
         frame = keyframe.frame
         self.trainer.add_keyframe(keyframe, features.pyramid, features.dense)
         if frame.depth is not None and np.isfinite(frame.depth).any():
@@ -185,6 +192,16 @@ class Submap:
         self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
         if self.on_features is not None:
             self.on_features(keyframe, features.pyramid)
+
+    def _registered(self, keyframe: Keyframe) -> Keyframe:
+        """Returns a keyframe with its pose corrected by its depth, if that is wanted."""
+        frame = keyframe.frame
+        if self._registration is None or frame.depth is None:
+            return keyframe
+        pose = self._registration.correct(
+            self.surface_map.points(), frame.depth, frame.camera, frame.camera_to_world
+        )
+        return replace(keyframe, frame=replace(frame, camera_to_world=pose))
 
     def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
         """Takes in one frame at once; returns the keyframe that it has become."""

@@ -2,6 +2,7 @@
 
 import gc
 import weakref
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -289,3 +290,20 @@ def test_a_map_keeps_no_pictures_beside_its_store(encoder, frames):
 def test_an_unknown_device_is_named():
     with pytest.raises(ValueError, match=r'training\.device'):
         resolve_device('abacus')
+
+
+def test_depth_corrects_the_pose_of_a_keyframe_where_that_is_wanted(encoder, frames):
+    pytest.importorskip('small_gicp', reason='needs the package small_gicp')
+    offsets_m = {}
+    for limit_m in (0.0, 0.03):
+        config = CONFIG.replace({'training.registration_limit_m': limit_m})
+        live_map = Submap(config, encoder)
+        for frame in frames[:3]:
+            live_map.ingest(frame)
+        pose = frames[3].camera_to_world.copy()
+        pose[2, 3] += 0.006
+        keyframe = live_map.ingest(replace(frames[3], camera_to_world=pose))
+        kept = live_map.trainer.store.pose(keyframe.id)
+        offsets_m[limit_m] = abs(kept[2, 3] - frames[3].camera_to_world[2, 3])
+    assert offsets_m[0.0] == pytest.approx(0.006)
+    assert offsets_m[0.03] < 0.004
