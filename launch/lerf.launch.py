@@ -44,6 +44,11 @@ ARGUMENTS = (
         'parameters of both nodes; none: defaults',
     ),
     ('place', 'none', 'what is mapped, a file of config/places: table, room or floor; none: any'),
+    (
+        'encoder',
+        'none',
+        'photo or tabletop: an encoder that needs no fetched weights; none: theirs',
+    ),
     ('use_sim_time', 'false', 'whether time comes from /clock'),
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
@@ -117,7 +122,10 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             )
         )
     if 'start_field_node' in on:
-        page = {'viewer.enabled': True} if 'view' in on else {}
+        page: dict[str, Any] = {'viewer.enabled': True} if 'view' in on else {}
+        if given['encoder']:
+            # The dense model of the GPU variants has weights of its own to fetch.
+            page |= {'features.encoder': given['encoder'], 'features.dense': 'none'}
         nodes.append(
             Node(
                 executable='field_node',

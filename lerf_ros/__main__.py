@@ -18,6 +18,7 @@ COMMANDS = {
     'inspect': ('lerf_ros.commands.inspect', 'Say what is in a recording.'),
     'train': ('lerf_ros.commands.train', 'Train a map from recorded frames, without ROS.'),
     'evaluate': ('lerf_ros.commands.evaluate', 'Measure the truth of answers and renderings.'),
+    'weights': ('lerf_ros.commands.weights', 'Say which weights are needed, and check them.'),
     'calibrate': ('lerf_ros.commands.calibrate', "Fit an encoder's existence confidence."),
     'view': ('lerf_ros.commands.view', 'See a map on a web page, and ask it, without ROS.'),
     'estimate': ('lerf_ros.commands.estimate', 'Say what a map of so many m2 takes.'),

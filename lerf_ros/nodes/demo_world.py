@@ -30,6 +30,9 @@ ROOM_OPTIONS: dict[str, object] = {
     'query.min_scale_m': 0.08,
     'query.max_scale_m': 1.0,
     'query.scales': 6,
+    'training.rays_per_step': 512,
+    'training.surface_points': 1024,
+    'training.surface_updates': 4,
 }
 
 

@@ -79,8 +79,9 @@ def find_weights(name: str, options: FeatureOptions) -> Path:
     origin = config.get('hf_hub') or config.get('url') or 'its publisher'
     raise ValueError(
         f'pretrained: the weights of {name} {pretrained!r} are not on this machine: put the file '
-        f'published as {origin.rstrip("/")} at {folder / pretrained}.safetensors, or set '
-        "features.allow_download; without it the shipped encoder 'tabletop' works"
+        f'published as {origin.rstrip("/")} at {folder / pretrained}.safetensors, or fetch it by '
+        f'`lerf_ros weights --encoder {name} --download`; encoder:=photo works now, on a CPU too, '
+        "and 'tabletop' for the simulated table"
     )
 
 

@@ -91,7 +91,8 @@ def test_missing_weights_say_what_to_put_where(tmp_path):
     message = str(caught.value)
     assert str(expected) in message
     assert 'laion/CLIP-ViT-B-16-laion2B-s34B-b88K' in message
-    assert 'allow_download' in message
+    assert 'lerf_ros weights --encoder ViT-B-16 --download' in message
+    assert 'encoder:=photo works now' in message
     assert '\n' not in message
 
 
