@@ -44,6 +44,10 @@ class NodeProcesses:
                 command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
 
+    def pid(self, node: str) -> int:
+        """Returns the number of a node's process."""
+        return self._processes[node].pid
+
     def check(self) -> None:
         """Raises a ChildProcessError with the end of its log if a node has ended."""
         for node, process in self._processes.items():
