@@ -50,7 +50,7 @@ class AtlasOptions(Section):
     patches: int = option(
         4, 'Pieces of the surface that a question reads exactly.', low=1, high=64
     )
-    patch_m: float = option(1.0, 'Side of these pieces.', unit='m', low=0.2, high=100.0)
+    patch_m: float = option(0.8, 'Side of these pieces.', unit='m', low=0.2, high=100.0)
     move_threshold_m: float = option(
         0.03,
         'A keyframe moves within its submap where a pose correction differs by more.',

@@ -165,12 +165,13 @@ class Atlas:
         return any(node.submap is not None and node.submap.ready() for node in self.nodes.awake())
 
     def step(self) -> StepReport:
-        """Trains one step of one submap: mostly the current one, else another that is awake."""
+        """Trains a step of one submap: mostly the current one, else another that is awake."""
         ready = [node for node in self.nodes.awake() if node.submap and node.submap.ready()]
         ready.sort(key=lambda node: node.used_at, reverse=True)
         chosen = ready[0]
         if len(ready) > 1 and self._generator.random() >= self.config.atlas.current_share:
-            chosen = ready[1 + int(self._generator.integers(len(ready) - 1))]
+            # The one that has learnt least of what it holds: it may fall asleep any time.
+            chosen = min(ready[1:], key=lambda node: node.step_count / max(node.keyframe_count, 1))
         assert chosen.submap is not None
         report = chosen.submap.step()
         chosen.step_count = report.step

@@ -62,7 +62,9 @@ def write_folder(
             else:
                 link(node.file, file)
             if node.index is not None:
-                save_file(node.index.state_dict(), aside / _index_name(node.name))
+                index = aside / _index_name(node.name)
+                save_file(node.index.state_dict(), index)
+                os.chmod(index, 0o644)
             written.append(node.as_json())
         description = {
             'format': FORMAT,

@@ -35,6 +35,8 @@ logger = logging.getLogger(__name__)
 _BEST_CELLS = 64
 # A patch with fewer points answers nothing.
 _LEAST_POINTS = 8
+# Steps before which a submap only answers where no other does.
+LEARNT_STEPS = 60
 # Steps after which the index of a submap that learns is read anew.
 INDEX_STEPS = 150
 
@@ -151,9 +153,10 @@ class AtlasQuery:
     ) -> list[Patch]:
         """Returns where a phrase is worth an exact look, the likeliest first."""
         offered: list[tuple[float, AtlasNode, Array, Array]] = []
-        for node in nodes:
-            if node.index is None or not len(node.index) or node.damaged:
-                continue
+        known = [node for node in nodes if node.index and len(node.index) and not node.damaged]
+        learnt = [node for node in known if node.step_count >= LEARNT_STEPS]
+        for node in learnt or known:
+            assert node.index is not None
             scores = node.index.scores(phrase, self._extraction.encoder.temperature)
             best = np.argsort(-scores)[:_BEST_CELLS]
             local = node.index.centres[best].astype(np.float64)
