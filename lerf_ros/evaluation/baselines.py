@@ -5,6 +5,7 @@ All of them answer over the surface cloud of the map, in metres in the world fra
 
 from __future__ import annotations
 
+import math
 import re
 import zlib
 from collections.abc import Mapping
@@ -106,9 +107,17 @@ class FusionField:
         embedding_size: Length of an embedding.
         scales_m: Scales that are kept, ascending; between them embeddings are interpolated.
         voxel_m: Side of the voxels.
+        max_range_m: Depth beyond this is left out, as the surface leaves it out.
     """
 
-    def __init__(self, embedding_size: int, scales_m: Float[Tensor, 's'], voxel_m: float) -> None:
+    def __init__(
+        self,
+        embedding_size: int,
+        scales_m: Float[Tensor, 's'],
+        voxel_m: float,
+        max_range_m: float = math.inf,
+    ) -> None:
+        self._max_range_m = max_range_m
         self._scales_m = scales_m.float()
         self._voxel_m = voxel_m
         self._size = embedding_size
@@ -121,6 +130,11 @@ class FusionField:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    @property
+    def area_m2(self) -> float:
+        """About the surface that it covers."""
+        return len(self) * self._voxel_m**2
 
     @property
     def bytes(self) -> int:
@@ -155,7 +169,8 @@ class FusionField:
         """Adds what one keyframe sees to the voxels it sees; frames without depth add nothing."""
         if frame.depth is None:
             return
-        v, u = np.nonzero(np.isfinite(frame.depth[::stride, ::stride]))
+        looked_at = frame.depth[::stride, ::stride]
+        v, u = np.nonzero(np.isfinite(looked_at) & (looked_at <= self._max_range_m))
         uv = np.stack([u, v], axis=1) * stride + 0.5
         depth_m = frame.depth[v * stride, u * stride].astype(np.float64)
         world = transform_points(frame.camera_to_world, backproject(frame.camera, uv, depth_m))

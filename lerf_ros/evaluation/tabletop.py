@@ -108,7 +108,9 @@ def run_scene(
             scales_m = search_scales(
                 config.query.min_scale_m, config.query.max_scale_m, FUSION_SCALES
             )
-            fusion = FusionField(encoder.embedding_size, scales_m, config.query.voxel_m)
+            fusion = FusionField(
+                encoder.embedding_size, scales_m, config.query.voxel_m, config.query.max_range_m
+            )
             live_map.on_features = lambda keyframe, pyramid: fusion.add(keyframe.frame, pyramid)
         stream = Stream(
             live_map,
@@ -283,10 +285,11 @@ def _memory(live_map: Submap, fusion: FusionField | None) -> dict[str, float | N
     area_m2 = len(surface) * surface.voxel_m**2
     if not area_m2:
         return dict.fromkeys(MEMORY_KEYS)
+    fused = fusion.bytes / 1024 / fusion.area_m2 if fusion is not None and len(fusion) else None
     return {
         'surface_m2': area_m2,
         'language_kb_per_m2': live_map.language_bytes / 1024 / area_m2,
-        'fusion_kb_per_m2': fusion.bytes / 1024 / area_m2 if fusion is not None else None,
+        'fusion_kb_per_m2': fused,
     }
 
 

@@ -132,3 +132,7 @@ def test_fusion_within_fewer_bytes_says_about_the_same() -> None:
         if limit_bytes > 200:
             assert said == pytest.approx(torch.stack([a, b]), abs=1e-2)
     assert len(fusion.within(fusion.bytes)) == len(fusion)
+    assert fusion.area_m2 == pytest.approx(len(fusion) * 0.02**2)
+    near = FusionField(4, torch.tensor([0.2, 0.5]), voxel_m=0.02, max_range_m=0.9)
+    near.add(wall(), constant_pyramid(a, b))
+    assert len(near) == 0
