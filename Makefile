@@ -8,7 +8,7 @@ ARGS ?=
 # The workspace's messages must be found; .venv/bin first, so that `python` is ours.
 IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 
-.PHONY: help setup demo test lint format docs clean
+.PHONY: help setup demo pictures test lint format docs clean
 
 help: ## show these lines
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
@@ -18,6 +18,10 @@ setup: ## make .venv and build the workspace; a second run takes seconds
 
 demo: setup ## map a simulated table and ask it; DATA=folder maps a recording, VIEW=1 shows it
 	@.venv/bin/lerf_ros demo $(if $(DATA),--data $(DATA)) $(if $(VIEW),--view) $(ARGS)
+
+pictures: setup ## make the pictures of README and docs, from the demo and the viewer
+	@-.venv/bin/lerf_ros demo --output build/pictures
+	@$(IN_WORKSPACE) python tools/pictures.py --demo build/pictures
 
 test: setup ## run every test that this machine can run; ARGS="-k pattern" chooses
 	@$(IN_WORKSPACE) python -m pytest $(ARGS)
