@@ -44,7 +44,9 @@ class Backdrop:
         self._drawn = True
 
 
-def fitted(picture: Picture, aspect: float) -> tuple[Picture, Float[Array, '2 2']]:
+def fitted(
+    picture: Picture, aspect: float
+) -> tuple[UInt8[Array, 'high wide 3'], Float[Array, '2 2']]:
     """Returns a picture in a window of another shape, black beside or above it.
 
     Args:

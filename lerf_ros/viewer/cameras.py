@@ -84,10 +84,9 @@ def eye_for(
     place_m: Float[Array, '3'],
     size_m: float,
     viewpoints: Float[Array, 'v 3'],
-    camera: CameraHandle,
+    here: Float[Array, '3'],
 ) -> Float[Array, '3']:
     """Returns from where to look at a place: as the nearest camera that saw it did, but closer."""
-    here = np.array(camera.position)
     if len(viewpoints):
         here = viewpoints[((viewpoints - here) ** 2).sum(axis=1).argmin()]
     away = here.astype(np.float64) - place_m

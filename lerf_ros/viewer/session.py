@@ -197,7 +197,8 @@ class Session:
     def _fly_to(self, place: Maximum) -> None:
         self._pictures.leave()
         size_m = float(place.box_size_m.max())
-        eye = eye_for(place.position_m, size_m, place.viewpoints, self._client.camera)
+        here = np.array(self._client.camera.position, np.float64)
+        eye = eye_for(place.position_m, size_m, place.viewpoints, here)
         fly(self._client, eye, np.asarray(place.position_m))
 
     def _on_click(self, event: SceneClickEvent) -> None:

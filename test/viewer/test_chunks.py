@@ -66,7 +66,11 @@ def test_only_what_changed_gets_a_new_version() -> None:
         points,
         positions=points.positions[keep],
         colours=points.colours[keep],
+        normals=points.normals[keep],
+        views=points.views[keep],
         confidence=points.confidence[keep],
+        visible_height_m=points.visible_height_m[keep],
+        seen_by=points.seen_by[keep],
         keys=points.keys[keep],
     )
     assert cut.update(fewer)
