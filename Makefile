@@ -8,7 +8,7 @@ ARGS ?=
 # The workspace's messages must be found; .venv/bin first, so that `python` is ours.
 IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 
-.PHONY: help setup demo pictures test lint format docs clean
+.PHONY: help setup demo pictures test gpu lint format docs clean
 
 help: ## show these lines
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: .*## /\t/' | expand -t 10
@@ -25,6 +25,9 @@ pictures: setup ## make the pictures of README and docs, from the demo and the v
 
 test: setup ## run every test that this machine can run; ARGS="-k pattern" chooses
 	@$(IN_WORKSPACE) python -m pytest $(ARGS)
+
+gpu: ## prove and measure every CUDA path, at most six minutes; no ROS and no network needed
+	@PATH="$(CURDIR)/.venv/bin:$$PATH" python3 benchmarks/gpu.py $(ARGS)
 
 lint: setup ## check style and types
 	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy lerf_ros

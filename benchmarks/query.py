@@ -37,7 +37,6 @@ from lerf_ros.query.reading import FieldReader, folded_cosines
 from lerf_ros.query.relevancy import naive_scale_relevancy, relevancy, search_scales
 from lerf_ros.scheduling.pieces import finish
 from lerf_ros.scheduling.worker import QUERY, Worker
-from lerf_ros.simulation import TabletopScene
 from lerf_ros.surface.points import SurfacePoints
 
 VOXEL_M = 0.01
@@ -88,9 +87,17 @@ def made_surface(count: int, seed: int = 0) -> SurfacePoints:
     )
 
 
-def fresh_field(encoder: LanguageEncoder, half_extent_m: float) -> LerfField:
+def fresh_field(
+    encoder: LanguageEncoder,
+    half_extent_m: float,
+    sizes: FieldOptions | None = None,
+    device: str = 'cpu',
+) -> LerfField:
     field = LerfField(
-        FieldOptions(), SceneBox((0.0, 0.0, 0.0), half_extent_m), encoder.embedding_size
+        sizes or FieldOptions(),
+        SceneBox((0.0, 0.0, 0.0), half_extent_m),
+        encoder.embedding_size,
+        device=device,
     )
     return field.requires_grad_(False)
 
@@ -141,15 +148,25 @@ class Asker:
         encoder: The language encoder.
         count: Number of surface points.
         scales: Number of scales, all of them trained everywhere.
+        sizes: Sizes of the field.
+        device: Where it is asked.
     """
 
-    def __init__(self, encoder: LanguageEncoder, count: int, scales: int) -> None:
+    def __init__(
+        self,
+        encoder: LanguageEncoder,
+        count: int,
+        scales: int,
+        sizes: FieldOptions | None = None,
+        device: str = 'cpu',
+    ) -> None:
         # The made-up field has no trained range: every scale counts.
         options = QueryOptions(scales=scales, cache_limit_mb=4096, min_scale_m=0.03)
         options = replace(options, max_scale_m=0.3)
         self._engine = QueryEngine(encoder, options, FeatureOptions())
         self._surface = made_surface(count)
-        self._field = fresh_field(encoder, float(np.abs(self._surface.positions).max()))
+        half_extent_m = float(np.abs(self._surface.positions).max())
+        self.field = fresh_field(encoder, half_extent_m, sizes, device)
         self._asked = 0
 
     def ask(self, phrases: int = 1) -> None:
@@ -162,7 +179,7 @@ class Asker:
         ]
         self._engine.query(
             QueryRequest(tuple(texts)),
-            field=self._field,
+            field=self.field,
             surface=self._surface,
             step=1,
             stamp_ns=0,
@@ -199,6 +216,8 @@ def cost_tables(
 
 def small_map(encoder: LanguageEncoder, keyframes: int, steps: int) -> tuple[Submap, list]:
     """Returns a map of a simulated table after some steps, and its frames."""
+    from lerf_ros.simulation import TabletopScene  # needs MuJoCo, which not all machines have
+
     live_map = Submap(LerfConfig(), encoder)
     with TabletopScene(9000) as scene:
         frames = list(scene.frames('orbit', 20.0, keyframes / 20.0))
