@@ -1,4 +1,7 @@
-"""Subcommand `calibrate`: fit an encoder's existence confidence on simulated scenes."""
+"""Subcommand `calibrate`: fit an encoder's existence confidence.
+
+On simulated scenes, or by `--recording` and `--labels` on a recording of the user's own.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from lerf_ros.commands.arguments import add_options, make_config, parse_seeds, require_positive
+from lerf_ros.commands.calibrate_recording import Labels, gather_recording
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
 from lerf_ros.evaluation.processes import Advance, each_seed, require_jobs
@@ -42,6 +46,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--seeds', default='9020-9039', help='development scenes, below 10000 (%(default)s)'
     )
+    parser.add_argument('--recording', type=Path, help='a recording in place of the scenes')
+    parser.add_argument(
+        '--labels', type=Path, help='phrases of what it shows and does not: present, absent; JSON'
+    )
+    parser.add_argument(
+        '--colour-focal', type=float, help='its colour focal length where not registered, px'
+    )
+    parser.add_argument(
+        '--keyframes', type=int, default=40, help='frames of it taken in (%(default)s)'
+    )
+    parser.add_argument(
+        '--steps-each', type=int, default=12, help='training steps after each (%(default)s)'
+    )
     parser.add_argument(
         '--seconds', type=float, default=30.0, help='camera time of each scene (%(default)s)'
     )
@@ -64,6 +81,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Calibrates; returns the exit status."""
+    if (arguments.recording is None) != (arguments.labels is None):
+        raise ValueError('labels: expected together with --recording, got one of them alone')
+    if arguments.recording:
+        return on_recording(arguments)
     seeds = parse_seeds(arguments.seeds)
     if max(seeds) >= HELD_OUT_SEED:
         raise ValueError(
@@ -86,6 +107,28 @@ def run(arguments: argparse.Namespace) -> int:
     ExistenceCalibration(fingerprint, **models).save(arguments.output)
     for kind in KINDS:
         sys.stdout.write('\n'.join(summary(kind, models[kind], samples[kind])) + '\n')
+    return 0
+
+
+def on_recording(arguments: argparse.Namespace) -> int:
+    """Calibrates words on a recording; pictures keep the cautious rule."""
+    labels = Labels.read(arguments.labels)
+    require_positive('keyframes', arguments.keyframes)
+    require_positive('steps-each', arguments.steps_each)
+    config = make_config(arguments.variant, arguments.set)
+    fingerprint, found = gather_recording(
+        arguments.recording,
+        labels,
+        config,
+        keyframes=arguments.keyframes,
+        steps_each=arguments.steps_each,
+        colour_focal_px=arguments.colour_focal,
+    )
+    if not found:
+        raise ValueError(f'recording: expected answers, but no map came of {arguments.recording}')
+    model = fit([evidence for _, evidence in found], [there for there, _ in found])
+    ExistenceCalibration(fingerprint, model, None).save(arguments.output)
+    sys.stdout.write('\n'.join(summary('phrases', model, found)) + '\n')
     return 0
 
 

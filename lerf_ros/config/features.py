@@ -26,6 +26,11 @@ class FeatureOptions(Section):
     allow_download: bool = option(
         False, 'Whether missing published weights may be fetched from their hub.'
     )
+    existence: str = option(
+        '',
+        "File of the encoder's existence calibration, made by `lerf_ros calibrate`; empty for the "
+        'one beside its weights.',
+    )
     dense: str = option(
         'none',
         "Dense features: 'none', 'encoder' (the encoder's own patches) or a timm model name.",

@@ -52,12 +52,12 @@ class ExistenceCalibration:
     Attributes:
         encoder_fingerprint: Fingerprint of the encoder for which it was fitted.
         phrases: The model for words.
-        pictures: The model for exemplars.
+        pictures: The model for exemplars; None where nothing was fitted.
     """
 
     encoder_fingerprint: str
     phrases: ExistenceModel
-    pictures: ExistenceModel
+    pictures: ExistenceModel | None
 
     def save(self, path: Path | str) -> None:
         """Writes the calibration as JSON."""
@@ -72,15 +72,18 @@ class ExistenceCalibration:
         """
         try:
             content = json.loads(Path(path).read_text(encoding='utf-8'))
+            kinds = ('phrases', 'pictures') if content['pictures'] else ('phrases',)
             models = {
                 kind: ExistenceModel(
                     features=tuple(str(name) for name in content[kind]['features']),
                     weights=tuple(float(weight) for weight in content[kind]['weights']),
                     bias=float(content[kind]['bias']),
                 )
-                for kind in ('phrases', 'pictures')
+                for kind in kinds
             }
-            return cls(encoder_fingerprint=str(content['encoder_fingerprint']), **models)
+            return cls(
+                str(content['encoder_fingerprint']), models['phrases'], models.get('pictures')
+            )
         except (OSError, KeyError, TypeError, ValueError) as error:
             raise ValueError(f'{path}: expected an existence calibration, got {error}') from error
 
