@@ -136,6 +136,7 @@ def _exemplars(
                 for other in others:
                     seen = windows[other]
                     background = (seen.embeddings * _means(seen)[seen.levels.long()]).sum(dim=1)
+                    background = phrase.background_share * background
                     others_than_it = torch.cat(
                         [seen.embeddings @ phrase.negatives.T, background[:, None]], dim=1
                     )

@@ -130,7 +130,7 @@ class QueryEngine:
         for index, (phrase, own) in enumerate(zip(phrases, rows, strict=True)):
             compared = cosines[..., own]
             if phrase.background is not None:
-                compared = torch.cat([compared, background], dim=-1)
+                compared = torch.cat([compared, phrase.background_share * background], dim=-1)
             result = self._answer(scene, phrase, compared, request)
             if index < len(texts) and texts[index].part:
                 result = self._answer_part(scene, texts[index], result, request)

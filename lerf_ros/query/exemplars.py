@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import torch
@@ -9,7 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float, UInt8
 from torch import Tensor
 
-from lerf_ros.features.encoder import KindEncoder, LanguageEncoder
+from lerf_ros.features.encoder import KindEncoder, LanguageEncoder, WindowEncoder
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.request import Array, Exemplar
 
@@ -22,6 +24,8 @@ MARGINS = (1.0, 1.25, 1.5, 1.8, 2.2)
 GRID = (4, 5)
 BESIDE_SIDES = (1.0, 2.0)
 BESIDE_COVER = 0.1
+# A window of a picture is compared with half of what it has in common with the whole scene.
+WINDOW_BACKGROUND = 0.5
 
 
 def exemplar_phrase(
@@ -39,6 +43,8 @@ def exemplar_phrase(
         exemplar: The picture, checked.
         scene_means: Mean unit embedding of the surface at each scale.
     """
+    if isinstance(encoder, KindEncoder) and isinstance(encoder, WindowEncoder):
+        return _window_phrase(encoder, exemplar, scene_means)
     crops = [square_crop(exemplar, margin) for margin in MARGINS]
     crops += crops_beside(exemplar)
     pixels = np.stack([_resized(crop, encoder.input_size) for crop in crops])
@@ -47,16 +53,38 @@ def exemplar_phrase(
     embeddings = F.normalize(encoder.encode_images(images), dim=-1)
     positives, negatives = embeddings.tensor_split([2 * len(MARGINS)])
     positive = F.normalize(positives.mean(dim=0, keepdim=True), dim=-1)
-    temperature = encoder.temperature
-    if isinstance(encoder, KindEncoder):
-        temperature = encoder.picture_temperature
     return Phrase(
         exemplar.name,
         positive,
         negatives,
         distractors=scene_means,
-        temperature=temperature,
+        temperature=encoder.temperature,
         background=scene_means,
+    )
+
+
+def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 's d']) -> Phrase:
+    """Returns the phrase of a window of a picture, pooled as the windows of the map are.
+
+    What surrounds the thing is seen as it is in the map; other crops blur that, and what is beside
+    it is often of the same kind.
+    """
+    height, width = exemplar.image.shape[:2]
+    u0, v0, u1, v1 = exemplar.box_px()
+    side = min(max(u1 - u0, v1 - v0), height, width)
+    left, right = _spread(u0, u1, side, width)
+    top, bottom = _spread(v0, v1, side, height)
+    pixels = torch.from_numpy(np.ascontiguousarray(exemplar.image)).to(scene_means.device)
+    box = scene_means.new_tensor([[left, top, right, bottom]])
+    positive = encoder.encode_windows(pixels.permute(2, 0, 1).float() / 255, box)
+    return Phrase(
+        exemplar.name,
+        positive,
+        positive[:0],
+        distractors=scene_means,
+        temperature=encoder.picture_temperature,
+        background=scene_means,
+        background_share=WINDOW_BACKGROUND,
     )
 
 

@@ -60,6 +60,7 @@ class Phrase:
             relevancy, only the confidence that the phrase names something in the scene.
         temperature: The encoder's factor of cosines.
         background: For a picture, one more negative at each scale searched; None for words.
+        background_share: How much the cosine with that negative counts.
         doubt: Why the encoder may not know what is asked, in a sentence; empty where it does.
     """
 
@@ -69,6 +70,7 @@ class Phrase:
     distractors: Float[Tensor, 'q d']
     temperature: float
     background: Float[Tensor, 's d'] | None = None
+    background_share: float = 1.0
     doubt: str = ''
 
 

@@ -14,6 +14,8 @@ from lerf_ros.features.photo.encoder import INPUT_PX, octave_of
 from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
 from lerf_ros.features.photo.tower import ARCHITECTURE, STRIDE, PhotoTower
 from lerf_ros.features.pyramid import PyramidBuilder
+from lerf_ros.query.exemplars import exemplar_phrase
+from lerf_ros.query.request import Exemplar
 
 
 def picture(width: int, height: int, seed: int = 3) -> torch.Tensor:
@@ -113,3 +115,15 @@ def test_other_kinds_leave_out_what_is_alike(encoder):
     assert float(held[0]) < 0.99
     assert float(held[1]) < 0.99
     assert float(held[2]) > 0.99
+
+
+def test_a_picture_is_asked_as_a_window_of_itself(encoder):
+    image = (picture(160, 120).permute(1, 2, 0) * 255).to(torch.uint8).numpy()
+    means = torch.nn.functional.normalize(torch.rand(3, encoder.embedding_size), dim=-1)
+    phrase = exemplar_phrase(encoder, Exemplar(image, (40, 30, 90, 70)), means)
+    window = torch.tensor([[40.0, 25.0, 90.0, 75.0]])
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    assert torch.allclose(phrase.positives, encoder.encode_windows(pixels, window), atol=1e-4)
+    assert len(phrase.negatives) == 0
+    assert phrase.temperature == encoder.picture_temperature
+    assert 0 < phrase.background_share < 1
