@@ -46,7 +46,7 @@ DIRECTIONS = 384
 # The constant number beside the pooled features, whose length is 6 on a wall and 20 on a thing.
 NOTHING = 8.0
 # Cosine of "nothing in particular" with a window, over its constant number.
-NEGATIVE_WEIGHT = 0.15
+NEGATIVE_WEIGHT = 0.2
 # Cosines of words are .05 to .2, those of pictures with each other .3 to .9.
 TEMPERATURE = 30.0
 PICTURE_TEMPERATURE = 12.0
