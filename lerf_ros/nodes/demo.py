@@ -107,7 +107,8 @@ def run(arguments: argparse.Namespace) -> int:
         page = {'viewer.enabled': True, 'viewer.port': arguments.port} if arguments.view else {}
         options = {**world.map_parameters, **options_of(arguments.set)}
         nodes.start('field_node', {'node.world_frame': world.world_frame, **options, **page})
-        nodes.start('keyframe_node', {'node.world_frame': world.world_frame}, CAMERA_REMAPS)
+        choice = {'node.world_frame': world.world_frame, **world.keyframe_parameters}
+        nodes.start('keyframe_node', choice, CAMERA_REMAPS)
         with MapClient() as client:
             say(f'starting the field node (ROS domain {domain})')
             client.wait_for_service(START_TIMEOUT_S)

@@ -30,9 +30,15 @@ ROOM_OPTIONS: dict[str, object] = {
     'query.min_scale_m': 0.08,
     'query.max_scale_m': 1.0,
     'query.scales': 6,
-    'training.rays_per_step': 512,
+    'training.rays_per_step': 256,
     'training.surface_points': 1024,
-    'training.surface_updates': 4,
+    'training.surface_updates': 8,
+    'training.surface_half_steps': 1000,
+}
+# Fewer keyframes leave more time to learn from each: one costs a second of one core.
+ROOM_KEYFRAMES: dict[str, object] = {
+    'keyframes.min_translation_m': 0.15,
+    'keyframes.min_rotation_deg': 12.0,
 }
 
 
@@ -120,6 +126,11 @@ class World(Protocol):
         ...
 
     @property
+    def keyframe_parameters(self) -> dict[str, object]:
+        """Options of the keyframe node that suit it."""
+        ...
+
+    @property
     def world_frame(self) -> str:
         """The TF frame in which the poses are."""
         ...
@@ -140,6 +151,7 @@ class TableWorld:
 
     world_frame = 'map'
     map_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
+    keyframe_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
 
     def __init__(self, seed: int, count: int, rate_hz: float) -> None:
         self.player_parameters: dict[str, object] = {
@@ -184,6 +196,7 @@ class RecordedWorld:
 
     world_frame = 'map'
     map_parameters = ROOM_OPTIONS
+    keyframe_parameters = ROOM_KEYFRAMES
 
     def __init__(
         self,
