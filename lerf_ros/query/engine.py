@@ -204,7 +204,8 @@ class QueryEngine:
                 break
             yield
         trained = torch.from_numpy(self._search.trained(points, scales_m))
-        scores = self._scores(trained, phrase, self._cache.cosines(read, _texts(phrase)))
+        texts = torch.cat([phrase.positives, phrase.negatives])
+        scores = self._scores(trained, phrase, self._cache.cosines(read, texts))
         best_m = scales_m.numpy()[scores.argmax(axis=1)]
         if scale_m is not None:
             best_m = np.full_like(best_m, scale_m)
@@ -326,7 +327,7 @@ class QueryEngine:
     ) -> QueryResult:
         """Answers for a part, searched in each place of its object."""
         part = embed_phrase(self._embed, text.text, text.part_texts, request.negatives)
-        matrix = _texts(part)
+        matrix = torch.cat([part.positives, part.negatives])
         scales_m = scene.scales_m.numpy()
         relevancies = np.zeros(len(scene.graph.surface), np.float32)
         maxima = []
@@ -347,7 +348,3 @@ class QueryEngine:
             object=whole,
             doubt=part.doubt or whole.doubt,
         )
-
-
-def _texts(phrase: Phrase) -> Float[Tensor, 'k d']:
-    return torch.cat([phrase.positives, phrase.negatives])

@@ -21,12 +21,17 @@ from pathlib import Path
 
 import numpy as np
 
-from lerf_ros.geometry import PinholeCamera, pose_matrix
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.sources.layout_files import (
+    TUM_SLOP_S,
+    nearest,
+    pictures_in,
+    read_matrix,
+    read_trajectory,
+    stamped_pictures,
+)
 from lerf_ros.sources.left_out import Ledger
 
-PICTURES = ('.jpg', '.jpeg', '.png')
-# Stamps of TUM's files that differ by more belong to different moments.
-TUM_SLOP_S = 0.02
 TUM_UNIT_M = 1 / 5000
 # Of its three cameras at 640x480, in OpenCV's pixel convention; the first is what ROS assumes.
 TUM_CAMERAS = {
@@ -104,7 +109,7 @@ def read_layout(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
 def _seven_scenes(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
     matrix = read_matrix(folder / 'camera-intrinsics.txt', (3, 3))
     entries = []
-    for path in _pictures(folder, 'frame-*.color.*'):
+    for path in pictures_in(folder, 'frame-*.color.*'):
         name = path.name.split('.')[0]
         number = _number(name)
         if number is None:
@@ -130,7 +135,7 @@ def _scannet(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
     if colour is None and depth is None:
         raise ValueError(f'{folder}: expected intrinsic/intrinsic_color.txt, got none')
     entries = []
-    for path in sorted(_pictures(folder / 'color', '*'), key=lambda p: _number(p.stem) or 0):
+    for path in sorted(pictures_in(folder / 'color', '*'), key=lambda p: _number(p.stem) or 0):
         number = _number(path.stem)
         if number is None:
             ledger.leave_out(path.name, 'expected a number as its name')
@@ -152,14 +157,14 @@ def _scannet(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
 
 
 def _tum(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
-    colours, depths = _stamped(folder, 'rgb'), _stamped(folder, 'depth')
-    poses = _trajectory(folder / 'groundtruth.txt', ledger)
+    colours, depths = stamped_pictures(folder, 'rgb'), stamped_pictures(folder, 'depth')
+    poses = read_trajectory(folder / 'groundtruth.txt', ledger)
     pose_times, depth_times = np.array([t for t, _ in poses]), np.array([t for t, _ in depths])
     entries = []
     for number, (time_s, path) in enumerate(colours):
         name = f'rgb/{path.name}'
-        near = _nearest(pose_times, time_s)
-        depth_at = _nearest(depth_times, time_s)
+        near = nearest(pose_times, time_s)
+        depth_at = nearest(depth_times, time_s)
         if depth_at is None and depths:
             ledger.warn(f'{name}: depth left out: none within {TUM_SLOP_S:g} s')
         pose: np.ndarray | str = f'no pose within {TUM_SLOP_S:g} s in groundtruth.txt'
@@ -199,7 +204,7 @@ def _replica(folder: Path, rate_hz: float, ledger: Ledger) -> Recording:
     except (KeyError, TypeError, ValueError, ZeroDivisionError) as error:
         raise ValueError(f'{camera_file}: expected a camera with fx to scale: {error}') from error
     entries = []
-    for place, path in enumerate(_pictures(folder / 'results', 'frame*')):
+    for place, path in enumerate(pictures_in(folder / 'results', 'frame*')):
         found = _number(path.stem)
         number = place if found is None else found
         pose: np.ndarray | str = 'traj.txt has no line for it'
@@ -229,21 +234,6 @@ LAYOUTS: dict[str, tuple[Callable[[Path], bool], Callable[[Path, float, Ledger],
 }
 
 
-def read_matrix(path: Path, shape: tuple[int, int]) -> np.ndarray:
-    """Returns a matrix that stands in a text file.
-
-    Raises:
-        ValueError: The file is absent or holds another matrix.
-    """
-    try:
-        matrix = np.loadtxt(path, dtype=np.float64, ndmin=2, encoding='utf-8-sig')
-    except (OSError, ValueError) as error:
-        raise ValueError(f'{path}: expected a {shape} matrix as text, got {error}') from error
-    if matrix.shape != shape:
-        raise ValueError(f'{path}: expected a {shape} matrix, got {matrix.shape}')
-    return matrix
-
-
 def _of_matrix(matrix: np.ndarray, centre: float) -> Intrinsics:
     return (
         float(matrix[0, 0]),
@@ -251,11 +241,6 @@ def _of_matrix(matrix: np.ndarray, centre: float) -> Intrinsics:
         float(matrix[0, 2]) + centre,
         float(matrix[1, 2]) + centre,
     )
-
-
-def _pictures(folder: Path, pattern: str) -> list[Path]:
-    paths = sorted(path for path in folder.glob(pattern) if path.suffix.lower() in PICTURES)
-    return [path for path in paths if not path.name.startswith('.')]
 
 
 def _number(name: str) -> int | None:
@@ -311,46 +296,3 @@ def _listed_intrinsics(folder: Path) -> Intrinsics | None:
                 raise ValueError(f'{folder / name}: expected fx fy cx cy: {error}') from error
             return fx, fy, cx + 0.5, cy + 0.5
     return None
-
-
-def _stamped(folder: Path, kind: str) -> list[tuple[float, Path]]:
-    """Returns the pictures of a TUM recording with their stamps in seconds."""
-    listed = folder / f'{kind}.txt'
-    found = []
-    if listed.exists():
-        for line in listed.read_text(encoding='utf-8-sig').splitlines():
-            words = line.split()
-            if len(words) >= 2 and not line.startswith('#'):
-                found.append((float(words[0]), folder / words[1].replace('\\', '/')))
-    else:
-        for path in _pictures(folder / kind, '*'):
-            try:
-                found.append((float(path.stem), path))
-            except ValueError:
-                continue
-    return sorted(found)
-
-
-def _trajectory(path: Path, ledger: Ledger) -> list[tuple[float, np.ndarray | str]]:
-    """Returns stamps in seconds and poses of a TUM trajectory."""
-    poses: list[tuple[float, np.ndarray | str]] = []
-    for line in path.read_text(encoding='utf-8-sig').splitlines():
-        words = line.replace(',', ' ').split()
-        if not words or line.startswith('#'):
-            continue
-        try:
-            time_s, *numbers = (float(word) for word in words[:8])
-            if len(numbers) != 7 or not np.isfinite(numbers).all():
-                raise ValueError(f'expected 8 finite numbers, got {line[:60]!r}')
-            pose = pose_matrix(np.array(numbers[:3]), np.array(numbers[3:]))
-            poses.append((time_s, pose))
-        except ValueError as error:
-            ledger.warn(f'{path.name}: a line is left out: {error}')
-    return sorted(poses, key=lambda item: item[0])
-
-
-def _nearest(times_s: np.ndarray, time_s: float) -> int | None:
-    if not len(times_s):
-        return None
-    at = int(np.argmin(np.abs(times_s - time_s)))
-    return at if abs(times_s[at] - time_s) <= TUM_SLOP_S else None
