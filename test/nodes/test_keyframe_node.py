@@ -200,16 +200,20 @@ def test_what_waits_is_bounded_in_bytes_and_drops_are_counted(
     try:
         for timer in timers:  # nothing is worked off meanwhile
             timer.cancel()
-        for _ in range(20):
+
+        def flood() -> bool:
+            # Best effort: a busy machine hears only some of them, so they go on coming.
             camera.send(600.0)
-        wait_until(lambda: node._values()['dropped_messages'] > 10, 'drops are counted')
+            return node._values()['dropped_messages'] > 10
+
+        wait_until(flood, 'drops are counted')
         assert node._inbox.held_bytes <= 5 * image_bytes
         assert 'faster' in node._health.last_error
     finally:
         for timer in timers:
             timer.reset()
-    wait_until(lambda: not len(node._inbox), 'the inbox is worked off')
-    node._inbox = usual
+        wait_until(lambda: not len(node._inbox), 'the inbox is worked off')
+        node._inbox = usual
     camera.found.clear()
     camera.send(610.0)
     wait_until(lambda: camera.found, 'a keyframe after the flood')
