@@ -72,6 +72,8 @@ def save_map(
         OSError: The file cannot be written, for instance because the disk is full.
     """
     path = Path(path)
+    if not path.parent.is_dir():
+        raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
     keyframes, arrays = trainer.store.state()
     if keep_keyframes is not None:
         keyframes = spread(keyframes, keep_keyframes)

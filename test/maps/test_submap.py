@@ -307,3 +307,10 @@ def test_depth_corrects_the_pose_of_a_keyframe_where_that_is_wanted(encoder, fra
         offsets_m[limit_m] = abs(kept[2, 3] - frames[3].camera_to_world[2, 3])
     assert offsets_m[0.0] == pytest.approx(0.006)
     assert offsets_m[0.03] < 0.004
+
+
+def test_a_missing_folder_is_named_and_no_temporary_file(live_map, tmp_path):
+    path = tmp_path / 'nowhere' / 'table.safetensors'
+    with pytest.raises(FileNotFoundError, match=r'there is no folder .*nowhere; make it first'):
+        live_map.save(path)
+    assert not path.parent.exists()
