@@ -14,7 +14,8 @@ from lerf_ros.evaluation.truth import SceneTruth
 from lerf_ros.evaluation.verdicts import Answer, Question
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import Array
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, QueryResult
 from lerf_ros.simulation import COLOURS, SceneObject, colour_names
 from lerf_ros.surface.points import SurfacePoints

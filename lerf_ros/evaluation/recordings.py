@@ -26,7 +26,8 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.image_files import read_rgb
 from lerf_ros.geometry import inside_box
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import Exemplar, QueryRequest, QueryResult
 from lerf_ros.sources.sequence import FrameSequence
 

@@ -27,9 +27,10 @@ from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.atlas_query import AtlasQuery
 from lerf_ros.maps.cells import cell_shares, seen_points
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.node import AtlasNode
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import MapView
 from lerf_ros.query.request import QueryRequest, QueryResult
 from lerf_ros.scheduling.pieces import Pieces

@@ -18,10 +18,10 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.geometry import Array, inverse_transform, transform_points
 from lerf_ros.maps.atlas_answer import in_world, merged
 from lerf_ros.maps.atlas_nodes import AtlasNodes
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.reading import Reading, joined_points, load_reading
-from lerf_ros.maps.submap import NotReadyError
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.phrase import Phrase, TextEmbedder, embed_phrase

@@ -7,12 +7,9 @@ robot. It knows no threads: whoever owns it calls every method from one thread.
 
 from __future__ import annotations
 
-import logging
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float, Float32
@@ -20,31 +17,24 @@ from jaxtyping import Float, Float32
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.pyramid import FeaturePyramid
-from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
-from lerf_ros.geometry import PinholeCamera, inverse_transform
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.anchor import named_by_stamp
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import load_map, require_fit, save_map
+from lerf_ros.maps.poses import move_keyframes, registered
+from lerf_ros.maps.reader import MapReader
 from lerf_ros.maps.rendered_depth import RenderedDepth
-from lerf_ros.maps.view import MapView, opaque_depth, rendered_pieces
+from lerf_ros.maps.view import MapView
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
-from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
 from lerf_ros.surface.registration import DepthRegistration
 from lerf_ros.training.step_report import StepReport
 from lerf_ros.training.trainer import Trainer
-
-logger = logging.getLogger(__name__)
-
-T = TypeVar('T')
-
-
-class NotReadyError(RuntimeError):
-    """The map cannot answer yet; the message says what is missing."""
 
 
 class Submap:
@@ -101,17 +91,18 @@ class Submap:
     def _begin(self, trainer: Trainer, surface_map: SurfaceMap, map_id: str) -> None:
         """Makes these the map; nothing of the one before is left."""
         if hasattr(self, 'trainer'):  # there is none before the first map
+            self._reader.close()
             self.close()
         self.id = map_id
         self.trainer, self.surface_map = trainer, surface_map
         self.engine.clear()
+        self._reader: MapReader = MapReader(self.engine, trainer, surface_map)
         self.last_stamp_ns = 0
         self.keyframe_count = 0
         self.last_camera: PinholeCamera | None = None
         # The map names its keyframes: a source that starts again repeats its own numbers.
         self._next_index: dict[str, int] = {}
         self._rendered_depth = RenderedDepth(trainer.store.ids_without_depth)
-        self._asked = False
 
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while the map lives."""
@@ -177,7 +168,8 @@ class Submap:
             ValueError: The keyframe is in the map already or its features do not fit.
             OSError: An older keyframe had to go to disk, and the disk is full.
         """
-        keyframe = self._registered(keyframe)
+        if self._registration is not None:
+            keyframe = registered(keyframe, self._registration, self.surface_map)
         frame = keyframe.frame
         self.trainer.add_keyframe(keyframe, features.pyramid, features.dense)
         if frame.depth is not None and np.isfinite(frame.depth).any():
@@ -192,16 +184,6 @@ class Submap:
         self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
         if self.on_features is not None:
             self.on_features(keyframe, features.pyramid)
-
-    def _registered(self, keyframe: Keyframe) -> Keyframe:
-        """Returns a keyframe with its pose corrected by its depth, if that is wanted."""
-        frame = keyframe.frame
-        if self._registration is None or frame.depth is None:
-            return keyframe
-        pose = self._registration.correct(
-            self.surface_map.points(), frame.depth, frame.camera, frame.camera_to_world
-        )
-        return replace(keyframe, frame=replace(frame, camera_to_world=pose))
 
     def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
         """Takes in one frame at once; returns the keyframe that it has become."""
@@ -220,15 +202,7 @@ class Submap:
         """Trains one step, and renews a part of what queries read."""
         report = self.trainer.step(self.surface_map)
         self._rendered_depth.renew(self.trainer, self.surface_map)
-        if self._asked and self.config.query.refresh_points:
-            # Only a map that is asked pays for quick answers.
-            assert self.trainer.field is not None
-            self.engine.refresh(
-                self.config.query.refresh_points,
-                field=self.trainer.field,
-                surface=self.surface_map,
-                step=report.step,
-            )
+        self._reader.refresh(self.config.query.refresh_points)
         return report
 
     def update_poses(
@@ -242,12 +216,7 @@ class Submap:
             ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown;
                 nothing has moved.
         """
-        store = self.trainer.store
-        before = {id_: store.pose(id_) for id_ in ids if id_ in store}
-        store.update_poses(ids, camera_to_world)
-        self.surface_map.move(
-            {id_: store.pose(id_) @ inverse_transform(pose) for id_, pose in before.items()}
-        )
+        move_keyframes(self.trainer.store, self.surface_map, ids, camera_to_world)
 
     def correct(
         self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
@@ -257,8 +226,7 @@ class Submap:
         Raises:
             ValueError: None of the stamps is that of a keyframe, or a pose is not rigid.
         """
-        store = self.trainer.store
-        ids, poses = named_by_stamp(stamps_ns, camera_to_world, store.stamps())
+        ids, poses = named_by_stamp(stamps_ns, camera_to_world, self.trainer.store.stamps())
         self.update_poses(ids, poses)
         return len(ids)
 
@@ -279,23 +247,9 @@ class Submap:
             NotReadyError: There is no map yet.
         """
         request.check()
-        field = self.trainer.field
-        if field is None or self.keyframe_count == 0:
+        if self.keyframe_count == 0:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        if self.trainer.step_count == 0:
-            raise NotReadyError('the map has not learned anything yet: ask again in a moment')
-        if len(self.surface_map.points().positions) == 0:
-            raise NotReadyError(
-                'the map has no surface yet: wait for training, or check the depth stream'
-            )
-        self._asked = True
-        return self.engine.query(
-            request,
-            field=field,
-            surface=self.surface_map,
-            step=self.trainer.step_count,
-            stamp_ns=self.last_stamp_ns,
-        )
+        return self._reader.query(request, self.last_stamp_ns)
 
     def render(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
@@ -305,8 +259,7 @@ class Submap:
         Raises:
             NotReadyError: There is no map yet.
         """
-        self._require_field()
-        return self.trainer.render(camera, camera_to_world)
+        return self._reader.render(camera, camera_to_world)
 
     def view_pieces(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
@@ -319,17 +272,9 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word.
         """
-        if phrase:
-            parse_phrase(phrase, 'phrase')
-        self._require_field()
-        view = yield from self._while_it_lasts(
-            rendered_pieces(self.trainer.render, camera, camera_to_world)
+        return self._reader.view_pieces(
+            camera, camera_to_world, phrase, newest_ns=lambda: self.last_stamp_ns
         )
-        depth_m = opaque_depth(view)
-        relevancy = None
-        if phrase:
-            relevancy = yield from self.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
-        return MapView(view.image, depth_m, relevancy, self.last_stamp_ns)
 
     def relevancy_pieces(
         self,
@@ -344,39 +289,7 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word, or the map has no surface yet.
         """
-        field = self._require_field()
-        relevancy = yield from self._while_it_lasts(
-            self.engine.heat_map_pieces(
-                phrase,
-                field=field,
-                surface=self.surface_map,
-                depth_m=depth_m,
-                camera=camera,
-                camera_to_world=camera_to_world,
-                step=self.step_count,
-            )
-        )
-        return relevancy
-
-    def _require_field(self) -> LerfField:
-        if self.trainer.field is None:
-            raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        return self.trainer.field
-
-    def _while_it_lasts(self, pieces: Pieces[T]) -> Pieces[T]:
-        """Works on pieces as long as this is the map they were begun for.
-
-        What is read for a map that is gone must not get into the answers of the next one.
-        """
-        trainer = self.trainer
-        while True:
-            if self.trainer is not trainer:
-                raise NotReadyError('the map was replaced while the view was drawn: ask again')
-            try:
-                next(pieces)
-            except StopIteration as stop:
-                return stop.value
-            yield
+        return self._reader.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
 
     def save(self, path: Path | str, keep_keyframes: int | None = None) -> None:
         """Writes the map to one file, or leaves the old file as it was.

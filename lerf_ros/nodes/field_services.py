@@ -27,7 +27,7 @@ from lerf_ros.frames.calibration import ideal_camera
 from lerf_ros.frames.messages import pose_matrix_of
 from lerf_ros.frames.transforms import TransformError, TransformSource
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
-from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.view import MapView
 from lerf_ros.nodes.deferred import DeferredServices
 from lerf_ros.nodes.health import Health

@@ -21,7 +21,8 @@ from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, inverse_transform, transform_points
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.maps.atlas import Atlas
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.likeness import Likeness, likeness

@@ -20,7 +20,8 @@ from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
 from lerf_ros.maps.atlas_nodes import share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest, Region
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 

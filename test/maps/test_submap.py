@@ -13,8 +13,9 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
 from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.rendered_depth import EVERY_STEPS, FIRST_STEP
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import TabletopOptions, TabletopScene
 from lerf_ros.training.device import resolve_device

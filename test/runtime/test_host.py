@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.maps.submap import NotReadyError
+from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.scheduling.pieces import Pieces

@@ -30,7 +30,8 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array, transform_points
 from lerf_ros.maps.atlas import Atlas, make_map
-from lerf_ros.maps.submap import NotReadyError, Submap
+from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene
 from lerf_ros.surface.points import SurfacePoints
