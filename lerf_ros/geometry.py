@@ -244,6 +244,6 @@ def look_at(
 
 def inside_box(
     points: Float[Array, 'n 3'], minimum_m: Float[Array, '3'], maximum_m: Float[Array, '3']
-) -> Bool[Array, 'n']:
+) -> Bool[Array, ' n']:
     """Tells which points lie inside an axis-aligned box, borders included."""
     return np.all((points >= minimum_m) & (points <= maximum_m), axis=-1)

@@ -27,7 +27,7 @@ NUMPY_TYPES = {
 def cloud_message(
     positions: Float[np.ndarray, 'n 3'],
     colours: UInt8[np.ndarray, 'n 3'],
-    relevancy: Float[np.ndarray, 'n'] | None,
+    relevancy: Float[np.ndarray, ' n'] | None,
     header: Header,
 ) -> PointCloud2:
     """Returns a cloud message; points with NaN are left out, so that it is dense."""

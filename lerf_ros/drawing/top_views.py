@@ -15,7 +15,7 @@ BACKGROUND = 24
 def top_view(
     positions: Float[Array, 'n 3'],
     colours: UInt8[Array, 'n 3'],
-    relevancy: Float[Array, 'n'],
+    relevancy: Float[Array, ' n'],
     places_m: Float[Array, 'k 3'],
     height_px: int = 480,
     mapping: str = 'normalised',

@@ -66,7 +66,7 @@ def relevancy_in_view(
     camera: PinholeCamera,
     camera_to_world: Float[Array, '4 4'],
     positions: Float[Array, 'n 3'],
-    relevancy: Float[Array, 'n'],
+    relevancy: Float[Array, ' n'],
 ) -> Float[Array, 'height width']:
     """Returns the relevancy of what each pixel shows, NaN where the cloud does not reach.
 

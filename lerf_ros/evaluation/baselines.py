@@ -48,7 +48,7 @@ class Place:
 
     position_m: Float[Array, '3'] | None
     confidence: float
-    point_indices: Int[Array, 'k']
+    point_indices: Int[Array, ' k']
 
 
 NOWHERE = Place(None, 0.0, np.zeros(0, dtype=np.int64))
@@ -113,7 +113,7 @@ class FusionField:
     def __init__(
         self,
         embedding_size: int,
-        scales_m: Float[Tensor, 's'],
+        scales_m: Float[Tensor, ' s'],
         voxel_m: float,
         max_range_m: float = math.inf,
     ) -> None:
@@ -196,7 +196,7 @@ class FusionField:
         return _fill_empty(means).flatten(1).to(positions_world.device)
 
     def embed(
-        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, ' n']
     ) -> Float[Tensor, 'n d']:
         """Returns the embedding at a scale, linear between the logarithms of two kept scales."""
         kept = features.reshape(len(features), -1, self._size)
@@ -208,7 +208,9 @@ class FusionField:
         index = torch.arange(len(features), device=features.device)
         return torch.lerp(kept[index, lower], kept[index, upper], blend[:, None])
 
-    def _reserve(self, keys: Int[Array, 'k'], positions: Float[Array, 'k 3']) -> Int[Tensor, 'k']:
+    def _reserve(
+        self, keys: Int[Array, ' k'], positions: Float[Array, 'k 3']
+    ) -> Int[Tensor, ' k']:
         """Returns the row of each voxel, with new rows for new voxels; keys ascend."""
         at = np.searchsorted(self._keys, keys)
         known = np.zeros(len(keys), dtype=bool)
@@ -240,7 +242,7 @@ def _fill_empty(means: Float[Tensor, 'n s d']) -> Float[Tensor, 'n s d']:
     return torch.gather(means, 1, nearest[..., None].expand_as(means))
 
 
-def _groups(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'n']:
+def _groups(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
     """Numbers the connected groups of points; neighbours are within reach."""
     pairs = cKDTree(positions).query_pairs(reach_m, output_type='ndarray')
     ones = np.ones(len(pairs), dtype=bool)

@@ -24,14 +24,14 @@ def inside_oriented_box(
     box_to_world: Float[Array, '4 4'],
     size_m: Float[Array, '3'],
     margin_m: float = BOX_MARGIN_M,
-) -> Bool[Array, 'n']:
+) -> Bool[Array, ' n']:
     """Tells which points lie inside a box centred on its own frame, grown by the margin."""
     local = (points_world - box_to_world[:3, 3]) @ box_to_world[:3, :3]
     return np.all(np.abs(local) <= np.asarray(size_m) / 2 + margin_m, axis=-1)
 
 
 def intersection_over_union(
-    predicted: Int[Array, 'n'] | Bool[Array, 'n'], truth: Bool[Array, 'm']
+    predicted: Int[Array, ' n'] | Bool[Array, ' n'], truth: Bool[Array, ' m']
 ) -> float:
     """Returns the IoU of two sets of points of one cloud.
 
@@ -48,9 +48,9 @@ def intersection_over_union(
 def label_points(
     points_world: Float[Array, 'n 3'],
     reference: cKDTree,
-    reference_labels: Int[Array, 'm'],
+    reference_labels: Int[Array, ' m'],
     reach_m: float = 0.02,
-) -> Int[Array, 'n']:
+) -> Int[Array, ' n']:
     """Gives each point the label of the nearest reference point within reach, else -1."""
     distance, nearest = reference.query(points_world, distance_upper_bound=reach_m)
     found = np.isfinite(distance)
@@ -159,7 +159,7 @@ def ssim(image: Array, truth: Array) -> float:
     )
 
 
-def depth_errors(depth_m: Array, truth_m: Array) -> Float[Array, 'n']:
+def depth_errors(depth_m: Array, truth_m: Array) -> Float[Array, ' n']:
     """Returns the absolute depth error of each pixel where both are known."""
     known = np.isfinite(depth_m) & np.isfinite(truth_m)
     return np.abs(depth_m[known] - truth_m[known])

@@ -68,7 +68,7 @@ class SceneTruth:
         reference, self._labels = _thin(np.concatenate(points), np.concatenate(labels))
         self._reference = cKDTree(reference)
 
-    def label(self, positions_world: Float[Array, 'n 3']) -> Int[Array, 'n']:
+    def label(self, positions_world: Float[Array, 'n 3']) -> Int[Array, ' n']:
         """Returns the index of the object at each surface point, `BACKGROUND` elsewhere."""
         return label_points(positions_world, self._reference, self._labels)
 
@@ -125,8 +125,8 @@ class SceneTruth:
         said_present: bool,
         confidence: float,
         position_m: Float[Array, '3'] | None,
-        point_indices: Int[Array, 'k'],
-        labels: Int[Array, 'n'],
+        point_indices: Int[Array, ' k'],
+        labels: Int[Array, ' n'],
         places_m: Sequence[Float[Array, '3']] = (),
     ) -> Answer:
         """Compares an answer with the truth; of things alike, each is right.
@@ -171,8 +171,8 @@ class SceneTruth:
         return replace(answer, reason=self._reason(answer, landed, seen))
 
     def oracle(
-        self, question: Question, positions_world: Float[Array, 'n 3'], labels: Int[Array, 'n']
-    ) -> Int[Array, 'k']:
+        self, question: Question, positions_world: Float[Array, 'n 3'], labels: Int[Array, ' n']
+    ) -> Int[Array, ' k']:
         """Returns the surface points that one who knows everything would give."""
         if question.absent:
             return np.zeros(0, np.int64)
@@ -295,8 +295,8 @@ def _dome_pose(azimuth: float, elevation: float) -> Float[Array, '4 4']:
 
 
 def _thin(
-    points: Float[Array, 'n 3'], labels: Int[Array, 'n']
-) -> tuple[Float[Array, 'm 3'], Int[Array, 'm']]:
+    points: Float[Array, 'n 3'], labels: Int[Array, ' n']
+) -> tuple[Float[Array, 'm 3'], Int[Array, ' m']]:
     """Keeps one point of each label in a voxel."""
     cells = np.floor(points / REFERENCE_VOXEL_M).astype(np.int64)
     near = (np.abs(cells) < 1 << 12).all(axis=1)

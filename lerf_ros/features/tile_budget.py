@@ -20,7 +20,7 @@ Array = np.ndarray
 
 def chosen_tiles(
     image: UInt8[Array, 'height width 3'], grids: Sequence[TileGrid], budget: int
-) -> list[Bool[Array, 'n']]:
+) -> list[Bool[Array, ' n']]:
     """Returns for each level which of its tiles are encoded, row by row.
 
     The coarsest level is always encoded as a whole: the others lean on it.
@@ -48,7 +48,7 @@ def chosen_tiles(
 
 def contrasts(
     sums: Float[Array, 'h1 w1'], squares: Float[Array, 'h1 w1'], grid: TileGrid
-) -> Float[Array, 'n']:
+) -> Float[Array, ' n']:
     """Returns the variance of grey in each tile, from integral images of grey and its square."""
     left, top, right, bottom = grid.boxes().numpy().astype(int).T
 

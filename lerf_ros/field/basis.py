@@ -44,7 +44,7 @@ class BasisLinear(nn.Module):
         return self.basis @ self.coefficients.weight
 
     @property
-    def bias(self) -> Float[Tensor, 'd']:
+    def bias(self) -> Float[Tensor, ' d']:
         """The bias of the equal linear layer."""
         return self.basis @ self.coefficients.bias
 
@@ -52,7 +52,7 @@ class BasisLinear(nn.Module):
         """Returns embeddings, not of unit length."""
         return self.coefficients(x) @ self.basis.T
 
-    def residuals(self, embeddings: Float[Tensor, 'n d']) -> Float[Tensor, 'n']:
+    def residuals(self, embeddings: Float[Tensor, 'n d']) -> Float[Tensor, ' n']:
         """Returns how much of each unit embedding lies outside the span, in [0, 1]."""
         inside = (embeddings @ self.basis).square().sum(dim=-1)
         return (1 - inside).clamp(min=0).sqrt()

@@ -21,7 +21,7 @@ SCALE_WIDTH = 3
 _REFERENCE_SCALE_M = 0.2
 
 
-def encode_scale(scale_m: Float[Tensor, 'n']) -> Float[Tensor, 'n 3']:
+def encode_scale(scale_m: Float[Tensor, ' n']) -> Float[Tensor, 'n 3']:
     """Returns the inputs of the head that stand for a scale: logarithm, square, and a soft step.
 
     Crops twice as high differ as much at 5 cm as at 50 cm, so the logarithm is what is even.
@@ -62,7 +62,7 @@ class LanguageHead(nn.Module):
             self.last = nn.Linear(width, embedding_size)
 
     def forward(
-        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, ' n']
     ) -> Float[Tensor, 'n d']:
         """Returns embeddings, not of unit length."""
         first = self.feature_layer(features) + self.scale_layer(encode_scale(scale_m))

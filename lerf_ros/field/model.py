@@ -73,7 +73,7 @@ class LerfField(nn.Module):
         """The head that turns language features and a scale into an embedding."""
         return self.language.head
 
-    def density(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n']:
+    def density(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, ' n']:
         """Returns density per metre."""
         return self.radiance.geometry(positions_world)[0]
 
@@ -82,7 +82,7 @@ class LerfField(nn.Module):
         return self.language.features(positions_world)
 
     def embed(
-        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, ' n']
     ) -> Float[Tensor, 'n d']:
         """Returns language embeddings at scales in metres; not of unit length."""
         return self.language.head(features, scale_m)
@@ -103,7 +103,7 @@ class LerfField(nn.Module):
         *,
         language: bool = False,
         language_rays: int | None = None,
-        scale_per_depth: Float[Tensor, 'm'] | None = None,
+        scale_per_depth: Float[Tensor, ' m'] | None = None,
         generator: torch.Generator | None = None,
         explore: int = 0,
         anneal: float = 1.0,

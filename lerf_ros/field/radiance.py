@@ -66,7 +66,7 @@ class RadianceField(nn.Module):
 
     def geometry(
         self, positions_world: Float[Tensor, 'n 3']
-    ) -> tuple[Float[Tensor, 'n'], Float[Tensor, 'n g']]:
+    ) -> tuple[Float[Tensor, ' n'], Float[Tensor, 'n g']]:
         """Returns density (1/m) and geometry features."""
         out = self.geometry_net(self.grid(self.scene_box.to_unit(positions_world)))
         return to_density(out[:, 0], self.scene_box), out[:, 1:]
@@ -79,7 +79,7 @@ class RadianceField(nn.Module):
         return torch.sigmoid(self.colour_net(seen))
 
 
-def to_density(raw: Float[Tensor, 'n'], scene_box: SceneBox) -> Float[Tensor, 'n']:
+def to_density(raw: Float[Tensor, ' n'], scene_box: SceneBox) -> Float[Tensor, ' n']:
     """Returns density per metre of a network's output."""
     return torch.exp(raw.clamp(max=_MAX_LOG_DENSITY)) / scene_box.half_extent_m
 

@@ -22,7 +22,7 @@ class ProposalStage:
         weights: Weights of the proposal's intervals, with gradient.
     """
 
-    rows: Int[Tensor, 'm']
+    rows: Int[Tensor, ' m']
     blind: int
     edges_m: Float[Tensor, 'm k1']
     weights: Float[Tensor, 'm k']
@@ -45,13 +45,13 @@ class Rendering:
     """
 
     rgb: Float[Tensor, 'n 3']
-    depth_m: Float[Tensor, 'n']
-    accumulation: Float[Tensor, 'n']
+    depth_m: Float[Tensor, ' n']
+    accumulation: Float[Tensor, ' n']
     weights: Float[Tensor, 'n k']
     samples: RaySamples
     language_features: Float[Tensor, 'm f'] | None = None
     embedding: Float[Tensor, 'm d'] | None = None
-    scale_m: Float[Tensor, 'm'] | None = None
+    scale_m: Float[Tensor, ' m'] | None = None
     proposal: ProposalStage | None = None
 
 
@@ -64,7 +64,7 @@ def accumulate(
 
 def mean_depth(
     weights: Float[Tensor, 'n k'], samples: RaySamples
-) -> tuple[Float[Tensor, 'n'], Float[Tensor, 'n']]:
+) -> tuple[Float[Tensor, ' n'], Float[Tensor, ' n']]:
     """Returns the mean depth of the weights of each ray, and their sum."""
     accumulation = weights.sum(dim=-1)
     depth_m = (weights * samples.depth_m).sum(dim=-1) / accumulation.clamp(min=1e-6)

@@ -35,7 +35,7 @@ class RayBundle:
 
     origins_world: Float[Tensor, 'n 3']
     directions_world: Float[Tensor, 'n 3']
-    depth_guide_m: Float[Tensor, 'n']
+    depth_guide_m: Float[Tensor, ' n']
 
     def __post_init__(self) -> None:
         count = self.origins_world.shape[0]
@@ -83,13 +83,13 @@ def samples_at(rays: RayBundle, edges_m: Float[Tensor, 'n k1']) -> RaySamples:
     return RaySamples(edges_m, positions, (edges_m[:, 1:] - edges_m[:, :-1]) * stretch)
 
 
-def depth_sigma(depth_m: Float[Tensor, 'n'], noise_share: float) -> Float[Tensor, 'n']:
+def depth_sigma(depth_m: Float[Tensor, ' n'], noise_share: float) -> Float[Tensor, ' n']:
     """Returns the standard deviation of a measured depth."""
     return (depth_m * noise_share).clamp(min=MIN_SIGMA_M)
 
 
 def guided_edges(
-    depth_m: Float[Tensor, 'n'],
+    depth_m: Float[Tensor, ' n'],
     near_m: float,
     coarse: int,
     guided: int,
@@ -222,6 +222,6 @@ def weights_of(
     return before - through
 
 
-def known(depth_m: Float[Tensor, 'n']) -> Bool[Tensor, 'n']:
+def known(depth_m: Float[Tensor, ' n']) -> Bool[Tensor, ' n']:
     """Tells which depths were measured."""
     return torch.isfinite(depth_m) & (depth_m > 0)

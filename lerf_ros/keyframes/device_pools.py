@@ -155,7 +155,7 @@ class DevicePools:
 
 def gather(
     pools: list[SizePool],
-    numbers: Int[Tensor, 'n'],
+    numbers: Int[Tensor, ' n'],
     read: Callable[[SizePool, Tensor | slice], Tensor],
 ) -> Tensor:
     """Reads rows from several pools into one tensor.

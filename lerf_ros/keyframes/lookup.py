@@ -47,8 +47,8 @@ class Grids:
 def lookup_grid(
     table: Tensor,
     grids: Grids,
-    slots: Int[Tensor, 'n'],
-    level: Int[Tensor, 'n'],
+    slots: Int[Tensor, ' n'],
+    level: Int[Tensor, ' n'],
     uv: Float[Tensor, 'n 2'],
 ) -> Float[Tensor, 'n d']:
     """Returns the bilinear interpolation among cell centres; beyond them it is constant."""
@@ -76,9 +76,9 @@ def lookup_grid(
 def lookup_pyramid(
     table: Tensor,
     grids: Grids,
-    slots: Int[Tensor, 'n'],
+    slots: Int[Tensor, ' n'],
     uv: Float[Tensor, 'n 2'],
-    tile_px: Float[Tensor, 'n'],
+    tile_px: Float[Tensor, ' n'],
 ) -> Float[Tensor, 'n d']:
     """Returns unit embeddings, bilinear among tiles and linear between two levels."""
     sizes = grids.tile_px[slots]

@@ -81,10 +81,10 @@ class PointTargets:
     """
 
     embedding: Float[Tensor, 'n d']
-    scale_m: Float[Tensor, 'n']
-    valid: Bool[Tensor, 'n']
+    scale_m: Float[Tensor, ' n']
+    valid: Bool[Tensor, ' n']
     dense: Float[Tensor, 'n c'] | None
-    seen: Bool[Tensor, 'n']
+    seen: Bool[Tensor, ' n']
 
 
 def point_targets(
@@ -117,8 +117,8 @@ def point_targets(
 
 
 def draw_scales(
-    tables: SlotTables, views: PointViews, share: Float[Tensor, 'n']
-) -> Float[Tensor, 'n']:
+    tables: SlotTables, views: PointViews, share: Float[Tensor, ' n']
+) -> Float[Tensor, ' n']:
     """Returns a scale for each point among those that its first view shows.
 
     Args:
@@ -136,9 +136,9 @@ def drawn_means(
     embeddings: ReadRows,
     tables: SlotTables,
     views: PointViews,
-    scale_m: Float[Tensor, 'n'],
+    scale_m: Float[Tensor, ' n'],
     draws: Float[Tensor, 'n v 3'],
-) -> tuple[Float[Tensor, 'n d'], Bool[Tensor, 'n']]:
+) -> tuple[Float[Tensor, 'n d'], Bool[Tensor, ' n']]:
     """Returns the mean over the views of one tile of each, and which points have any.
 
     Args:
@@ -156,8 +156,8 @@ def drawn_means(
 
 
 def means_twin(
-    table: Tensor, tables: SlotTables, views: PointViews, scale_m: Float[Tensor, 'n']
-) -> tuple[Float[Tensor, 'n d'], Bool[Tensor, 'n']]:
+    table: Tensor, tables: SlotTables, views: PointViews, scale_m: Float[Tensor, ' n']
+) -> tuple[Float[Tensor, 'n d'], Bool[Tensor, ' n']]:
     """Returns the mean over the views of all tiles around: what :func:`drawn_means` tends to."""
     means = torch.zeros(len(scale_m), table.shape[1])
     valid = torch.zeros(len(scale_m), dtype=torch.bool)

@@ -16,7 +16,7 @@ from lerf_ros.keyframes.slot_tables import SlotTables
 def draw_rays(
     tables: SlotTables,
     pools: list[SizePool],
-    chances: Float[Tensor, 'slots'],
+    chances: Float[Tensor, ' slots'],
     count: int,
     generator: torch.Generator | None,
     language_rays: int | None,

@@ -26,10 +26,10 @@ class RayBatch:
 
     rays: RayBundle
     rgb: Float[Tensor, 'n 3']
-    slots: Int[Tensor, 'n']
+    slots: Int[Tensor, ' n']
     uv: Float[Tensor, 'n 2']
     embedding: Float[Tensor, 'm d']
-    scale_per_depth: Float[Tensor, 'm']
+    scale_per_depth: Float[Tensor, ' m']
     dense: Float[Tensor, 'm c'] | None
 
     def __len__(self) -> int:

@@ -43,7 +43,7 @@ class Replay:
         """Removes a slot; those behind move up."""
         self.errors = torch.cat([self.errors[:slot], self.errors[slot + 1 :]])
 
-    def report(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
+    def report(self, slots: Int[Tensor, ' n'], errors: Float[Tensor, ' n']) -> None:
         """Takes in how badly each ray's colour was explained."""
         errors = errors.detach().float()
         count = torch.zeros_like(self.errors).index_add_(0, slots, torch.ones_like(errors))
@@ -53,7 +53,7 @@ class Replay:
         blended = torch.where(self.errors.isnan(), mean, running)
         self.errors = torch.where(count > 0, blended, self.errors)
 
-    def chances(self, newest: Bool[Tensor, 'slots']) -> Float[Tensor, 'slots']:
+    def chances(self, newest: Bool[Tensor, ' slots']) -> Float[Tensor, ' slots']:
         """Returns how likely each slot is to be drawn.
 
         Args:

@@ -34,13 +34,13 @@ class SlotTables:
     """
 
     size: Float[Tensor, 'slots 2']
-    width: Int[Tensor, 'slots']
+    width: Int[Tensor, ' slots']
     focal: Float[Tensor, 'slots 2']
     centre: Float[Tensor, 'slots 2']
-    pool: Int[Tensor, 'slots']
-    pixel_first: Int[Tensor, 'slots']
+    pool: Int[Tensor, ' slots']
+    pixel_first: Int[Tensor, ' slots']
     poses: Float[Tensor, 'slots 3 4']
-    newest: Bool[Tensor, 'slots']
+    newest: Bool[Tensor, ' slots']
     tiles: Grids
     dense: Grids | None
 
@@ -93,9 +93,9 @@ class SlotTables:
 
     def rays(
         self,
-        slots: Int[Tensor, 'n'],
+        slots: Int[Tensor, ' n'],
         uv: Float[Tensor, 'n 2'],
-        depth_m: Float[Tensor, 'n'],
+        depth_m: Float[Tensor, ' n'],
     ) -> RayBundle:
         """Returns the rays through pixels."""
         camera = (uv - self.centre[slots]) / self.focal[slots]

@@ -207,7 +207,7 @@ class KeyframeStore:
         chances = self._replay.chances(tables.newest)
         return draw_rays(tables, self._device.pools, chances, count, generator, language_rays)
 
-    def slots_of(self, ids: Sequence[KeyframeId]) -> Int[Tensor, 'm']:
+    def slots_of(self, ids: Sequence[KeyframeId]) -> Int[Tensor, ' m']:
         """Returns the place of keyframes on the device, -1 for those that are not there."""
         slots = {id_: slot for slot, id_ in enumerate(self._device.ids)}
         return torch.tensor([slots.get(id_, -1) for id_ in ids], dtype=torch.long)
@@ -290,7 +290,7 @@ class KeyframeStore:
         """Removes what lies on disk."""
         self._cold.close()
 
-    def report_errors(self, slots: Int[Tensor, 'n'], errors: Float[Tensor, 'n']) -> None:
+    def report_errors(self, slots: Int[Tensor, ' n'], errors: Float[Tensor, ' n']) -> None:
         """Tells how badly each ray's colour was explained, for replay."""
         self._replay.report(slots, errors)
 

@@ -46,7 +46,7 @@ def residual_large(
     world: Float[Array, 'n 4 4'],
     move_m: float,
     turn_deg: float,
-) -> Bool[Array, 'n']:
+) -> Bool[Array, ' n']:
     """Tells which poses a move of the whole submap leaves too far from where they belong."""
     world_to_submap = inverse_transform(submap_to_world)
     large = []

@@ -42,7 +42,7 @@ class CoarseIndex:
         return len(self.centres)
 
     @torch.no_grad()
-    def scores(self, phrase: Phrase, temperature: float) -> Float[np.ndarray, 'm']:
+    def scores(self, phrase: Phrase, temperature: float) -> Float[np.ndarray, ' m']:
         """Returns the greatest relevancy of a phrase in each cell."""
         if not len(self):
             return np.zeros(0, np.float32)

@@ -41,7 +41,7 @@ class Reading:
         return points_at(self.points, np.flatnonzero(inside))
 
 
-def points_at(points: SurfacePoints, rows: Int[np.ndarray, 'k']) -> SurfacePoints:
+def points_at(points: SurfacePoints, rows: Int[np.ndarray, ' k']) -> SurfacePoints:
     """Returns some of the points of a surface; cameras stay."""
     return replace(
         points,

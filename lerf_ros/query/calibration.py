@@ -20,7 +20,7 @@ ITERATIONS = 50
 
 def fit(
     evidence: Sequence[Evidence],
-    present: Sequence[bool] | Bool[Array, 'n'],
+    present: Sequence[bool] | Bool[Array, ' n'],
     names: tuple[str, ...] = EVIDENCE,
     present_share: float = 0.5,
 ) -> ExistenceModel:
@@ -55,8 +55,8 @@ def fit(
 
 
 def _logistic(
-    rows: Float[Array, 'n k'], truth: Bool[Array, 'n'], importance: Float[Array, 'n']
-) -> Float[Array, 'k']:
+    rows: Float[Array, 'n k'], truth: Bool[Array, ' n'], importance: Float[Array, ' n']
+) -> Float[Array, ' k']:
     """Returns the weights of least weighted log loss with a ridge, by Newton's method."""
     ridge = RIDGE * np.eye(rows.shape[1])
     ridge[-1, -1] = 0

@@ -60,16 +60,16 @@ class EmbeddingCache:
     def clear(self) -> None:
         """Forgets all entries."""
         self._blocks: list[Float[Tensor, 'b s d']] = []
-        self._steps: Int[np.ndarray, 'r'] = np.zeros(0, np.int64)
+        self._steps: Int[np.ndarray, ' r'] = np.zeros(0, np.int64)
         # The voxels that have a row, in ascending order, and these rows.
-        self._keys: Int[np.ndarray, 'm'] = np.zeros(0, np.int64)
-        self._key_rows: Int[np.ndarray, 'm'] = np.zeros(0, np.int64)
+        self._keys: Int[np.ndarray, ' m'] = np.zeros(0, np.int64)
+        self._key_rows: Int[np.ndarray, ' m'] = np.zeros(0, np.int64)
         self._surface: SurfacePoints | None = None
-        self._rows: Int[np.ndarray, 'n'] = np.zeros(0, np.int64)
+        self._rows: Int[np.ndarray, ' n'] = np.zeros(0, np.int64)
         self._told_full = False
 
     @property
-    def steps(self) -> Int[np.ndarray, 'm']:
+    def steps(self) -> Int[np.ndarray, ' m']:
         """Training step of each point's entry, -1 for none; points without a row are left out."""
         return self._steps[self._rows[self._rows >= 0]]
 
@@ -171,7 +171,7 @@ class EmbeddingCache:
             lambda positions: read.cosines(positions, each).diagonal(dim1=1, dim2=2),
         )
 
-    def embeddings(self, read: Reader, points: Int[np.ndarray, 'k']) -> Float[Tensor, 'k s d']:
+    def embeddings(self, read: Reader, points: Int[np.ndarray, ' k']) -> Float[Tensor, 'k s d']:
         """Returns the unit embeddings of some points."""
         rows = self._rows[points]
         parts, places = [], []
@@ -197,12 +197,12 @@ class EmbeddingCache:
         )
         return F.normalize(torch.as_tensor(total), dim=-1)
 
-    def _positions(self, points: Int[np.ndarray, 'k'] | Bool[np.ndarray, 'n']) -> Tensor:
+    def _positions(self, points: Int[np.ndarray, ' k'] | Bool[np.ndarray, ' n']) -> Tensor:
         assert self._surface is not None
         positions = torch.from_numpy(self._surface.positions[points])
         return positions.to(self._blocks[0].device) if self._blocks else positions
 
-    def _write(self, rows: Int[np.ndarray, 'k'], values: Float[Tensor, 'k s d']) -> None:
+    def _write(self, rows: Int[np.ndarray, ' k'], values: Float[Tensor, 'k s d']) -> None:
         for number in np.unique(rows // BLOCK_ROWS):
             own = np.flatnonzero(rows // BLOCK_ROWS == number)
             block = self._blocks[number]

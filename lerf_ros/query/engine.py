@@ -47,10 +47,10 @@ class _Scene:
     """What all positives of a request share."""
 
     graph: SceneGraph
-    scales_m: Float[Tensor, 's']
+    scales_m: Float[Tensor, ' s']
     trained: Bool[Tensor, 'n s']
-    inside: Bool[np.ndarray, 'n']
-    allowed: Bool[np.ndarray, 'n']
+    inside: Bool[np.ndarray, ' n']
+    allowed: Bool[np.ndarray, ' n']
     read: Reader
     dense: DenseReader | None
     step: int
@@ -248,7 +248,7 @@ class QueryEngine:
 
     def _follow(
         self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
-    ) -> tuple[SurfacePoints, Float[Tensor, 's'], Reader]:
+    ) -> tuple[SurfacePoints, Float[Tensor, ' s'], Reader]:
         """Points the cache at this surface and step; returns both and how to read the field.
 
         Raises:

@@ -23,7 +23,7 @@ def view_points(
     depth_m: Float[Array, 'height width'],
     camera: PinholeCamera,
     camera_to_world: Float[Array, '4 4'],
-) -> tuple[Float[Array, 'n 3'], Int[Array, 'n']]:
+) -> tuple[Float[Array, 'n 3'], Int[Array, ' n']]:
     """Returns the world position of each pixel of known depth, and the pixel's flat index."""
     known = np.flatnonzero(np.isfinite(depth_m) & (depth_m > 0))
     uv = pixel_centres(camera).reshape(-1, 2)[known]
@@ -37,7 +37,7 @@ def view_relevancy(
     depth_m: Float[Array, 'height width'],
     camera: PinholeCamera,
     camera_to_world: Float[Array, '4 4'],
-    scales: tuple[cKDTree, Float[Array, 'n']],
+    scales: tuple[cKDTree, Float[Array, ' n']],
     phrase: Phrase,
 ) -> Pieces[Float32[Array, 'height width']]:
     """Returns the relevancy of what each pixel shows, NaN where that is unknown.

@@ -23,8 +23,8 @@ ATTEMPTS = 4
 def find_maxima(
     graph: SceneGraph,
     scores: Float[Array, 'n s'],
-    scales_m: Float[Array, 's'],
-    allowed: Bool[Array, 'n'],
+    scales_m: Float[Array, ' s'],
+    allowed: Bool[Array, ' n'],
     *,
     max_maxima: int,
     min_relevancy: float,
@@ -76,7 +76,7 @@ def _worth(maximum: Maximum) -> tuple[bool, float]:
 
 
 def describe(
-    graph: SceneGraph, points: Array, relevancy: Float[Array, 'k'], scale_m: float
+    graph: SceneGraph, points: Array, relevancy: Float[Array, ' k'], scale_m: float
 ) -> Maximum:
     """Returns the maximum made of an object's points."""
     surface = graph.surface
@@ -101,7 +101,7 @@ def describe(
     )
 
 
-def _middle(positions: Float[Array, 'n 3'], level: Bool[Array, 'n'], peak: int) -> int:
+def _middle(positions: Float[Array, 'n 3'], level: Bool[Array, ' n'], peak: int) -> int:
     """Returns the point in the middle of the plateau around a peak."""
     members = np.flatnonzero(level)
     close = members[np.linalg.norm(positions[members] - positions[peak], axis=1) < 0.1]

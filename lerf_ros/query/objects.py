@@ -23,7 +23,7 @@ from lerf_ros.surface.points import SurfacePoints
 
 Array = np.ndarray
 # Dense unit features of the points with these indices.
-DenseReader = Callable[[Int[Array, 'k']], Float[Array, 'k c']]
+DenseReader = Callable[[Int[Array, ' k']], Float[Array, 'k c']]
 
 # Points closer than this many voxels touch.
 TOUCH_VOXELS = 1.8
@@ -61,7 +61,7 @@ class SceneGraph:
     surface: SurfacePoints
     tree: cKDTree
     support: Support
-    segments: Int[Array, 'n']
+    segments: Int[Array, ' n']
     neighbours: Int[Array, 'n k']
 
     @classmethod
@@ -77,7 +77,7 @@ class SceneGraph:
         )
         return cls(surface, tree, support, segments, neighbours)
 
-    def smooth(self, values: Float[Array, 'n']) -> Float[Array, 'n']:
+    def smooth(self, values: Float[Array, ' n']) -> Float[Array, ' n']:
         """Returns the mean of each point's neighbours."""
         return values[self.neighbours].mean(axis=1)
 
@@ -85,11 +85,11 @@ class SceneGraph:
 def grow(
     graph: SceneGraph,
     peak: int,
-    relevancy: Float[Array, 'n'],
+    relevancy: Float[Array, ' n'],
     base: float,
     reach_m: float,
     dense: DenseReader | None = None,
-) -> Int[Array, 'k']:
+) -> Int[Array, ' k']:
     """Returns the points of the object that holds a peak, sorted.
 
     Args:
@@ -126,8 +126,8 @@ def grow(
 
 
 def spread_among_alike(
-    positions: Float[Array, 'n 3'], values: Float[Array, 'n'], features: Float[Array, 'n c']
-) -> Float[Array, 'n']:
+    positions: Float[Array, 'n 3'], values: Float[Array, ' n'], features: Float[Array, 'n c']
+) -> Float[Array, ' n']:
     """Returns values evened out between neighbours, the more the likelier they are one thing.
 
     A bilateral mean over the surface graph, repeated: neighbours weigh ``exp(-u / m)``, where u is
@@ -150,7 +150,7 @@ def spread_among_alike(
     return values
 
 
-def connected_pieces(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'n']:
+def connected_pieces(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
     """Numbers the pieces of a cloud whose points are within reach of each other."""
     count = len(positions)
     if count == 0:

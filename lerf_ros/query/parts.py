@@ -28,7 +28,7 @@ def find_part(
     thing: Maximum,
     cosines: Float[Array, 'k s'],
     scores: Float[Array, 'k s'],
-    scales_m: Float[Array, 's'],
+    scales_m: Float[Array, ' s'],
 ) -> Maximum:
     """Returns the maximum of a part within an object.
 

@@ -40,7 +40,7 @@ class HeadedField(EmbeddingField, Protocol):
 
 
 def read_embeddings(
-    field: EmbeddingField, positions_world: Float[Tensor, 'n 3'], scales_m: Float[Tensor, 's']
+    field: EmbeddingField, positions_world: Float[Tensor, 'n 3'], scales_m: Float[Tensor, ' s']
 ) -> Float[Tensor, 'n s d']:
     """Returns unit embeddings of points at every scale."""
     features = field.language_features(positions_world)
@@ -61,7 +61,7 @@ class FieldReader:
         scales_m: The scales.
     """
 
-    def __init__(self, field: EmbeddingField, scales_m: Float[Tensor, 's']) -> None:
+    def __init__(self, field: EmbeddingField, scales_m: Float[Tensor, ' s']) -> None:
         self._field, self._scales_m = field, scales_m
 
     def __call__(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n s d']:
@@ -87,7 +87,7 @@ def dense_reader(
         return None
 
     @torch.no_grad()
-    def read(indices: Int[np.ndarray, 'k']) -> Float[np.ndarray, 'k c']:
+    def read(indices: Int[np.ndarray, ' k']) -> Float[np.ndarray, 'k c']:
         chosen = torch.from_numpy(positions_world[indices]).to(device)
         features = cast(HeadedField, field).dense(field.language_features(chosen))
         return F.normalize(features.float(), dim=-1).cpu().numpy()
@@ -115,7 +115,7 @@ class FoldedTexts:
         self._constant = bias @ bias
 
     def cosines(
-        self, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, 's']
+        self, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, ' s']
     ) -> Float[Tensor, 'n s k']:
         """Returns the cosine of each point at each scale with each text."""
         hidden = _hidden(self._head, features, scales_m.to(features.device))
@@ -127,7 +127,7 @@ class FoldedTexts:
 def folded_cosines(
     field: HeadedField,
     positions_world: Float[Tensor, 'n 3'],
-    scales_m: Float[Tensor, 's'],
+    scales_m: Float[Tensor, ' s'],
     texts: Float[Tensor, 'k d'],
 ) -> Float[Tensor, 'n s k']:
     """Returns the cosine of each point at each scale with each text, without any embedding."""
@@ -140,7 +140,7 @@ def folded_cosines(
 
 
 def _hidden(
-    head: LanguageHead, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, 's']
+    head: LanguageHead, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, ' s']
 ) -> Float[Tensor, 'n s w']:
     """Returns what the head's last layer reads, for every point and scale."""
     points = head.feature_layer(features)[:, None]

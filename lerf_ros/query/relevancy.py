@@ -31,7 +31,7 @@ class EmbeddingField(Protocol):
         ...
 
     def embed(
-        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, 'n']
+        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, ' n']
     ) -> Float[Tensor, 'n d']:
         """Returns the embedding, of any length, of each feature at a scale."""
         ...
@@ -60,7 +60,7 @@ def naive_relevancy(
 def naive_scale_relevancy(
     field: EmbeddingField,
     positions_world: Float[Tensor, 'n 3'],
-    scales_m: Float[Tensor, 's'],
+    scales_m: Float[Tensor, ' s'],
     phrase: Phrase,
     temperature: float,
 ) -> Float[Tensor, 'n s']:
@@ -106,7 +106,7 @@ def phrase_matrix(phrases: list[Phrase]) -> tuple[Float[Tensor, 'k d'], list[lis
     return torch.stack(rows), phrase_rows
 
 
-def search_scales(minimum_m: float, maximum_m: float, count: int) -> Float[Tensor, 's']:
+def search_scales(minimum_m: float, maximum_m: float, count: int) -> Float[Tensor, ' s']:
     """Returns scales with the same ratio between neighbours, both bounds included."""
     if count == 1:
         return torch.tensor([(minimum_m * maximum_m) ** 0.5])

@@ -169,7 +169,7 @@ class Maximum:
     scale_m: float
     box_to_world: Float[Array, '4 4']
     box_size_m: Float[Array, '3']
-    point_indices: Int[Array, 'k']
+    point_indices: Int[Array, ' k']
     views: int
     viewpoints: Float32[Array, 'v 3']
 
@@ -232,8 +232,8 @@ class QueryResult:
     maxima: tuple[Maximum, ...]
     positions: Float32[Array, 'n 3']
     colours: UInt8[Array, 'n 3']
-    relevancy: Float32[Array, 'n']
-    scale_m: Float32[Array, 'n']
+    relevancy: Float32[Array, ' n']
+    scale_m: Float32[Array, ' n']
     step: int
     stamp_ns: int
     object: QueryResult | None = None

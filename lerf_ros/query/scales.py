@@ -34,7 +34,7 @@ class ScaleSearch:
         self._shares = (features.tile_share_min, features.tile_share_max)
         self._all_m = search_scales(options.min_scale_m, options.max_scale_m, options.scales)
 
-    def active_m(self, points: SurfacePoints) -> Float[Tensor, 's']:
+    def active_m(self, points: SurfacePoints) -> Float[Tensor, ' s']:
         """Returns the scales that were trained at some point, in ascending order."""
         scales_m = self._all_m.numpy()
         low = self._shares[0] / SLACK * float(points.visible_height_m[:, 0].min())
@@ -44,7 +44,7 @@ class ScaleSearch:
         return self._all_m[start:stop]
 
     def trained(
-        self, points: SurfacePoints, scales_m: Float[Tensor, 's']
+        self, points: SurfacePoints, scales_m: Float[Tensor, ' s']
     ) -> Bool[np.ndarray, 'n s']:
         """Tells which scales were trained at each point; the closest ones where none was."""
         octaves = np.log2(scales_m.numpy())
@@ -55,7 +55,7 @@ class ScaleSearch:
 
 
 def only_scale(
-    trained: Bool[Tensor, 'n s'], scales_m: Float[Tensor, 's'], scale_m: float
+    trained: Bool[Tensor, 'n s'], scales_m: Float[Tensor, ' s'], scale_m: float
 ) -> Bool[Tensor, 'n s']:
     """Returns that every point is read at the scale closest to one, trained there or not."""
     closest = (scales_m.log2() - math.log2(scale_m)).abs().argmin()

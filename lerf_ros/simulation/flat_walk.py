@@ -123,7 +123,7 @@ class FreeFloor:
             nodes.append(int(before[nodes[-1]]))
         return best, _smooth(self._places(np.array(nodes[::-1])))
 
-    def _places(self, nodes: Int[Array, 'n']) -> Float[Array, 'n 2']:
+    def _places(self, nodes: Int[Array, ' n']) -> Float[Array, 'n 2']:
         return (self._cells[nodes][:, ::-1] + 0.5) * CELL_M
 
 

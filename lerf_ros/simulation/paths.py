@@ -44,7 +44,7 @@ def camera_path(
     raise ValueError(f'kind: expected one of {", ".join(KINDS)}, got {kind!r}')
 
 
-def _orbit(phase: Float[np.ndarray, 'n'], rng: np.random.Generator) -> Float[np.ndarray, 'n 4 4']:
+def _orbit(phase: Float[np.ndarray, ' n'], rng: np.random.Generator) -> Float[np.ndarray, 'n 4 4']:
     azimuth = rng.uniform(0, 2 * math.pi) + rng.choice([-1, 1]) * 2 * math.pi * phase
     elevation = math.radians(rng.uniform(38, 50)) + math.radians(8) * np.sin(4 * math.pi * phase)
     distance = rng.uniform(0.72, 0.86) + 0.05 * np.sin(2 * math.pi * phase)
@@ -53,7 +53,7 @@ def _orbit(phase: Float[np.ndarray, 'n'], rng: np.random.Generator) -> Float[np.
 
 
 def _handheld(
-    phase: Float[np.ndarray, 'n'], time_s: Float[np.ndarray, 'n'], rng: np.random.Generator
+    phase: Float[np.ndarray, ' n'], time_s: Float[np.ndarray, ' n'], rng: np.random.Generator
 ) -> Float[np.ndarray, 'n 4 4']:
     sway = [_wander(time_s, rng, period_s) for period_s in (4.0, 3.0, 3.5, 5.0, 5.0)]
     azimuth = (
@@ -69,7 +69,7 @@ def _handheld(
     return _poses(target + _offset(azimuth, elevation, distance) + tremor, target, roll)
 
 
-def _wrist(phase: Float[np.ndarray, 'n'], rng: np.random.Generator) -> Float[np.ndarray, 'n 4 4']:
+def _wrist(phase: Float[np.ndarray, ' n'], rng: np.random.Generator) -> Float[np.ndarray, 'n 4 4']:
     # The camera weaves across the table and looks a little ahead of itself, as a gripper would;
     # it starts high and closes in.
     start = rng.uniform(0, 2 * math.pi)
@@ -84,9 +84,9 @@ def _wrist(phase: Float[np.ndarray, 'n'], rng: np.random.Generator) -> Float[np.
 
 
 def _offset(
-    azimuth: Float[np.ndarray, 'n'],
-    elevation: Float[np.ndarray, 'n'],
-    distance_m: Float[np.ndarray, 'n'],
+    azimuth: Float[np.ndarray, ' n'],
+    elevation: Float[np.ndarray, ' n'],
+    distance_m: Float[np.ndarray, ' n'],
 ) -> Float[np.ndarray, 'n 3']:
     flat = distance_m * np.cos(elevation)
     return np.stack(
@@ -97,7 +97,7 @@ def _offset(
 def _poses(
     position_m: Float[np.ndarray, 'n 3'],
     target_m: Float[np.ndarray, 'n 3'],
-    roll: Float[np.ndarray, 'n'] | None = None,
+    roll: Float[np.ndarray, ' n'] | None = None,
 ) -> Float[np.ndarray, 'n 4 4']:
     poses = np.stack([look_at(p, t) for p, t in zip(position_m, target_m, strict=True)])
     if roll is not None:
@@ -108,8 +108,8 @@ def _poses(
 
 
 def _wander(
-    time_s: Float[np.ndarray, 'n'], rng: np.random.Generator, period_s: float
-) -> Float[np.ndarray, 'n']:
+    time_s: Float[np.ndarray, ' n'], rng: np.random.Generator, period_s: float
+) -> Float[np.ndarray, ' n']:
     """Returns a smooth random function of time within [-1, 1] that turns about every period."""
     result = np.zeros_like(time_s)
     for factor in (1.0, 1.7, 2.9):

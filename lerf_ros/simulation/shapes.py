@@ -227,7 +227,7 @@ def axis_rotation(axis: str, angle_deg: float) -> Float[Array, '3 3']:
     return result
 
 
-def face_areas(vertices: Float[Array, 'n 3'], faces: Int[Array, 'm 3']) -> Float[Array, 'm']:
+def face_areas(vertices: Float[Array, 'n 3'], faces: Int[Array, 'm 3']) -> Float[Array, ' m']:
     """Returns the area of each triangle, square metres."""
     a, b, c = (vertices[faces[:, i]] for i in range(3))
     return np.linalg.norm(np.cross(b - a, c - a), axis=1) / 2

@@ -225,7 +225,7 @@ class SurfaceMap:
             self._cameras_m[row] = centre
         return row
 
-    def _inside(self, positions: Float[Array, 'n 3']) -> Bool[Array, 'n']:
+    def _inside(self, positions: Float[Array, 'n 3']) -> Bool[Array, ' n']:
         return np.all((positions >= self._low) & (positions < self._high), axis=1)
 
     def _thin(

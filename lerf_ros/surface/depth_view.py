@@ -31,12 +31,12 @@ class ViewPixels:
         normals: Unit normal towards the camera; zero where unknown.
     """
 
-    pixels: Int[Array, 'n']
-    depth_m: Float[Array, 'n']
+    pixels: Int[Array, ' n']
+    depth_m: Float[Array, ' n']
     positions: Float[Array, 'n 3']
     normals: Float[Array, 'n 3']
 
-    def at(self, chosen: Bool[Array, 'n']) -> ViewPixels:
+    def at(self, chosen: Bool[Array, ' n']) -> ViewPixels:
         """Returns the chosen pixels."""
         return ViewPixels(
             self.pixels[chosen],
@@ -81,7 +81,7 @@ def view_pixels(
     )
 
 
-def voxel_keys(positions: Float[Array, 'n 3'], voxel_m: float) -> Int[Array, 'n']:
+def voxel_keys(positions: Float[Array, 'n 3'], voxel_m: float) -> Int[Array, ' n']:
     """Returns the key of the voxel that holds each position."""
     cells = np.floor(positions / voxel_m).astype(np.int64) + KEY_OFFSET
     cells = np.clip(cells, 0, 2 * KEY_OFFSET - 1)

@@ -38,7 +38,7 @@ class Plane:
     normal: Float[Array, '3']
     offset_m: float
 
-    def height_m(self, positions: Float[Array, 'n 3']) -> Float[Array, 'n']:
+    def height_m(self, positions: Float[Array, 'n 3']) -> Float[Array, ' n']:
         """Returns the signed distance above the plane."""
         return positions @ self.normal - self.offset_m
 
@@ -53,7 +53,7 @@ class Support:
     """
 
     planes: tuple[Plane, ...]
-    on_plane: Bool[Array, 'n']
+    on_plane: Bool[Array, ' n']
 
     def below(self, position: Float[Array, '3'], reach_m: float = 0.5) -> Plane | None:
         """Returns the horizontal plane closest below a position, if there is one in reach."""
@@ -108,7 +108,7 @@ def _best_plane(
 
 def _members(
     plane: Plane, positions: Float[Array, 'n 3'], normals: Float[Array, 'n 3']
-) -> Bool[Array, 'n']:
+) -> Bool[Array, ' n']:
     close = np.abs(plane.height_m(positions)) < SEARCH_TOLERANCE_M
     return close & (normals @ plane.normal > ALIGNED)
 

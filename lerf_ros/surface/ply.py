@@ -11,7 +11,7 @@ Array = np.ndarray
 def ply_bytes(
     positions: Float[Array, 'n 3'],
     colours: UInt8[Array, 'n 3'],
-    relevancy: Float[Array, 'n'] | None = None,
+    relevancy: Float[Array, ' n'] | None = None,
 ) -> bytes:
     """Returns a cloud as a binary PLY file."""
     columns = [(name, '<f4', 'float', positions[:, axis]) for axis, name in enumerate('xyz')]

@@ -31,18 +31,18 @@ class SurfacePoints:
     positions: Float32[Array, 'n 3']
     colours: UInt8[Array, 'n 3']
     normals: Float32[Array, 'n 3']
-    views: Int[Array, 'n']
-    confidence: Float32[Array, 'n']
+    views: Int[Array, ' n']
+    confidence: Float32[Array, ' n']
     visible_height_m: Float32[Array, 'n 2']
     seen_by: Int[Array, 'n r']
     cameras_m: Float32[Array, 'm 3']
-    keys: Int[Array, 'n']
+    keys: Int[Array, ' n']
     voxel_m: float
 
     def __len__(self) -> int:
         return len(self.positions)
 
-    def viewpoints(self, indices: Int[Array, 'k'] | Bool[Array, 'n']) -> Float32[Array, 'v 3']:
+    def viewpoints(self, indices: Int[Array, ' k'] | Bool[Array, ' n']) -> Float32[Array, 'v 3']:
         """Returns the centres of the cameras that saw any of these points."""
         rows = np.unique(self.seen_by[indices])
         return self.cameras_m[rows[rows >= 0]]

@@ -44,7 +44,7 @@ class Voxels:
         """Returns the columns, to be changed and given to :meth:`replace`."""
         return {name: self[name].copy() for name in self._columns}
 
-    def find(self, keys: Int[Array, 'k']) -> tuple[Bool[Array, 'k'], Int[Array, 'j']]:
+    def find(self, keys: Int[Array, ' k']) -> tuple[Bool[Array, ' k'], Int[Array, ' j']]:
         """Returns which keys are known, and the rows of those that are."""
         at = np.searchsorted(self._sorted_keys, keys)
         known = np.zeros(len(keys), bool)
@@ -64,7 +64,7 @@ class Voxels:
         self._sorted_keys = np.insert(self._sorted_keys, at, keys)
         self._sorted_rows = np.insert(self._sorted_rows, at, np.arange(start, stop))
 
-    def average(self, rows: Int[Array, 'k'], view: Mapping[str, Array], camera: int) -> None:
+    def average(self, rows: Int[Array, ' k'], view: Mapping[str, Array], camera: int) -> None:
         """Moves the means of rows towards what a view with that camera row saw of them."""
         columns = self._columns
         weight = np.minimum(columns['weight'][rows] + 1, MEMORY)
@@ -81,14 +81,14 @@ class Voxels:
         columns['views'][fresh] += 1
         self.count_looks('hits', rows)
 
-    def count_looks(self, name: str, rows: Int[Array, 'k']) -> None:
+    def count_looks(self, name: str, rows: Int[Array, ' k']) -> None:
         """Counts one hit or miss more; older looks of both kinds fade alike."""
         self._columns[name][rows] += 1
         hits, misses = self._columns['hits'][rows], self._columns['misses'][rows]
         kept = np.minimum(1, MEMORY / (hits + misses))
         self._columns['hits'][rows], self._columns['misses'][rows] = hits * kept, misses * kept
 
-    def keep(self, rows: Int[Array, 'k']) -> None:
+    def keep(self, rows: Int[Array, ' k']) -> None:
         """Drops all other rows."""
         self.replace({name: column[rows] for name, column in self._columns.items()})
 

@@ -28,10 +28,10 @@ class HardPoints:
     """
 
     def __init__(self, device: torch.device | str = 'cpu') -> None:
-        self._keys: Int[np.ndarray, 'n'] = np.zeros(0, np.int64)
-        self.errors: Float[Tensor, 'n'] = torch.zeros(0, device=device)
+        self._keys: Int[np.ndarray, ' n'] = np.zeros(0, np.int64)
+        self.errors: Float[Tensor, ' n'] = torch.zeros(0, device=device)
 
-    def follow(self, keys: Int[np.ndarray, 'n']) -> None:
+    def follow(self, keys: Int[np.ndarray, ' n']) -> None:
         """Makes the errors those of these voxels, in their order."""
         errors = torch.full((len(keys),), _UNKNOWN, device=self.errors.device)
         if len(self._keys):
@@ -42,7 +42,7 @@ class HardPoints:
             errors[torch.from_numpy(known)] = self.errors[torch.from_numpy(old[known])]
         self._keys, self.errors = keys, errors
 
-    def draw(self, count: int, generator: torch.Generator | None = None) -> Int[Tensor, 'k']:
+    def draw(self, count: int, generator: torch.Generator | None = None) -> Int[Tensor, ' k']:
         """Returns points to look at; one may come twice.
 
         Args:
@@ -61,7 +61,7 @@ class HardPoints:
         )
         return torch.cat([indices[:even], candidates[chosen]])
 
-    def report(self, indices: Int[Tensor, 'k'], errors: Float[Tensor, 'k']) -> None:
+    def report(self, indices: Int[Tensor, ' k'], errors: Float[Tensor, ' k']) -> None:
         """Takes in how badly points were explained."""
         old = self.errors[indices]
         self.errors[indices] = torch.lerp(old, errors.detach().float(), _NEWEST_SHARE)

@@ -26,7 +26,7 @@ def colour_loss(rgb: Float[Tensor, 'n 3'], target: Float[Tensor, 'n 3']) -> Floa
 
 
 def depth_losses(
-    rendering: Rendering, depth_m: Float[Tensor, 'n'], noise_share: float
+    rendering: Rendering, depth_m: Float[Tensor, ' n'], noise_share: float
 ) -> tuple[Float[Tensor, ''], Float[Tensor, '']]:
     """Returns the losses that put matter at the measured depth and none before it.
 

@@ -125,7 +125,7 @@ def overview(points: Float[Array, 'n 3']) -> tuple[Float[Array, '3'], Float[Arra
     return centre + size_m * np.array([0.55, -0.75, 0.75]), centre
 
 
-def distance_m(points: Float[Array, 'n 3'], camera_to_world: Transform) -> Float[Array, 'n']:
+def distance_m(points: Float[Array, 'n 3'], camera_to_world: Transform) -> Float[Array, ' n']:
     """Returns the depth of points before a camera; NaN behind it."""
     depth = transform_points(inverse_transform(camera_to_world), points.astype(np.float64))[:, 2]
     return np.where(depth > 0, depth, np.nan)

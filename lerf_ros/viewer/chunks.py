@@ -41,11 +41,11 @@ class Chunk:
 
     version: int
     centre_m: Float[Array, '3']
-    rows: Int[Array, 'n']
+    rows: Int[Array, ' n']
     positions: Float32[Array, 'n 3']
     colours: UInt8[Array, 'n 3']
-    keys: Int[Array, 'n']
-    confidence: Float32[Array, 'n']
+    keys: Int[Array, ' n']
+    confidence: Float32[Array, ' n']
 
     def looks_like(self, other: Chunk, voxel_m: float) -> bool:
         """Tells whether nobody would see the difference."""

@@ -58,10 +58,10 @@ def paint_points(
     paint: Paint,
     colours: UInt8[Array, 'n 3'],
     *,
-    relevancy: Float[Array, 'n'] | None = None,
+    relevancy: Float[Array, ' n'] | None = None,
     top: float | None = None,
-    distance_m: Float[Array, 'n'] | None = None,
-    confidence: Float[Array, 'n'] | None = None,
+    distance_m: Float[Array, ' n'] | None = None,
+    confidence: Float[Array, ' n'] | None = None,
 ) -> UInt8[Array, 'n 3']:
     """Returns the colours of points.
 

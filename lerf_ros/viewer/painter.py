@@ -52,7 +52,7 @@ class Painter:
         relevancy = self._of(chunk)
         return paint_points(paint, chunk.colours, relevancy=relevancy, top=self._top)
 
-    def _of(self, chunk: Chunk) -> Float32[Array, 'n']:
+    def _of(self, chunk: Chunk) -> Float32[Array, ' n']:
         """Returns the relevancy of a chunk's points, NaN where they are newer than the answer."""
         assert self._keys is not None
         keys = voxel_keys(chunk.positions, self._voxel_m)

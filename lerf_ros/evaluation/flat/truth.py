@@ -165,7 +165,7 @@ class FlatTruth:
         )
 
     def oracle(
-        self, question: FlatQuestion, positions: Float[Array, 'n 3'], labels: Int[Array, 'n']
+        self, question: FlatQuestion, positions: Float[Array, 'n 3'], labels: Int[Array, ' n']
     ) -> FlatAnswer:
         """Returns the answer of one who knows which surface point belongs to what."""
         if not question.objects:
@@ -178,7 +178,7 @@ class FlatTruth:
         middle = (points.min(axis=0) + points.max(axis=0)) / 2
         return self.judge(question, True, 1.0, (points.mean(axis=0) + middle) / 2)
 
-    def label(self, positions: Float[Array, 'n 3']) -> Int[Array, 'n']:
+    def label(self, positions: Float[Array, 'n 3']) -> Int[Array, ' n']:
         """Returns the object in whose box each point lies, -1 elsewhere."""
         labels = np.full(len(positions), -1)
         order = np.argsort(positions[:, 0], kind='stable')
