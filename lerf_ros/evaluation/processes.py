@@ -95,6 +95,36 @@ def each_seed(
             scene.close()
 
 
+def summed_up(
+    done: Generator[tuple[int, Result], None, None],
+    seeds: Sequence[int],
+    summary_of: Callable[[list[Result]], dict[str, Any]],
+    on_scene: Callable[[dict[str, Any]], None] | None = None,
+) -> tuple[dict[str, Any], list[Result]]:
+    """Sums up the results of scenes, anew after each one.
+
+    Args:
+        done: Seeds with their results as they come; closed at the end and on an error.
+        seeds: All scenes.
+        summary_of: Makes a summary of the results so far, given in the order of the seeds.
+        on_scene: Given each summary, so that a run that is stopped leaves one.
+
+    Returns:
+        The last summary, and all results in the order of the seeds.
+    """
+    results: dict[int, Result] = {}
+    ordered: list[Result] = []
+    summary: dict[str, Any] = {}
+    with contextlib.closing(done):
+        for seed, result in done:
+            results[seed] = result
+            ordered = [results[each] for each in seeds if each in results]
+            summary = summary_of(ordered)
+            if on_scene is not None:
+                on_scene(summary)
+    return summary, ordered
+
+
 class _Scene(Generic[Result]):
     """One scene in a process of its own, which ends with this object or with this process."""
 

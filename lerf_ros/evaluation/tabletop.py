@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import resource
 from collections.abc import Callable, Sequence
@@ -17,7 +16,7 @@ from lerf_ros.evaluation.answer_panels import draw_answer
 from lerf_ros.evaluation.asking import ask_baselines, ask_map, ask_pictures
 from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
-from lerf_ros.evaluation.processes import Advance, each_seed
+from lerf_ros.evaluation.processes import Advance, each_seed, summed_up
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Stream
 from lerf_ros.evaluation.tabletop_camera import held_out, shots
@@ -187,23 +186,13 @@ def evaluate_tabletop(
     Raises:
         ChildProcessError: A scene failed.
     """
-    reports: dict[int, SceneReport] = {}
-    ordered: list[SceneReport] = []
-    result: dict[str, Any] = {}
     make_work = functools.partial(_scene_work, run, config, make_encoder)
     if run.realtime:
         work = make_work()
         done = ((seed, work(seed, advance)) for seed in run.seeds)
     else:
         done = each_seed(make_work, run.seeds, jobs, advance)
-    with contextlib.closing(done):
-        for seed, report in done:
-            reports[seed] = report
-            ordered = [reports[each] for each in run.seeds if each in reports]
-            result = result_of(run, ordered, settings)
-            if on_scene is not None:
-                on_scene(result)
-    return result, ordered
+    return summed_up(done, run.seeds, lambda reports: result_of(run, reports, settings), on_scene)
 
 
 def _scene_work(

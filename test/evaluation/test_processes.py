@@ -12,7 +12,7 @@ import time
 import pytest
 from process_work import make_failing, make_sleeping, make_squares, make_thread_counts, make_uneven
 
-from lerf_ros.evaluation.processes import cores, each_seed, require_jobs
+from lerf_ros.evaluation.processes import cores, each_seed, require_jobs, summed_up
 
 
 def ignore(amount: float, text: str) -> None:
@@ -82,6 +82,32 @@ def test_leaving_early_ends_the_children() -> None:
         assert next(results) == (1, None)
         assert len(children()) == 1
     assert not children()
+
+
+def test_a_summary_follows_each_scene_in_the_order_of_the_seeds() -> None:
+    closed, told = [], []
+
+    def done():
+        try:
+            yield 3, 'three'
+            yield 1, 'one'
+        finally:
+            closed.append(True)
+
+    def summary_of(results: list[str]) -> dict[str, str]:
+        return {'all': ' '.join(results)}
+
+    last, results = summed_up(done(), (1, 2, 3), summary_of, told.append)
+    assert told == [{'all': 'three'}, {'all': 'one three'}]
+    assert last == told[-1]
+    assert results == ['one', 'three']
+
+    def stopped(_: dict[str, str]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        summed_up(done(), (1, 3), summary_of, stopped)
+    assert closed == [True, True]
 
 
 def test_the_number_of_processes() -> None:

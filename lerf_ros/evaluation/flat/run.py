@@ -6,7 +6,6 @@ about when the robot has left it for the first time, and again at the end with a
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import resource
 import tempfile
@@ -24,7 +23,7 @@ from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points
 from lerf_ros.evaluation.flat.pictures import draw_flat
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
 from lerf_ros.evaluation.metrics import percentile
-from lerf_ros.evaluation.processes import Advance, each_seed
+from lerf_ros.evaluation.processes import Advance, each_seed, summed_up
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
@@ -290,18 +289,13 @@ def evaluate_flat(
     Raises:
         ChildProcessError: A flat failed.
     """
-    reports: dict[int, FlatReport] = {}
-    ordered: list[FlatReport] = []
-    result: dict[str, Any] = {}
     make_work = functools.partial(_work, run, config, make_encoder)
-    with contextlib.closing(each_seed(make_work, run.seeds, jobs, advance)) as done:
-        for seed, report in done:
-            reports[seed] = report
-            ordered = [reports[each] for each in run.seeds if each in reports]
-            result = result_of(run, ordered, settings)
-            if on_scene is not None:
-                on_scene(result)
-    return result, ordered
+    return summed_up(
+        each_seed(make_work, run.seeds, jobs, advance),
+        run.seeds,
+        lambda reports: result_of(run, reports, settings),
+        on_scene,
+    )
 
 
 def _work(
