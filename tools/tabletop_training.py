@@ -37,7 +37,7 @@ def as_input(pictures: np.ndarray) -> Tensor:
 
 
 def pool(cells: Tensor, boxes: Tensor) -> Tensor:
-    """Returns what ``trunk.pool_windows`` does for (a, w, 4) boxes of a maps, as one product."""
+    """Returns what ``windows.pool_windows`` does for (a, w, 4) boxes of a maps, as one product."""
 
     def overlap(start: Tensor, stop: Tensor, size: int) -> Tensor:
         edges = torch.arange(size + 1.0)

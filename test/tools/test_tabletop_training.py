@@ -21,7 +21,7 @@ from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
 from tabletop_windows import Truth, label_names, look, visible_things, window_truth  # noqa: E402
 
-from lerf_ros.features.tabletop.trunk import integral_image, pool_windows  # noqa: E402
+from lerf_ros.features.windows import integral_image, pool_windows  # noqa: E402
 from lerf_ros.simulation import HELD_OUT_SEED, excluded_pairs  # noqa: E402
 
 RED, BLUE = (captions.COLOUR_LIST.index(name) for name in ('red', 'blue'))

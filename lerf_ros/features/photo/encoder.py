@@ -11,7 +11,6 @@ particular" as a negative.
 from __future__ import annotations
 
 import hashlib
-import math
 from collections.abc import Sequence
 
 import torch
@@ -30,16 +29,19 @@ from lerf_ros.features.photo.packages import (
     TOKENIZER,
 )
 from lerf_ros.features.photo.sentences import SentenceEncoder
-from lerf_ros.features.photo.tower import CHANNELS, STRIDE, PhotoTower
+from lerf_ros.features.photo.tower import STRIDE, PhotoTower
 from lerf_ros.features.photo.words import OWN_WORDS, WordList
-from lerf_ros.features.tabletop.trunk import integral_image, pool_windows
+from lerf_ros.features.windows import (
+    Octaves,
+    SharedWindows,
+    integral_image,
+    pool_alone,
+    pool_windows,
+)
 
 PHOTO = 'photo'
 INPUT_PX = 224
-# A tile is seen at the octave where its side is below this many pixels and at least half of it.
-MAX_TILE_PX = 320
-# No octave is wider or higher than this, unless the image itself is.
-MAX_OCTAVE_PX = 1280
+OCTAVES = Octaves(max_tile_px=320, max_side_px=1280, stride_px=STRIDE)
 # Directions of the classifier that are kept, of 1000: on the boxed pictures words lose nothing to
 # them, and pictures as questions a little (docs/encoders.md).
 DIRECTIONS = 384
@@ -79,12 +81,6 @@ def load_photo_encoder(
     return PhotoEncoder(PhotoTower.load(IMAGE_WEIGHTS.find()), words, device)
 
 
-def octave_of(tile_px: float, width: int, height: int) -> int:
-    """Returns the power of two by which an image is enlarged for tiles of this size."""
-    largest = max(0, math.floor(math.log2(MAX_OCTAVE_PX / max(width, height))))
-    return min(math.floor(math.log2(MAX_TILE_PX / max(tile_px, 1.0))), largest)
-
-
 class PhotoEncoder:
     """Also a :class:`~lerf_ros.features.encoder.WindowEncoder` and a
     :class:`~lerf_ros.features.encoder.KindEncoder`.
@@ -122,8 +118,9 @@ class PhotoEncoder:
         self._kinds = F.normalize(F.pad(rows @ self._directions.T, (0, 2)), dim=-1)
         self.negatives = torch.zeros(1, self.embedding_size, device=device)
         self.negatives[0, -1] = NEGATIVE_WEIGHT
-        # Feature maps of the image seen last, by octave: its levels arrive one by one.
-        self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
+        self._windows = SharedWindows(
+            OCTAVES, self._cells, self._embeddings, self.embedding_size, device
+        )
 
     @torch.no_grad()
     def encode_images(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n d']:
@@ -173,18 +170,7 @@ class PhotoEncoder:
 
         Windows of one call and of following calls with the same tensor share their passes.
         """
-        height, width = image.shape[1:]
-        boxes = boxes.to(self.device, torch.float32)
-        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(dim=1).sqrt().tolist()
-        octaves = torch.tensor([octave_of(side, width, height) for side in sides])
-        out = torch.zeros(len(boxes), self.embedding_size, device=self.device)
-        for octave in octaves.unique().tolist():
-            chosen = (octaves == octave).nonzero().squeeze(1).to(self.device)
-            integral = self._integral(image, octave)
-            rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-            to_cells = boxes.new_tensor([cols / width, rows / height] * 2)
-            out[chosen] = self._embeddings(pool_windows(integral, boxes[chosen] * to_cells))
-        return out
+        return self._windows.encode(image, boxes)
 
     @torch.no_grad()
     def encode_window_alone(
@@ -197,19 +183,10 @@ class PhotoEncoder:
         """
         height, width = image.shape[1:]
         side = float((box[2:] - box[:2]).prod().sqrt())
-        cells = self._cells(image, octave_of(side, width, height))
+        cells = self._cells(image, OCTAVES.of_tile(side, width, height))
         rows, cols = cells.shape[1:]
-        left, top, right, bottom = (
-            box.cpu() * torch.tensor([cols / width, rows / height] * 2)
-        ).tolist()
-        pooled = torch.zeros(CHANNELS, device=self.device)
-        for inset in (0.0, 0.25):
-            inset_u, inset_v = inset * (right - left), inset * (bottom - top)
-            down = _overlaps(rows, top + inset_v, bottom - inset_v)
-            across = _overlaps(cols, left + inset_u, right - inset_u)
-            area = torch.outer(down, across).to(self.device)
-            pooled += (cells * area).sum(dim=(1, 2)) / area.sum() / 2
-        return self._embeddings(pooled[None])[0]
+        to_cells = torch.tensor([cols / width, rows / height] * 2)
+        return self._embeddings(pool_alone(cells, box.cpu() * to_cells))[0]
 
     @torch.no_grad()
     def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
@@ -222,18 +199,8 @@ class PhotoEncoder:
         constant = torch.full_like(rest, NOTHING)
         return F.normalize(torch.cat([inside, torch.stack([rest, constant], -1)], -1), dim=-1)
 
-    def _integral(self, image: Tensor, octave: int) -> Float[Tensor, 'rows1 cols1 c']:
-        if self._seen is None or self._seen[0] is not image:
-            self._seen = image, {}
-        maps = self._seen[1]
-        if octave not in maps:
-            maps[octave] = integral_image(self._cells(image, octave))
-        return maps[octave]
-
     def _cells(self, image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, 'c rows cols']:
-        height, width = (
-            max(STRIDE, round(side * 2.0**octave / STRIDE) * STRIDE) for side in image.shape[1:]
-        )
+        height, width = OCTAVES.size(image, octave)
         pixels = image[None].to(self.device, torch.float32)
         return self._tower(_resized(pixels, height, width))[0]
 
@@ -246,14 +213,9 @@ def _resized(
     return F.interpolate(images, (height, width), mode='bicubic', antialias=True).clamp(0, 1)
 
 
-def _overlaps(count: int, start: float, stop: float) -> Float[Tensor, ' count']:
-    """Returns the length that each of a row of cells shares with an interval, in cells."""
-    edges = torch.arange(count + 1.0)
-    return (edges[1:].clamp(max=stop) - edges[:-1].clamp(min=start)).clamp(min=0)
-
-
 def _fingerprint() -> str:
     digest = hashlib.sha256(' '.join(file.sha256 for file in FILES).encode())
     digest.update(OWN_WORDS.read_bytes())
-    digest.update(repr((MAX_TILE_PX, MAX_OCTAVE_PX, NOTHING, INPUT_PX, DIRECTIONS)).encode())
+    sizes = OCTAVES.max_tile_px, OCTAVES.max_side_px, NOTHING, INPUT_PX, DIRECTIONS
+    digest.update(repr(sizes).encode())
     return digest.hexdigest()[:32]

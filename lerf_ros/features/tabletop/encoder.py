@@ -1,9 +1,8 @@
 """The shipped encoder, whose windows of one image share their convolutional passes.
 
-The image is seen at octaves, half or twice as large as the next, so that a tile spans between
-three and eight cells of the feature map in every one of them. Windows are then pooled from that
-map. An embedding of a window therefore also knows what surrounds it; an embedding of a lone crop
-(``encode_images``) does not. The encoder is trained both ways.
+A tile spans between three and eight cells of a feature map. An embedding of a window also knows
+what surrounds it; an embedding of a lone crop (``encode_images``) does not. The encoder is trained
+both ways.
 """
 
 from __future__ import annotations
@@ -24,20 +23,16 @@ from lerf_ros.features.open_clip.weights import RANDOM, load_weights
 from lerf_ros.features.tabletop.trunk import (
     CONTEXT_PX,
     STRIDE,
-    integral_image,
-    pool_windows,
     register_trunk,
 )
+from lerf_ros.features.windows import Octaves, SharedWindows, pool_alone
 
 TABLETOP = 'tabletop'
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / 'tabletop.safetensors'
 VOCABULARY = FOLDER / 'bpe.txt.gz'
 PREPROCESS = {'mean': (0.5, 0.5, 0.5), 'std': (0.25, 0.25, 0.25)}
-# A tile is seen at the octave where its side is below this many pixels and at least half of it.
-MAX_TILE_PX = 61
-# No octave is wider or higher than this, unless the image itself is.
-_MAX_OCTAVE_PX = 640
+OCTAVES = Octaves(max_tile_px=61, max_side_px=640, stride_px=STRIDE)
 
 
 def create_tabletop_model(device: torch.device | str = 'cpu') -> tuple[nn.Module, object]:
@@ -71,12 +66,6 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
     return TabletopEncoder(model, tokenizer, device, path)
 
 
-def octave_of(tile_px: float, width: int, height: int) -> int:
-    """Returns the power of two by which an image is enlarged for tiles of this size."""
-    largest = max(0, math.floor(math.log2(_MAX_OCTAVE_PX / max(width, height))))
-    return min(math.floor(math.log2(MAX_TILE_PX / max(tile_px, 1.0))), largest)
-
-
 class TabletopEncoder(ClipEncoder):
     """A convolutional encoder: also a :class:`~lerf_ros.features.encoder.WindowEncoder`.
 
@@ -90,8 +79,13 @@ class TabletopEncoder(ClipEncoder):
     def __init__(self, model: Any, tokenizer, device: torch.device, weights: Path | None) -> None:
         super().__init__(TABLETOP, model, tokenizer, device, load_existence(weights))
         model.visual.trunk.fold()
-        # Feature maps of the image seen last, by octave: its levels arrive one by one.
-        self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
+        self._windows = SharedWindows(
+            OCTAVES,
+            lambda image, octave: self._cells(_octave_image(image, octave)),
+            self._project,
+            self.embedding_size,
+            device,
+        )
 
     @torch.no_grad()
     def encode_windows(
@@ -101,18 +95,7 @@ class TabletopEncoder(ClipEncoder):
 
         Windows of one call and of following calls with the same tensor share their passes.
         """
-        height, width = image.shape[1:]
-        boxes = boxes.to(self.device, torch.float32)
-        sides = ((boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3)).prod(dim=1).sqrt().tolist()
-        octaves = torch.tensor([octave_of(side, width, height) for side in sides])
-        out = torch.zeros(len(boxes), self.embedding_size, device=self.device)
-        for octave in octaves.unique().tolist():
-            chosen = (octaves == octave).nonzero().squeeze(1).to(self.device)
-            integral = self._integral(image, octave)
-            rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-            to_cells = boxes.new_tensor([cols / width, rows / height] * 2)
-            out[chosen] = self._project(pool_windows(integral, boxes[chosen] * to_cells))
-        return out
+        return self._windows.encode(image, boxes)
 
     @torch.no_grad()
     def encode_window_alone(
@@ -124,7 +107,7 @@ class TabletopEncoder(ClipEncoder):
         """
         height, width = image.shape[1:]
         side = float(((box[2:] - box[:2]).prod()).sqrt())
-        picture = _octave_image(image, octave_of(side, width, height))
+        picture = _octave_image(image, OCTAVES.of_tile(side, width, height))
         scale = torch.tensor([picture.shape[2] / width, picture.shape[1] / height] * 2)
         left, top, right, bottom = (box.cpu() * scale).tolist()
         first_col = max(0, math.floor((left - CONTEXT_PX) / STRIDE))
@@ -134,32 +117,13 @@ class TabletopEncoder(ClipEncoder):
             first_row * STRIDE : math.ceil((bottom + CONTEXT_PX) / STRIDE) * STRIDE,
             first_col * STRIDE : math.ceil((right + CONTEXT_PX) / STRIDE) * STRIDE,
         ]
-        cells = self._cells(patch)
-        total = torch.zeros(cells.shape[0], device=self.device)
-        inset_u, inset_v = (right - left) / 4, (bottom - top) / 4
-        for inset in (0.0, 1.0):
-            down = _overlaps(
-                cells.shape[1], first_row, top + inset * inset_v, bottom - inset * inset_v
-            )
-            across = _overlaps(
-                cells.shape[2], first_col, left + inset * inset_u, right - inset * inset_u
-            )
-            area = torch.outer(down, across).to(self.device)
-            total += (cells * area).sum(dim=(1, 2)) / area.sum() / 2
-        return self._project(total[None])[0]
+        first = torch.tensor([first_col, first_row] * 2)
+        return self._project(pool_alone(self._cells(patch), box.cpu() * scale / STRIDE - first))[0]
 
     @torch.no_grad()
     def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
         """Returns the tower's cells, as unit vectors, of the image at its own size."""
         return F.normalize(self._cells(_octave_image(image, 0)), dim=0).permute(1, 2, 0)
-
-    def _integral(self, image: Tensor, octave: int) -> Tensor:
-        if self._seen is None or self._seen[0] is not image:
-            self._seen = image, {}
-        maps = self._seen[1]
-        if octave not in maps:
-            maps[octave] = integral_image(self._cells(_octave_image(image, octave)))
-        return maps[octave]
 
     def _cells(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'c rows cols']:
         image = ((image.to(self.device) - self._mean) / self._std).to(self._dtype)
@@ -172,19 +136,10 @@ class TabletopEncoder(ClipEncoder):
 
 def _octave_image(image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, '3 h2 w2']:
     """Returns the image enlarged by ``2**octave``, its sides rounded to whole cells."""
-    height, width = (
-        max(STRIDE, round(side * 2.0**octave / STRIDE) * STRIDE) for side in image.shape[1:]
-    )
+    height, width = OCTAVES.size(image, octave)
     if (height, width) == tuple(image.shape[1:]):
         return image
     resized = F.interpolate(
         image[None].float(), (height, width), mode='bilinear', antialias=octave < 0
     )
     return resized[0]
-
-
-def _overlaps(count: int, first: int, start_px: float, stop_px: float) -> Float[Tensor, ' count']:
-    """Returns the length that each of a row of cells, from cell ``first`` on, shares with an
-    interval of pixels."""
-    edges = (first + torch.arange(count + 1.0)) * STRIDE
-    return (edges[1:].clamp(max=stop_px) - edges[:-1].clamp(min=start_px)).clamp(min=0)

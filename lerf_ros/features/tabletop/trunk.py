@@ -1,9 +1,7 @@
 """The convolutional image tower of the shipped encoder, registered with timm.
 
 A cell of the feature map covers exactly ``STRIDE`` x ``STRIDE`` pixels of the input: the stem has
-an even kernel with padding 1, and later reductions do not overlap, so nothing is shifted. Windows
-are pooled by exact fractional area, half over the whole window and half over its central quarter:
-what a tile is centred on counts most. Boxes are ``(left, top, right, bottom)`` in cells.
+an even kernel with padding 1, and later reductions do not overlap, so nothing is shifted.
 """
 
 from __future__ import annotations
@@ -20,50 +18,6 @@ CONTEXT_PX = 96
 """More than the radius of the receptive field of a cell, pixels, in whole cells."""
 _CHANNELS = (32, 64, 128, 256)
 _BLOCKS = (1, 3)
-
-
-def integral_image(cells: Float[Tensor, 'c rows cols']) -> Float[Tensor, 'rows1 cols1 c']:
-    """Returns sums over all cells above and left of each corner, channels last."""
-    sums = cells.permute(1, 2, 0).cumsum(0).cumsum(1)
-    return nn.functional.pad(sums, (0, 0, 1, 0, 1, 0))
-
-
-def window_means(
-    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
-) -> Float[Tensor, 'n c']:
-    """Returns the mean over each box, cells at its border counting by the area inside.
-
-    Boxes are clipped to the map and keep at least a tenth of a cell.
-    """
-    rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-    left, top = boxes[:, 0].clamp(0, cols - 0.1), boxes[:, 1].clamp(0, rows - 0.1)
-    right = torch.maximum(boxes[:, 2].clamp(max=cols), left + 0.1)
-    bottom = torch.maximum(boxes[:, 3].clamp(max=rows), top + 0.1)
-    table = integral.reshape(-1, integral.shape[-1])
-
-    def corner(v: Tensor, u: Tensor) -> Tensor:
-        row, col = v.long().clamp(max=rows - 1), u.long().clamp(max=cols - 1)
-        down, across = (v - row)[:, None], (u - col)[:, None]
-        at = row * (cols + 1) + col
-        upper = table[at] * (1 - across) + table[at + 1] * across
-        lower = table[at + cols + 1] * (1 - across) + table[at + cols + 2] * across
-        return upper * (1 - down) + lower * down
-
-    sums = corner(bottom, right) - corner(bottom, left) - corner(top, right) + corner(top, left)
-    return sums / ((right - left) * (bottom - top))[:, None]
-
-
-def pool_windows(
-    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
-) -> Float[Tensor, 'n c']:
-    """Returns the centre-weighted mean over each box."""
-    return (window_means(integral, boxes) + window_means(integral, central(boxes))) / 2
-
-
-def central(boxes: Float[Tensor, 'n 4']) -> Float[Tensor, 'n 4']:
-    """Returns boxes of half the side with the same centres."""
-    quarter = (boxes[:, 2:] - boxes[:, :2]) / 4
-    return torch.cat([boxes[:, :2] + quarter, boxes[:, 2:] - quarter], dim=1)
 
 
 def _central_weights(count: int) -> Float[Tensor, ' count']:

@@ -10,7 +10,7 @@ from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import KindEncoder, WindowEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.open_clip.module import timm
-from lerf_ros.features.photo.encoder import INPUT_PX, octave_of
+from lerf_ros.features.photo.encoder import INPUT_PX, OCTAVES
 from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
 from lerf_ros.features.photo.tower import ARCHITECTURE, STRIDE, PhotoTower
 from lerf_ros.features.pyramid import PyramidBuilder
@@ -70,9 +70,9 @@ def test_shared_passes_equal_one_window_at_a_time(encoder):
 
 
 def test_octaves_are_bounded():
-    assert octave_of(24, 640, 480) == 1
-    assert octave_of(240, 640, 480) == 0
-    assert octave_of(12, 320, 240) == 2
+    assert OCTAVES.of_tile(24, 640, 480) == 1
+    assert OCTAVES.of_tile(240, 640, 480) == 0
+    assert OCTAVES.of_tile(12, 320, 240) == 2
 
 
 @pytest.mark.parametrize('size', [(16, 16), (101, 77)])

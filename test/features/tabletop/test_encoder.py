@@ -11,7 +11,7 @@ from lerf_ros.features.encoder import WindowEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tabletop import TabletopEncoder
-from lerf_ros.features.tabletop.encoder import octave_of
+from lerf_ros.features.tabletop.encoder import OCTAVES
 
 
 @pytest.fixture(scope='module')
@@ -31,9 +31,9 @@ def test_it_is_a_window_encoder(encoder):
 
 def test_tiles_span_about_three_to_eight_cells():
     for tile in (30, 48, 66, 84, 102, 120, 240):
-        assert 30 <= tile * 2.0 ** octave_of(tile, 320, 240) <= 61
-    assert octave_of(12, 320, 240) == 1  # bounded: enlarging further would cost too much
-    assert octave_of(24, 640, 480) == 0
+        assert 30 <= tile * 2.0 ** OCTAVES.of_tile(tile, 320, 240) <= 61
+    assert OCTAVES.of_tile(12, 320, 240) == 1  # bounded: enlarging further would cost too much
+    assert OCTAVES.of_tile(24, 640, 480) == 0
 
 
 def test_shared_passes_equal_one_window_at_a_time(encoder):

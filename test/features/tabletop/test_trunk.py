@@ -1,44 +1,11 @@
-"""Tests of the shipped encoder's trunk: pooling, alignment, folding."""
+"""Tests of the shipped encoder's trunk: alignment, pooling of the whole, folding."""
 
 from __future__ import annotations
 
-import pytest
 import torch
 
-from lerf_ros.features.tabletop.trunk import (
-    STRIDE,
-    TabletopTrunk,
-    central,
-    integral_image,
-    pool_windows,
-    window_means,
-)
-
-
-def test_means_of_whole_cells_are_plain_means():
-    cells = torch.rand(3, 6, 8)
-    means = window_means(integral_image(cells), torch.tensor([[1.0, 2.0, 5.0, 6.0]]))
-    assert torch.allclose(means[0], cells[:, 2:6, 1:5].mean(dim=(1, 2)), atol=1e-5)
-
-
-def test_cells_at_the_border_count_by_area():
-    cells = torch.tensor([[[1.0, 3.0, 5.0]]])
-    means = window_means(integral_image(cells), torch.tensor([[0.5, 0.0, 2.25, 1.0]]))
-    assert means[0, 0].item() == pytest.approx((0.5 * 1 + 1 * 3 + 0.25 * 5) / 1.75)
-
-
-def test_boxes_are_clipped_and_never_empty():
-    cells = torch.ones(2, 4, 4)
-    boxes = torch.tensor([[-3.0, -3.0, 9.0, 9.0], [4.0, 4.0, 5.0, 5.0], [2.0, 2.0, 2.0, 2.0]])
-    assert torch.allclose(pool_windows(integral_image(cells), boxes), torch.ones(3, 2), atol=1e-3)
-
-
-def test_the_centre_counts_most():
-    cells = torch.zeros(1, 4, 4)
-    cells[0, 1:3, 1:3] = 1
-    pooled = pool_windows(integral_image(cells), torch.tensor([[0.0, 0.0, 4.0, 4.0]]))
-    assert pooled.item() == (4 / 16 + 1) / 2
-    assert central(torch.tensor([[0.0, 0.0, 4.0, 4.0]])).tolist() == [[1.0, 1.0, 3.0, 3.0]]
+from lerf_ros.features.tabletop.trunk import STRIDE, TabletopTrunk
+from lerf_ros.features.windows import integral_image, pool_windows
 
 
 def test_a_cell_looks_at_its_own_pixels():
