@@ -29,7 +29,7 @@ from lerf_ros.geometry import inside_box
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import Exemplar, QueryRequest, QueryResult
-from lerf_ros.sources.sequence import FrameSequence
+from lerf_ros.sources.sequence import FrameSequence, FrameStream
 
 Array = np.ndarray
 
@@ -88,7 +88,7 @@ def read_targets(path: Path | str, *, exemplars: bool) -> list[Target]:
 
 
 def evaluate_rgbd(
-    folder: FrameSequence,
+    folder: FrameStream,
     config: LerfConfig,
     encoder: LanguageEncoder,
     *,
@@ -189,7 +189,7 @@ def evaluate_nerfstudio(
     return {'command': 'nerfstudio', 'rows': rows}, live_map
 
 
-def held_out_picture(live_map: Submap, folder: FrameSequence, numbers: Sequence[int]) -> Picture:
+def held_out_picture(live_map: Submap, folder: FrameStream, numbers: Sequence[int]) -> Picture:
     """Shows held-out frames above what the map makes of them."""
     columns = []
     for number in list(numbers)[:: max(1, len(numbers) // 4)][:4]:

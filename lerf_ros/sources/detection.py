@@ -19,7 +19,7 @@ from lerf_ros.sources.left_out import NoFramesError
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
 from lerf_ros.sources.rgbd_layouts import layout_of
-from lerf_ros.sources.sequence import FrameSequence
+from lerf_ros.sources.sequence import FrameSequence, FrameStream
 
 KINDS = ('rgbd', 'nerfstudio', 'colmap', 'bag')
 BAG_FILES = ('.mcap', '.db3', '.bag')
@@ -146,6 +146,25 @@ def open_recording(
     return BagFrames(open_bag_of(path, options), options.downscale, keyframes or KeyframeOptions())
 
 
+def open_stream(
+    path: Path | str,
+    options: SourceOptions = SourceOptions(),
+    keyframes: KeyframeOptions | None = None,
+) -> FrameStream:
+    """Returns a recording of a moving camera; see :func:`open_recording`.
+
+    Raises:
+        ValueError: It is of another kind, or unusable.
+    """
+    frames = open_recording(path, options, keyframes)
+    if not isinstance(frames, FrameStream):
+        raise ValueError(
+            f'{path}: expected an RGB-D folder or a bag, whose frames have stamps, got '
+            f'{type(frames).__name__}'
+        )
+    return frames
+
+
 def open_bag_of(path: Path | str, options: SourceOptions) -> Bag:
     """Returns a bag as the options say."""
     mounting = None
@@ -170,7 +189,7 @@ def open_bag_of(path: Path | str, options: SourceOptions) -> Bag:
     )
 
 
-class BagFrames(FrameSequence):
+class BagFrames(FrameStream):
     """The keyframes of a bag, in memory: bags are read from front to back only.
 
     Args:

@@ -13,13 +13,13 @@ from lerf_ros.frames.lens import Lens
 from lerf_ros.geometry import PinholeCamera, require_rigid
 from lerf_ros.sources.left_out import Ledger, NoFramesError
 from lerf_ros.sources.rgbd_layouts import Recording, read_layout
-from lerf_ros.sources.sequence import FrameSequence, require_picture
+from lerf_ros.sources.sequence import FrameStream, require_picture
 
 # A principal point farther from the middle than this share of the picture fits another picture.
 FAR_FROM_MIDDLE = 0.25
 
 
-class RgbdFolder(FrameSequence):
+class RgbdFolder(FrameStream):
     """The posed frames of a folder in the layout of 7-Scenes, TUM, ScanNet or Replica.
 
     Frames without a pose, with one that is no rigid motion, or with a damaged picture are left

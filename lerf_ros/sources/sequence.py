@@ -40,21 +40,6 @@ class FrameSequence(Sequence[PosedFrame], ABC):
     def name(self, index: int) -> str:
         """Returns the name by which people know a frame."""
 
-    @property
-    def stamps_ns(self) -> list[int]:
-        """Stamp of each frame."""
-        raise NotImplementedError(f'{type(self).__name__} is no stream: it has no stamps')
-
-    @property
-    def poses(self) -> list[Float[np.ndarray, '4 4']]:
-        """``camera_to_world`` of each frame."""
-        raise NotImplementedError(f'{type(self).__name__} is no stream: it has no poses')
-
-    @property
-    def numbers(self) -> list[int]:
-        """Number of each frame in the recording."""
-        return list(range(len(self)))
-
     @overload
     def __getitem__(self, index: int) -> PosedFrame: ...
     @overload
@@ -109,6 +94,25 @@ class FrameSequence(Sequence[PosedFrame], ABC):
             depth_m = np.where(visible, frame.depth, np.float32(np.nan))
             frame = replace(frame, depth=depth_m)
         return shrunk(frame, downscale)
+
+
+class FrameStream(FrameSequence):
+    """Frames of a moving camera: when each was taken is known, and where, before it is read."""
+
+    @property
+    @abstractmethod
+    def stamps_ns(self) -> list[int]:
+        """Stamp of each frame."""
+
+    @property
+    @abstractmethod
+    def poses(self) -> list[Float[np.ndarray, '4 4']]:
+        """``camera_to_world`` of each frame."""
+
+    @property
+    def numbers(self) -> list[int]:
+        """Number of each frame in the recording."""
+        return list(range(len(self)))
 
 
 class EveryNth(FrameSequence):

@@ -16,7 +16,7 @@ from rosbags.rosbag2 import StoragePlugin
 
 from lerf_ros.geometry import look_at
 from lerf_ros.sources.bag import Bag
-from lerf_ros.sources.detection import SourceOptions, kind_of, open_recording
+from lerf_ros.sources.detection import SourceOptions, kind_of, open_recording, open_stream
 from lerf_ros.sources.inspection import inspect
 from lerf_ros.sources.nerfstudio import NerfstudioFolder
 from lerf_ros.sources.rgbd import RgbdFolder
@@ -583,6 +583,15 @@ def test_kinds_are_detected_and_can_be_forced(tmp_path: Path) -> None:
             kind_of(path)
     with pytest.raises(ValueError, match='format'):
         SourceOptions(kind='video')
+
+
+def test_photographs_are_no_stream(tmp_path: Path) -> None:
+    for name, make in (('rgbd', rgbd), ('nerfstudio', nerfstudio)):
+        (tmp_path / name).mkdir()
+        make(tmp_path / name)
+    assert len(open_stream(tmp_path / 'rgbd').stamps_ns) == 3
+    with pytest.raises(ValueError, match='expected an RGB-D folder or a bag'):
+        open_stream(tmp_path / 'nerfstudio')
 
 
 def test_a_bag_is_thinned_to_keyframes(tmp_path: Path) -> None:

@@ -66,9 +66,9 @@ def _stream(arguments: argparse.Namespace) -> int:
     seconds, config = parse_seconds(arguments.seconds), config_of(arguments)
     require_positive('steps-per-second', arguments.steps_per_second)
     from lerf_ros.evaluation.recordings import evaluate_rgbd, held_out_picture, read_targets
-    from lerf_ros.sources.detection import open_recording
+    from lerf_ros.sources.detection import open_stream
 
-    folder = open_recording(arguments.source, source_options(arguments), config.keyframes)
+    folder = open_stream(arguments.source, source_options(arguments), config.keyframes)
     targets = []
     if arguments.exemplars:
         targets += read_targets(arguments.exemplars, exemplars=True)
