@@ -14,14 +14,21 @@ from lerf_ros.msg import Keyframe as KeyframeMessage
 
 
 def keyframe_message(
-    frame: PosedFrame, index: int, world_frame: str, jpeg_quality: int, *, source: str = ''
+    frame: PosedFrame,
+    index: int,
+    world_frame: str,
+    jpeg_quality: int,
+    *,
+    source: str = '',
+    run: str = '',
 ) -> KeyframeMessage:
-    """Returns the message of a rectified frame, number `index` of a stream."""
+    """Returns the message of a rectified frame, number `index` of a run of a stream."""
     stamp = stamp_message(frame.stamp_ns)
     camera_header = Header(stamp=stamp, frame_id=frame.frame_id)
     message = KeyframeMessage(
         header=Header(stamp=stamp, frame_id=world_frame),
         source=source,
+        run=run,
         index=index,
         camera_info=camera_info_message(frame.camera, camera_header),
         pose=pose_message(frame.camera_to_world),

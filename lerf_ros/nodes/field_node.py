@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import functools
 import sys
+import uuid
 from collections.abc import Sequence
 from concurrent.futures import Future
 
@@ -38,6 +39,7 @@ from lerf_ros.nodes.map_topics import MapLook, MapTopics, look_at_map
 from lerf_ros.nodes.page import open_page
 from lerf_ros.nodes.relevancy_stream import RelevancyStream
 from lerf_ros.nodes.spinning import spin
+from lerf_ros.nodes.stream_report import counted, stream_messages, stream_values
 from lerf_ros.query.engine import QueryResult
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.scheduling.worker import QUERY
@@ -60,9 +62,11 @@ class FieldNode(Node):
         follow_live_options(self, self._host.options)
         self._health = Health(self, self._values)
         self._process = psutil.Process()
+        self._run = uuid.uuid4().hex[:12]
         intake = self._host.intake
         intake.on_complaint = functools.partial(self._health.complain, 'rejected_keyframes')
         intake.on_note = functools.partial(self._health.note, 'lost_keyframes')
+        intake.on_clash = functools.partial(self._health.complain, 'same_source')
         self._topics = MapTopics(self, lambda: self._options.world_frame)
         self._stream = RelevancyStream(
             self,
@@ -116,7 +120,7 @@ class FieldNode(Node):
             return frame_of(message, world_frame)
 
         self._stream.offer(read)
-        self._host.intake.take(read, source_of(message), message.index)
+        self._host.intake.take(read, source_of(message), message.index, message.run)
 
     def _show(self, results: Sequence[QueryResult], phrase: str) -> None:
         """Publishes the last answer for people and planners, and what its phrase looks like."""
@@ -159,12 +163,14 @@ class FieldNode(Node):
             ),
             state=host.state,
             map_id=live_map.id,
+            run=self._run,
             step=live_map.step_count,
             steps_per_second=host.steps_per_second,
             loss=float(host.loss),
-            keyframes_received=host.intake.received,
-            keyframes_integrated=host.intake.integrated,
-            keyframes_dropped=host.intake.dropped,
+            keyframes_received=counted(host.intake.received),
+            keyframes_integrated=counted(host.intake.integrated),
+            keyframes_dropped=counted(host.intake.dropped),
+            streams=stream_messages(host.intake),
             surface_points=host.surface_points,
             device=str(live_map.device),
             memory_bytes=self._process.memory_info().rss,
@@ -185,6 +191,8 @@ class FieldNode(Node):
             'keyframes_received': host.intake.received,
             'keyframes_integrated': host.intake.integrated,
             'keyframes_dropped': host.intake.dropped,
+            'keyframes_repeated': host.intake.repeated,
+            **stream_values(host.intake),
             'waiting_questions': host.questions.waiting,
             'query_s': self._requests.query_s,
             'memory_mb': self._process.memory_info().rss / 2**20,

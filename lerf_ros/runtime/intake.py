@@ -1,4 +1,4 @@
-"""Frames on their way into the map, counted."""
+"""Frames on their way into the map, counted; every camera has its turn."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
 
 from lerf_ros.frames import Keyframe, PosedFrame
+from lerf_ros.runtime.streams import Stream, Streams
+from lerf_ros.scheduling.fair_queue import FairQueue
 from lerf_ros.scheduling.worker import WorkerStopped
 
 Submit = Callable[[Callable[[], Any]], 'Future[Any]']
+Jobs = list[Callable[[], Any]]
 
 
 @runtime_checkable
@@ -25,7 +28,9 @@ class IngestJobs(Protocol):
 class Intake:
     """Hands the short jobs of each frame to the worker and counts what became of them.
 
-    Whatever is sent is integrated, dropped, or waits: nothing goes uncounted.
+    Frames of several streams are taken in turn, and where too many wait it is the stream with most
+    of them that loses one: a fast camera does not starve a slow one. Whatever is sent is
+    integrated, dropped, repeated, or waits: nothing goes uncounted.
 
     Args:
         submit: Queues a job of the worker.
@@ -33,72 +38,128 @@ class Intake:
         backlog: Frames that may wait; further ones are dropped.
 
     Attributes:
-        received: Frames that came.
+        received: Frames that came, repeated ones left out.
         integrated: Frames that are in the map.
         dropped: Frames that were refused, overtaken or failed, or were lost on their way here.
+        repeated: Frames that came again and were passed over.
         on_complaint: Called with a sentence when a frame is malformed or its intake fails.
         on_note: Called with a sentence when frames are dropped because too many wait, or are lost.
+        on_clash: Called with a sentence when two nodes send as one source.
         on_integrated: Called in the worker's thread with each keyframe that is in the map.
     """
 
     def __init__(self, submit: Submit, jobs: IngestJobs, backlog: int) -> None:
         self._submit, self._jobs, self._backlog = submit, jobs, backlog
-        self._lock = threading.Lock()
-        self._waiting = 0
-        self._last_index: dict[str, int] = {}
-        self.received = self.integrated = self.dropped = 0
+        self._lock = threading.RLock()
+        self._waiting: FairQueue[Stream, Jobs] = FairQueue()
+        self._busy = False
+        self._streams = Streams(lambda sentence: self.on_clash(sentence))
+        self.received = self.integrated = self.dropped = self.repeated = 0
         self.on_complaint: Callable[[str], None] = lambda sentence: None
         self.on_note: Callable[[str], None] = lambda sentence: None
+        self.on_clash: Callable[[str], None] = lambda sentence: None
         self.on_integrated: Callable[[Keyframe], None] = lambda keyframe: None
 
     def reset(self) -> None:
         """Counts from zero again; frames that wait still count when they arrive."""
         with self._lock:
-            self.received = self._waiting
-            self.integrated = self.dropped = 0
+            self._streams.start_counting()
+            self.received = sum(stream.waiting for stream in self._streams.all())
+            self.integrated = self.dropped = self.repeated = 0
+
+    def streams(self) -> list[Stream]:
+        """Returns copies of the streams that were heard of, by name."""
+        with self._lock:
+            return sorted((stream.copy() for stream in self._streams.all()), key=lambda s: s.name)
+
+    def room(self, stream: Stream) -> int:
+        """Returns how many more frames of a stream may come now without one being dropped."""
+        with self._lock:
+            others = sum(1 for s in self._streams.all() if s.waiting and s.name != stream.name)
+            share = max(1, self._backlog // (others + 1))
+        return max(0, share - stream.waiting)
+
+    def name_of(self, source: str, run: str) -> str:
+        """Returns the name in the map of a run of a source."""
+        with self._lock:
+            return self._streams.named(source, run)
 
     def take(
-        self, make_frame: Callable[[], PosedFrame], source: str, index: int | None = None
+        self,
+        make_frame: Callable[[], PosedFrame],
+        source: str,
+        index: int | None = None,
+        run: str = '',
     ) -> None:
-        """Takes one frame in, unless too many wait or it is malformed.
+        """Takes one frame in, unless it came before, too many wait, or it is malformed.
 
         Args:
             make_frame: Decodes the frame; raises ValueError where it is malformed.
             source: Name of the camera.
             index: Running number of the frame at its source; a gap is a lost frame.
+            run: Identity of this start of the source; '' where none is told.
         """
-        if index is not None:
-            self._count_lost(source, index)
         with self._lock:
-            self.received += 1
-            full = self._waiting >= self._backlog
-            self._waiting += not full
-            self.dropped += full
-        if full:
-            self.on_note(
-                f'keyframe dropped: {self._backlog} are waiting; drive slower, or raise '
-                'keyframes.min_translation_m'
-            )
+            stream = self._streams.hear(source, run)
+            lost, new = (0, True) if index is None else stream.number(index)
+            self._count(stream, dropped=lost, repeated=not new, received=new)
+            room = new and self._make_room(stream)
+        self._tell_lost(stream, lost, new, index)
+        if not room:
             return
         try:
-            jobs = self._jobs(make_frame(), source)
+            jobs = self._jobs(make_frame(), stream.name)
         except ValueError as error:
-            self._leave(integrated=False)
+            self._leave(stream, integrated=False)
             self.on_complaint(str(error))
             return
-        self._queue(jobs)
-
-    def _count_lost(self, source: str, index: int) -> None:
-        """Counts what is missing before a frame; a source that starts again has lost nothing."""
         with self._lock:
-            last = self._last_index.get(source)
-            self._last_index[source] = index
-            lost = 0 if last is None else max(0, index - last - 1)
-            self.dropped += lost
-        if lost:
-            self.on_note(f'{lost} keyframes of {source!r} were lost before number {index}')
+            self._waiting.put(stream, jobs)
+        self._start_next()
 
-    def _queue(self, jobs: list[Callable[[], Any]]) -> None:
+    def _count(
+        self, stream: Stream, *, dropped: int = 0, repeated: int = 0, received: int = 0
+    ) -> None:
+        stream.dropped += dropped
+        stream.repeated += repeated
+        stream.received += received
+        self.dropped += dropped
+        self.repeated += repeated
+        self.received += received
+
+    def _tell_lost(self, stream: Stream, lost: int, new: bool, index: int | None) -> None:
+        if lost > 0:
+            self.on_note(f'{lost} keyframes of {stream.name!r} were lost before number {index}')
+        if not new:
+            self.on_note(f'keyframe {index} of {stream.name!r} came again and is passed over')
+
+    def _make_room(self, stream: Stream) -> bool:
+        """Tells whether a frame may wait; a stream with more waiting gives way to it."""
+        stream.waiting += 1
+        if sum(each.waiting for each in self._streams.all()) <= self._backlog:
+            return True
+        loser = stream
+        if len(self._waiting) and (longest := self._waiting.longest()).waiting > stream.waiting:
+            loser = longest
+            self._waiting.give_up(loser)
+        loser.waiting -= 1
+        self._count(loser, dropped=1)
+        self.on_note(
+            f'keyframe dropped: {self._backlog} are waiting, and it is one of {loser.name!r}; '
+            'drive slower, or raise keyframes.min_translation_m'
+        )
+        return loser is not stream
+
+    def _start_next(self) -> None:
+        """Queues the jobs of the frame whose turn it is, once the one before is done."""
+        with self._lock:
+            if self._busy or not len(self._waiting):
+                return
+            self._busy = True
+            stream, jobs = self._waiting.get()
+        self._queue(stream, jobs)
+
+    def _queue(self, stream: Stream, jobs: Jobs) -> None:
         failed = threading.Event()
 
         def guarded(job: Callable[[], Any]) -> Callable[[], Any]:
@@ -119,9 +180,14 @@ class Intake:
         futures = [self._submit(guarded(job)) for job in (*jobs[:-1], last)]
         for future in futures:
             future.add_done_callback(self._note_error)
-        futures[-1].add_done_callback(
-            lambda future: self._leave(not failed.is_set() and future.exception() is None)
-        )
+
+        def done(future: Future[Any]) -> None:
+            self._leave(stream, not failed.is_set() and future.exception() is None)
+            with self._lock:
+                self._busy = False
+            self._start_next()
+
+        futures[-1].add_done_callback(done)
 
     def _note_error(self, future: Future[Any]) -> None:
         error = future.exception()
@@ -129,8 +195,9 @@ class Intake:
         if error is not None and not isinstance(error, WorkerStopped):
             self.on_complaint(f'keyframe dropped: {error}')
 
-    def _leave(self, integrated: bool) -> None:
+    def _leave(self, stream: Stream, integrated: bool) -> None:
         with self._lock:
-            self._waiting -= 1
+            stream.waiting -= 1
+            stream.integrated += integrated
             self.integrated += integrated
-            self.dropped += not integrated
+            self._count(stream, dropped=not integrated)

@@ -11,6 +11,7 @@ import numpy as np
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.runtime.intake import Intake
+from lerf_ros.runtime.streams import MOST_MISSING, MOST_STREAMS, Stream, Streams
 
 
 class Queue:
@@ -50,6 +51,7 @@ class Recorder:
         self.intake = Intake(self.queue.submit, self.jobs, backlog)
         self.intake.on_complaint = self.sentences.append
         self.intake.on_note = lambda sentence: self.sentences.append(f'note: {sentence}')
+        self.intake.on_clash = lambda sentence: self.sentences.append(f'clash: {sentence}')
         self.intake.on_integrated = self.done.append
 
     def jobs(self, taken: PosedFrame, source: str) -> list[Callable[[], Any]]:
@@ -64,8 +66,11 @@ class Recorder:
 
         return [encode, integrate]
 
-    def take(self, source: str = 'camera', index: int | None = None) -> None:
-        self.intake.take(frame, source, index)
+    def take(self, source: str = 'camera', index: int | None = None, run: str = '') -> None:
+        self.intake.take(frame, source, index, run)
+
+    def stream(self, name: str) -> Stream:
+        return next(stream for stream in self.intake.streams() if stream.name == name)
 
     @property
     def counts(self) -> tuple[int, int, int]:
@@ -143,3 +148,82 @@ def test_gaps_in_the_numbers_of_a_source_count_as_dropped() -> None:
     recorder.take('left', 1)
     recorder.queue.run_all()
     assert recorder.counts == (7, 7, 2)
+
+
+def test_a_fast_camera_does_not_starve_a_slow_one() -> None:
+    recorder = Recorder(backlog=6)
+    for number in range(40):
+        recorder.take('fast', number)
+        if number % 10 == 9:
+            recorder.take('slow', number // 10)
+    # All of the slow one waits: the fast one gave way.
+    assert recorder.stream('slow').waiting == 4 - 1
+    assert recorder.stream('fast').waiting == 3
+    recorder.queue.run_all()
+    fast, slow = recorder.stream('fast'), recorder.stream('slow')
+    assert (slow.received, slow.integrated, slow.dropped) == (4, 3, 1)
+    assert (fast.received, fast.integrated, fast.dropped) == (40, 3, 37)
+    assert recorder.counts == (44, 6, 38)
+    # In turn, though four of the fast one came first.
+    assert recorder.done == ['fast', 'fast', 'slow', 'fast', 'slow', 'slow']
+    assert any("one of 'fast'" in sentence for sentence in recorder.sentences)
+
+
+def test_a_keyframe_that_is_sent_again_is_passed_over_or_fills_its_gap() -> None:
+    recorder = Recorder(backlog=20)
+    for index in (3, 4, 7, 7, 5, 1, 4):
+        recorder.take('front', index, 'a')
+    recorder.queue.run_all()
+    stream = recorder.stream('front')
+    # 6 is missing, and so are 0 and 2, which nobody counts as lost: they came before the map.
+    assert (stream.received, stream.integrated, stream.dropped) == (5, 5, 1)
+    assert stream.repeated == recorder.intake.repeated == 2
+    assert stream.next_index == 8
+    assert sorted(stream.missing) == [0, 2, 6]
+    # Another map has begun: what a recording sends from the start is new to it.
+    recorder.intake.reset()
+    recorder.take('front', 0, 'a')
+    recorder.queue.run_all()
+    assert recorder.counts == (1, 1, 0)
+
+
+def test_absurd_numbers_stay_within_bounds() -> None:
+    recorder = Recorder(backlog=20)
+    for index in (2**32 - 5, 2**32 - 1):
+        recorder.take('front', index, 'a')
+    assert len(recorder.stream('front').missing) == MOST_MISSING
+    for number in range(3 * MOST_STREAMS):
+        recorder.take(f'camera {number}', 0, 'a')
+        recorder.queue.run_all()
+    assert len(recorder.intake.streams()) == MOST_STREAMS
+
+
+def test_two_cameras_of_one_name_are_told_and_kept_apart() -> None:
+    recorder = Recorder(backlog=20)
+    for index in range(3):
+        recorder.take('front', index, 'a')
+    recorder.take('front', 0, 'b')
+    assert not recorder.sentences, 'it may have been started again'
+    recorder.take('front', 3, 'a')
+    assert recorder.sentences == [
+        "clash: two nodes send keyframes as 'front': they are kept apart as 'front' and "
+        "'front#2'; give each a name or namespace of its own"
+    ]
+    recorder.queue.run_all()
+    assert sorted(recorder.done) == ['front'] * 4 + ['front#2']
+    assert recorder.counts == (5, 5, 0)
+
+
+def test_a_camera_that_starts_again_is_no_second_camera() -> None:
+    now, said = [0.0], []
+    streams = Streams(said.append, lambda: now[0])
+    for run in ('a', 'b', 'c'):
+        for _ in range(3):
+            streams.hear('front', run)
+            now[0] += 1
+    # A recording of all three that starts again an hour later.
+    now[0] += 3600
+    streams.hear('front', 'a')
+    assert not said
+    assert streams.named('front', 'b') == 'front#2'
+    assert streams.named('rear', 'x') == 'rear'
