@@ -50,6 +50,11 @@ class FeatureOptions(Section):
         low=0,
         high=1_000_000,
     )
+    precision: str = option(
+        'auto',
+        "Precision of the shipped encoder's image tower: 'auto' (bfloat16 where the processor "
+        "multiplies it in hardware), 'float32' or 'bfloat16'.",
+    )
     cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')
     cache_limit_mb: int = option(
         2048, 'Size bound of the feature cache.', unit='MB', low=1, high=1_000_000

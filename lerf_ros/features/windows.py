@@ -13,7 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
@@ -68,7 +67,7 @@ class SharedWindows:
     ) -> None:
         self._octaves, self._cells, self._embed = octaves, cells, embed
         self._embedding_size, self._device = embedding_size, device
-        # Integral images of the image seen last, by octave: its levels arrive one by one.
+        # Maps of the image seen last, by octave: its levels arrive one by one.
         self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
 
     def encode(
@@ -89,69 +88,44 @@ class SharedWindows:
         out = torch.zeros(len(boxes), self._embedding_size, device=self._device)
         for octave in octaves.unique().tolist():
             chosen = (octaves == octave).nonzero().squeeze(1).to(self._device)
-            integral = self._integral(image, octave)
-            rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-            to_cells = boxes.new_tensor([cols / width, rows / height] * 2)
-            out[chosen] = self._embed(pool_windows(integral, boxes[chosen] * to_cells))
+            cells = self._map(image, octave)
+            to_cells = boxes.new_tensor([cells.shape[2] / width, cells.shape[1] / height] * 2)
+            out[chosen] = self._embed(pool_windows(cells, boxes[chosen] * to_cells))
         return out
 
-    def _integral(self, image: Tensor, octave: int) -> Float[Tensor, 'rows1 cols1 c']:
+    def _map(self, image: Tensor, octave: int) -> Float[Tensor, 'c rows cols']:
         if self._seen is None or self._seen[0] is not image:
             self._seen = image, {}
         maps = self._seen[1]
         if octave not in maps:
-            maps[octave] = integral_image(self._cells(image, octave))
+            maps[octave] = self._cells(image, octave)
         return maps[octave]
 
 
-def integral_image(cells: Float[Tensor, 'c rows cols']) -> Float[Tensor, 'rows1 cols1 c']:
-    """Returns sums over all cells above and left of each corner, channels last."""
-    sums = cells.permute(1, 2, 0).cumsum(0).cumsum(1)
-    return F.pad(sums, (0, 0, 1, 0, 1, 0))
-
-
-def window_means(
-    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
-) -> Float[Tensor, 'n c']:
-    """Returns the mean over each box, cells at its border counting by the area inside.
-
-    Boxes are clipped to the map and keep at least a tenth of a cell.
-    """
-    rows, cols = integral.shape[0] - 1, integral.shape[1] - 1
-    left, top = boxes[:, 0].clamp(0, cols - 0.1), boxes[:, 1].clamp(0, rows - 0.1)
-    right = torch.maximum(boxes[:, 2].clamp(max=cols), left + 0.1)
-    bottom = torch.maximum(boxes[:, 3].clamp(max=rows), top + 0.1)
-    table = integral.reshape(-1, integral.shape[-1])
-
-    def corner(v: Tensor, u: Tensor) -> Tensor:
-        row, col = v.long().clamp(max=rows - 1), u.long().clamp(max=cols - 1)
-        down, across = (v - row)[:, None], (u - col)[:, None]
-        at = row * (cols + 1) + col
-        upper = table[at] * (1 - across) + table[at + 1] * across
-        lower = table[at + cols + 1] * (1 - across) + table[at + cols + 2] * across
-        return upper * (1 - down) + lower * down
-
-    sums = corner(bottom, right) - corner(bottom, left) - corner(top, right) + corner(top, left)
-    return sums / ((right - left) * (bottom - top))[:, None]
-
-
 def pool_windows(
-    integral: Float[Tensor, 'rows1 cols1 c'], boxes: Float[Tensor, 'n 4']
+    cells: Float[Tensor, 'c rows cols'], boxes: Float[Tensor, 'n 4']
 ) -> Float[Tensor, 'n c']:
-    """Returns the centre-weighted mean over each box."""
-    return (window_means(integral, boxes) + window_means(integral, central(boxes))) / 2
+    """Returns the centre-weighted mean over each box, given in cells.
 
-
-def central(boxes: Float[Tensor, 'n 4']) -> Float[Tensor, 'n 4']:
-    """Returns boxes of half the side with the same centres."""
-    quarter = (boxes[:, 2:] - boxes[:, :2]) / 4
-    return torch.cat([boxes[:, :2] + quarter, boxes[:, 2:] - quarter], dim=1)
+    Boxes are clipped to the map and keep at least a tenth of a cell. A mean over a box is one over
+    rows and then over columns, so the windows of a grid cost two small products; those of any
+    other boxes cost as much as the grid of all their rows and columns.
+    """
+    rows, cols = cells.shape[1:]
+    down, row_of = boxes[:, 1::2].unique(dim=0, return_inverse=True)
+    across, col_of = boxes[:, 0::2].unique(dim=0, return_inverse=True)
+    by_row = cells.permute(1, 2, 0).reshape(rows, -1)
+    total = cells.new_zeros(len(down), len(across), len(cells))
+    for inset in (0.0, 0.25):
+        over_rows = (_weights(down, inset, rows) @ by_row).reshape(len(down), cols, -1)
+        total += _weights(across, inset, cols) @ over_rows / 2
+    return total[row_of, col_of]
 
 
 def pool_alone(
     cells: Float[Tensor, 'c rows cols'], box: Float[Tensor, '4']
 ) -> Float[Tensor, '1 c']:
-    """Returns what :func:`pool_windows` does for one box, by sums over all cells: its twin."""
+    """Returns what :func:`pool_windows` does for one box inside, cell by cell: its twin."""
     rows, cols = cells.shape[1:]
     left, top, right, bottom = box.tolist()
     pooled = torch.zeros(cells.shape[0], device=cells.device)
@@ -168,3 +142,15 @@ def _overlaps(count: int, start: float, stop: float) -> Float[Tensor, ' count']:
     """Returns the length that each of a row of cells shares with an interval, in cells."""
     edges = torch.arange(count + 1.0)
     return (edges[1:].clamp(max=stop) - edges[:-1].clamp(min=start)).clamp(min=0)
+
+
+def _weights(
+    intervals: Float[Tensor, 'n 2'], inset: float, count: int
+) -> Float[Tensor, 'n count']:
+    """Returns the share of each of a row of cells in each interval, less some at both ends."""
+    margin = inset * (intervals[:, 1] - intervals[:, 0])
+    start = (intervals[:, 0] + margin).clamp(0, count - 0.1)[:, None]
+    stop = torch.maximum((intervals[:, 1] - margin).clamp(max=count)[:, None], start + 0.1)
+    edges = torch.arange(count + 1.0, device=intervals.device)
+    shared = torch.minimum(edges[1:], stop) - torch.maximum(edges[:-1], start)
+    return shared.clamp(min=0) / (stop - start)

@@ -21,7 +21,7 @@ from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
 from tabletop_windows import Truth, label_names, look, visible_things, window_truth  # noqa: E402
 
-from lerf_ros.features.windows import integral_image, pool_windows  # noqa: E402
+from lerf_ros.features.windows import pool_windows  # noqa: E402
 from lerf_ros.simulation import HELD_OUT_SEED, excluded_pairs  # noqa: E402
 
 RED, BLUE = (captions.COLOUR_LIST.index(name) for name in ('red', 'blue'))
@@ -146,7 +146,7 @@ def test_boxes_of_things_hold_their_pixels():
 def test_pooling_in_training_is_the_pooling_of_the_encoder():
     cells = torch.rand(2, 5, 12, 9)
     boxes = torch.tensor([[[0.5, 1.0, 6.2, 7.7], [0.0, 0.0, 9.0, 12.0]]] * 2)
-    expected = [pool_windows(integral_image(c), b) for c, b in zip(cells, boxes, strict=True)]
+    expected = [pool_windows(c, b) for c, b in zip(cells, boxes, strict=True)]
     assert torch.allclose(pool(cells, boxes), torch.cat(expected), atol=1e-5)
 
 

@@ -31,13 +31,7 @@ from lerf_ros.features.photo.packages import (
 from lerf_ros.features.photo.sentences import SentenceEncoder
 from lerf_ros.features.photo.tower import STRIDE, PhotoTower
 from lerf_ros.features.photo.words import OWN_WORDS, WordList
-from lerf_ros.features.windows import (
-    Octaves,
-    SharedWindows,
-    integral_image,
-    pool_alone,
-    pool_windows,
-)
+from lerf_ros.features.windows import Octaves, SharedWindows, pool_alone, pool_windows
 
 PHOTO = 'photo'
 INPUT_PX = 224
@@ -135,7 +129,7 @@ class PhotoEncoder:
             pixels = _resized(chunk.to(self.device, torch.float32), INPUT_PX, INPUT_PX)
             for cells in self._tower(pixels):
                 whole = pixels.new_tensor([[0, 0, cells.shape[2], cells.shape[1]]])
-                pooled.append(pool_windows(integral_image(cells), whole))
+                pooled.append(pool_windows(cells, whole))
         return self._embeddings(torch.cat(pooled))
 
     def encode_texts(self, texts: Sequence[str]) -> Float[Tensor, 'n d']:

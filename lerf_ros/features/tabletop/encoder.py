@@ -7,6 +7,7 @@ both ways.
 
 from __future__ import annotations
 
+import copy
 import math
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from lerf_ros.config import FeatureOptions
 from lerf_ros.features.open_clip.encoder import ClipEncoder, load_existence
 from lerf_ros.features.open_clip.module import hub_access, open_clip, unspoken_weights
 from lerf_ros.features.open_clip.weights import RANDOM, load_weights
+from lerf_ros.features.precision import tower_dtype
 from lerf_ros.features.tabletop.trunk import (
     CONTEXT_PX,
     STRIDE,
@@ -63,7 +65,8 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
                 'weights, or train them by tools/train_tabletop_encoder.py'
             )
         load_weights(model, path, TABLETOP)
-    return TabletopEncoder(model, tokenizer, device, path)
+    dtype = tower_dtype(options.precision, device)
+    return TabletopEncoder(model, tokenizer, device, path, dtype)
 
 
 class TabletopEncoder(ClipEncoder):
@@ -74,11 +77,21 @@ class TabletopEncoder(ClipEncoder):
         tokenizer: Its tokenizer.
         device: Where it runs.
         weights: The file the weights came from; None for untrained ones.
+        precision: In which cells of windows are computed; lone crops keep that of the model.
     """
 
-    def __init__(self, model: Any, tokenizer, device: torch.device, weights: Path | None) -> None:
+    def __init__(
+        self,
+        model: Any,
+        tokenizer,
+        device: torch.device,
+        weights: Path | None,
+        precision: torch.dtype = torch.float32,
+    ) -> None:
         super().__init__(TABLETOP, model, tokenizer, device, load_existence(weights))
         model.visual.trunk.fold()
+        self._trunk = copy.deepcopy(model.visual.trunk).to(precision)
+        self._precision = precision
         self._windows = SharedWindows(
             OCTAVES,
             lambda image, octave: self._cells(_octave_image(image, octave)),
@@ -126,9 +139,9 @@ class TabletopEncoder(ClipEncoder):
         return F.normalize(self._cells(_octave_image(image, 0)), dim=0).permute(1, 2, 0)
 
     def _cells(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'c rows cols']:
-        image = ((image.to(self.device) - self._mean) / self._std).to(self._dtype)
+        image = ((image.to(self.device) - self._mean) / self._std).to(self._precision)
         image = image[None].contiguous(memory_format=torch.channels_last)
-        return self.model.visual.trunk.forward_features(image)[0].float()
+        return self._trunk.forward_features(image)[0].float()
 
     def _project(self, pooled: Float[Tensor, 'n c']) -> Float[Tensor, 'n d']:
         return F.normalize(self.model.visual.head(pooled.to(self._dtype)).float(), dim=-1)
