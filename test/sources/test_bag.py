@@ -107,6 +107,7 @@ def test_keyframes_need_nothing_else(tmp_path: Path) -> None:
         'lerf_ros/msg/Keyframe',
         header=header(7 * 10**9, 'map'),
         source='',
+        run='',
         index=0,
         camera_info=info(),
         pose=pose_parts(pose_at(0.5), 'Pose'),
