@@ -61,17 +61,14 @@ class ColdStorage:
         number = len(self._files)
         files = {name: Path(self._folder.name) / f'{number}.{name}.npy' for name in arrays}
         for name, values in arrays.items():
-            np.save(files[name], values.cpu().numpy())
+            _write(files[name], values.cpu())
         self._files[id_] = files
 
     def get(self, id_: KeyframeId) -> Arrays:
         """Returns the arrays of a keyframe."""
         if id_ in self._host:
             return self._host[id_]
-        return {
-            name: torch.from_numpy(np.load(path, mmap_mode='r').copy())
-            for name, path in self._files[id_].items()
-        }
+        return {name: _read(path) for name, path in self._files[id_].items()}
 
     def read_ahead(self, id_: KeyframeId) -> None:
         """Starts to read the arrays of a keyframe, unless one is being read."""
@@ -100,3 +97,11 @@ class ColdStorage:
         if self._folder is not None:
             self._folder.cleanup()
             self._folder = None
+
+
+def _write(path: Path, values: Tensor) -> None:
+    np.save(path, values.numpy())
+
+
+def _read(path: Path) -> Tensor:
+    return torch.from_numpy(np.load(path))

@@ -156,19 +156,20 @@ class DevicePools:
 def gather(
     pools: list[SizePool],
     numbers: Int[Tensor, ' n'],
-    read: Callable[[SizePool, Tensor | slice], Tensor],
+    read: Callable[[SizePool], Tensor],
 ) -> Tensor:
     """Reads rows from several pools into one tensor.
+
+    Every pool is asked for every row, and what is of another one is thrown away: to ask each for
+    its own alone, the host would have to know how many there are, and wait for a GPU to tell.
 
     Args:
         pools: The pools.
         numbers: Number of the pool of each row.
-        read: Returns chosen rows, all of one pool.
+        read: Returns all rows of a pool; those of other pools may hold anything.
     """
-    if len(pools) == 1:
-        return read(pools[0], slice(None))
-    rows = [(numbers == number).nonzero()[:, 0] for number in range(len(pools))]
-    parts = [read(pool, chosen) for pool, chosen in zip(pools, rows, strict=True)]
-    result = torch.empty_like(torch.cat(parts))
-    result[torch.cat(rows)] = torch.cat(parts)
+    held = [(number, pool) for number, pool in enumerate(pools) if pool.capacity]
+    result = read(held[0][1])
+    for number, pool in held[1:]:
+        result = torch.where((numbers == number)[:, None], read(pool), result)
     return result

@@ -6,12 +6,16 @@ rows and columns, the pixel of its first cell's centre and its stride.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
+
+# Reads rows of the table.
+ReadTable = Callable[[Int[Tensor, ' m']], Tensor]
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +49,7 @@ class Grids:
 
 
 def lookup_grid(
-    table: Tensor,
+    read: ReadTable,
     grids: Grids,
     slots: Int[Tensor, ' n'],
     level: Int[Tensor, ' n'],
@@ -68,13 +72,14 @@ def lookup_grid(
             next_row * cols + next_col,
         ]
     )
-    corner = table[(first + index).reshape(-1)].float().reshape(4, len(uv), table.shape[1])
+    values = read((first + index).reshape(-1)).float()
+    corner = values.reshape(4, len(uv), values.shape[1])
     top = torch.lerp(corner[0], corner[1], right)
     return torch.lerp(top, torch.lerp(corner[2], corner[3], right), down)
 
 
 def lookup_pyramid(
-    table: Tensor,
+    read: ReadTable,
     grids: Grids,
     slots: Int[Tensor, ' n'],
     uv: Float[Tensor, 'n 2'],
@@ -87,6 +92,6 @@ def lookup_pyramid(
     lower = (upper - 1).clamp(min=0)
     low_px, high_px = (sizes.gather(1, level[:, None])[:, 0] for level in (lower, upper))
     blend = ((clamped - low_px) / (high_px - low_px).clamp(min=1e-6)).clamp(0, 1)
-    fine = lookup_grid(table, grids, slots, lower, uv)
-    coarse = lookup_grid(table, grids, slots, upper, uv)
+    fine = lookup_grid(read, grids, slots, lower, uv)
+    coarse = lookup_grid(read, grids, slots, upper, uv)
     return F.normalize(torch.lerp(fine, coarse, blend[:, None]), dim=-1)

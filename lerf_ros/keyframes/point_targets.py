@@ -176,7 +176,7 @@ def means_twin(
             gap = sizes[upper] - sizes[lower]
             blend = (tile_px - sizes[lower]) / gap if gap > 0 else 0.0
             fine, coarse = (
-                lookup_grid(table, tables.tiles, slot, torch.tensor([level]), uv)[0]
+                lookup_grid(table.__getitem__, tables.tiles, slot, torch.tensor([level]), uv)[0]
                 for level in (lower, upper)
             )
             found.append((1 - blend) * fine + blend * coarse)

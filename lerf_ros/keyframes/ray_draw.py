@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -38,7 +40,7 @@ def draw_rays(
     index = tables.pixel_first[slots] + rows * tables.width[slots] + columns
     numbers = tables.pool[slots]
     rgb, depth = (
-        gather(pools, numbers, lambda pool, own, name=name: pool.table(name)[index[own]])
+        gather(pools, numbers, lambda pool, name=name: pool.at(name, index))
         for name in ('colour', 'depth')
     )
     rgb, depth_m = rgb.float() / 255, depth[:, 0].float()
@@ -53,8 +55,8 @@ def draw_rays(
     embedding = gather(
         pools,
         numbers[:count],
-        lambda pool, own: lookup_pyramid(
-            pool.table('embedding'), tables.tiles, slots_[own], uv_[own], tile_px[own]
+        lambda pool: lookup_pyramid(
+            partial(pool.at, 'embedding'), tables.tiles, slots_, uv_, tile_px
         ),
     )
     dense = None
@@ -63,9 +65,7 @@ def draw_rays(
         dense = gather(
             pools,
             numbers[:count],
-            lambda pool, own: lookup_grid(
-                pool.table('dense'), grids, slots_[own], level[own], uv_[own]
-            ),
+            lambda pool: lookup_grid(partial(pool.at, 'dense'), grids, slots_, level, uv_),
         )
     scale_per_depth = tile_px / tables.focal[slots_, 1]
     return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+from jaxtyping import Int
 from torch import Tensor
 
 from lerf_ros.frames import KeyframeId
@@ -43,9 +44,10 @@ class SizePool:
         """Whether every slot is taken."""
         return len(self.places) == self.capacity
 
-    def table(self, name: str) -> Tensor:
-        """Returns the rows of all slots, one slot after the other."""
-        return self._data[name]
+    def at(self, name: str, rows: Int[Tensor, ' n']) -> Tensor:
+        """Returns rows; those beyond the last one, which belong to other pools, hold anything."""
+        table = self._data[name]
+        return table[rows.clamp(max=len(table) - 1)]
 
     def put(self, id_: KeyframeId, arrays: Arrays) -> None:
         """Fills a free slot; there must be one."""

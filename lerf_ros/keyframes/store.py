@@ -235,9 +235,7 @@ class KeyframeStore:
 
         def read(slots: Int[Tensor, '*n'], rows: Int[Tensor, '*n']) -> Float[Tensor, '*n d']:
             flat, numbers = rows.reshape(-1), tables.pool[slots.reshape(-1)]
-            values = gather(
-                self._device.pools, numbers, lambda pool, own: pool.table(name)[flat[own]]
-            )
+            values = gather(self._device.pools, numbers, lambda pool: pool.at(name, flat))
             return values.reshape(*rows.shape, values.shape[-1])
 
         return read

@@ -88,7 +88,11 @@ class _Calls(TorchFunctionMode):
         if func is torch.tensor:
             device = kwargs.pop('device', None)
             made = func(*args, **kwargs)
-            return made if device is None else made.to(device)
+            if device is None:
+                return made
+            # A single number would be worked out for real, on a device that cannot.
+            made.constant = None
+            return made.to(device)
         if func is torch.Tensor.new_tensor:
             like, *rest = args
             return torch.tensor(*rest, dtype=like.dtype).to(like.device)

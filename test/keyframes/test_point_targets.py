@@ -45,7 +45,7 @@ def views_of(store, points, slots):
 
 def reader_of(store):
     """What reads embeddings, and the table that holds them all."""
-    return store._rows_of('embedding', store._tables), store._device.pools[0].table('embedding')
+    return store._rows_of('embedding', store._tables), store._device.pools[0]._data['embedding']
 
 
 def test_points_are_seen_where_they_were_taken_from():
