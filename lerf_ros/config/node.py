@@ -61,6 +61,13 @@ class NodeOptions(Section):
         low=1,
         high=100_000,
     )
+    outbox_mb: int = option(
+        128,
+        'Keyframes that a map has not got yet, or may want again, are kept up to this much.',
+        unit='MB',
+        low=1,
+        high=100_000,
+    )
     keyframe_backlog: int = option(
         20, 'Keyframes that may wait for intake; further ones are dropped.', low=1, high=10_000
     )

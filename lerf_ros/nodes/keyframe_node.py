@@ -21,7 +21,6 @@ from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from lerf_ros.bridge import qos
-from lerf_ros.bridge.keyframes import keyframe_message
 from lerf_ros.bridge.parameters import declare_options, follow_live_options
 from lerf_ros.bridge.topics import Input
 from lerf_ros.bridge.transforms import listen_to_tf
@@ -34,9 +33,9 @@ from lerf_ros.frames.pose_source import POSE_TYPES, PoseSource, mounting_of
 from lerf_ros.frames.resizing import limited
 from lerf_ros.frames.transforms import TransformSource
 from lerf_ros.live_options import LiveOptions
-from lerf_ros.msg import Keyframe
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.intake_watch import IntakeWatch
+from lerf_ros.nodes.keyframe_sender import KeyframeSender
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.scheduling.inbox import Inbox
 from lerf_ros.scheduling.rate import Rate
@@ -102,7 +101,6 @@ class KeyframeNode(Node):
         self._inbox: Inbox[tuple[Kind | Literal['pose'], Any]] = Inbox(
             self._config.node.inbox_mb * 1_000_000
         )
-        self._index = 0
         self._asked_for_tf = False
         node = self._config.node
         self._inputs = self._make_inputs()
@@ -128,7 +126,9 @@ class KeyframeNode(Node):
         )
         self._depth_seen_s = -float('inf')
         self._selector = KeyframeSelector(self._config.keyframes)
-        self._publisher = self.create_publisher(Keyframe, 'keyframes', qos.KEYFRAMES)
+        self._sender = KeyframeSender(
+            self, self._health, node.outbox_mb, on_other_map=lambda: None
+        )
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -246,16 +246,7 @@ class KeyframeNode(Node):
             self._watch.refused(str(error))
             return
         frame = limited(frame, options.max_width, options.max_depth_m)
-        self._publisher.publish(
-            keyframe_message(
-                frame,
-                self._index,
-                world_frame,
-                options.jpeg_quality,
-                source=self.get_fully_qualified_name(),
-            )
-        )
-        self._index += 1
+        self._sender.send(frame, world_frame, options.jpeg_quality)
         # Only now: a frame that is refused must not stand in for those after it.
         self._selector.keep(camera_to_world, stamp_ns)
         self._watch.took(frame)
@@ -273,7 +264,7 @@ class KeyframeNode(Node):
             'unpaired_images': self._assembler.pairer.unpaired,
             'images_without_depth': self._assembler.pairer.without_depth,
             'waiting_for_pose': self.waiting_for_pose,
-            'keyframes': self._index,
+            **self._sender.values(),
             **self._watch.values(),
         }
 
