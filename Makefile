@@ -30,7 +30,7 @@ gpu: ## prove and measure every CUDA path, at most six minutes; no ROS and no ne
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" python3 benchmarks/gpu.py $(ARGS)
 
 lint: setup ## check style and types
-	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy lerf_ros
+	@.venv/bin/ruff check . && .venv/bin/ruff format --check . && .venv/bin/mypy
 
 format: setup ## put the code into its format
 	@.venv/bin/ruff check --fix . && .venv/bin/ruff format .

@@ -151,7 +151,7 @@ def classify(encoder: LanguageEncoder, seeds: range, views: int) -> dict[str, fl
     ]
     print(f'{len(objects.truth)} crops of objects against {len(pairs)} captions, '
           f'{len(parts.truth)} crops of parts against {len(part_pairs)}')  # fmt: skip
-    wrong = {}
+    wrong: dict[str, int] = {}
     for guess, truth in zip(guesses, objects.truth, strict=True):
         if guess != truth:
             key = (

@@ -66,7 +66,7 @@ def median_ns(encode: Callable[[Tensor], Tensor], table: Tensor, points: Tensor,
 class _Absent(types.ModuleType):
     """Stands in for a module that is imported and never used."""
 
-    __path__: tuple[str, ...] = ()
+    __path__: list[str] = []  # noqa: RUF012  as the import system has it
 
     def __getattr__(self, name: str) -> type:
         if name.startswith('__'):
@@ -127,7 +127,7 @@ def main() -> None:
         notes.append(f"nerfstudio's HashEncoding: {reason}")
     else:
         peer = peer.to(device)
-        rows['nerfstudio (torch)'] = peer, peer.hash_table
+        rows['nerfstudio (torch)'] = peer, peer.get_parameter('hash_table')
 
     # A busy machine moves every figure; ratios are of medians measured one after the other.
     times = {

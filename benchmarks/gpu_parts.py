@@ -33,6 +33,8 @@ import torch.nn.functional as F
 from gpu_training import VARIANTS, train
 from torch import Tensor
 
+from lerf_ros.features.encoder import ExistenceCalibration
+
 ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -86,10 +88,11 @@ def grid(device: str, backend: str = 'triton', prefix: str = 'grid') -> dict[str
     gradient = torch.rand(len(points), layout.width, device=device)
     out = fast(points)
     out.backward(gradient)
-    assert fast.table.grad is not None
     table = fast.table.detach().clone().requires_grad_()
     twin_out = twin.encode(points, table, layout)
     twin_out.backward(gradient)
+    assert fast.table.grad is not None
+    assert table.grad is not None
     figures: dict[str, Any] = {
         f'{prefix}_forward_error': float(((out - twin_out).norm() / twin_out.norm()).detach()),
         f'{prefix}_backward_error': float(
@@ -122,7 +125,8 @@ def pyramid(device: str) -> dict[str, Any]:
     """Times the pyramid of a 640x480 image with open_clip models of random weights."""
     from lerf_ros.config import FeatureOptions
     from lerf_ros.features.load import load_encoder
-    from lerf_ros.features.pyramid import PyramidBuilder, expected_tiles
+    from lerf_ros.features.pyramid import PyramidBuilder
+    from lerf_ros.features.tile_grid import expected_tiles
 
     figures: dict[str, Any] = {}
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
@@ -144,7 +148,8 @@ class RandomEncoder:
     """Embeds texts at random, the same ones alike: enough to ask, and there without open_clip."""
 
     name, fingerprint = 'random', 'random-1'
-    input_size, temperature, existence = 32, 10.0, None
+    input_size, temperature = 32, 10.0
+    existence: ExistenceCalibration | None = None
 
     def __init__(self, embedding_size: int, device: str) -> None:
         self.embedding_size, self._device = embedding_size, device
@@ -196,7 +201,7 @@ def query(device: str) -> dict[str, Any]:
             figures[f'query_{count}_ms'] = median_ms(asker.ask, device, 3)
         del asker, points, alone
 
-    changes = {'training.device': device, 'features.dense': 'none'}
+    changes: dict[str, Any] = {'training.device': device, 'features.dense': 'none'}
     if device == 'cpu':
         changes |= {'field.table_log2': 10, 'field.language_table_log2': 10}
         changes |= {'field.levels': 2, 'field.language_levels': 2}
@@ -251,14 +256,14 @@ def tinycudann(device: str) -> dict[str, Any]:
 def compiled(device: str) -> dict[str, Any]:
     """Times the language head of base, plain and compiled into a CUDA graph."""
     from lerf_ros.config import load_yaml
-    from lerf_ros.field.language import LanguageField
+    from lerf_ros.field.language import LanguageField, grid_layouts
     from lerf_ros.field.scene_box import SceneBox
 
     if device != 'cuda':
         raise RuntimeError('CUDA graphs run on CUDA')
     options = load_yaml(ROOT / 'config' / 'base.yaml').field
     language = LanguageField(options, SceneBox((0, 0, 0), 1.0), 512, 0, None, device).to(device)
-    width = sum(g.layout.width for g in language.grids)
+    width = sum(layout.width for layout in grid_layouts(options))
     features = torch.rand(4096, width, device=device, requires_grad=True)
     scale_m = torch.rand(4096, device=device)
     figures = {}

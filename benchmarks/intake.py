@@ -93,7 +93,8 @@ class Stream:
         self._picture = rng.integers(0, 255, (HEIGHT, WIDTH, 3)).astype(np.uint8)
         self._metres = rng.integers(800, 4000, (HEIGHT, WIDTH)).astype(np.uint16)
         self._camera = PinholeCamera.from_vertical_fov(WIDTH, HEIGHT, 48.0)
-        self.sent, self.delays_s = 0, []
+        self.sent = 0
+        self.delays_s: list[float] = []
         self.errors_m: list[float] = []
         self.errors_deg: list[float] = []
 

@@ -141,7 +141,9 @@ def compare_language(
             live_map.on_features = lambda *pair, taken=taken: taken.append(pair)
             walk = shots(scene, seconds)
             for shot in walk[:: max(1, len(walk) // views)][:views]:
-                live_map.ingest(shot.read())
+                frame = shot.read()
+                assert frame is not None
+                live_map.ingest(frame)
             pyramids = PyramidBuilder(encoder, config.features, live_map.device)
             unseen = [
                 HeldOutView.of(frame, pyramids.build(frame.image), seed)

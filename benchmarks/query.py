@@ -111,8 +111,8 @@ def compare_ways(encoder: LanguageEncoder, count: int, repeats: int) -> dict[str
     positive = encoder.encode_texts(['red mug'])
     negatives = encoder.encode_texts(CANONICAL_NEGATIVES)
     texts = torch.cat([positive, negatives])
-    phrase = Phrase('red mug', positive, negatives, negatives)
     factor = encoder.temperature
+    phrase = Phrase('red mug', positive, negatives, negatives, factor)
 
     read = FieldReader(field, scales_m)
     cache = EmbeddingCache(1 << 32)

@@ -118,7 +118,8 @@ def install_requirements(beside_ros: bool) -> None:
     if stamp('requirements') == key:
         return
     say('installing the pinned requirements (the first time takes minutes)')
-    install = [PYTHON, '-m', 'pip', 'install', '--disable-pip-version-check', '--no-input']
+    options = ['--disable-pip-version-check', '--no-input']
+    install: list[str | Path] = [PYTHON, '-m', 'pip', 'install', *options]
     command = list(install)
     for name in names:
         command += ['-r', ROOT / name]
@@ -231,8 +232,8 @@ def build_workspace(beside_ros: bool) -> None:
             'AMENT_PREFIX_PATH': str(VENV),
             'CMAKE_PREFIX_PATH': str(VENV),
         }
-    arguments = ['--base-paths', ROOT, '--packages-select', 'lerf_ros', '--symlink-install']
-    arguments += ['--event-handlers', 'console_cohesion+', 'console_stderr-']
+    arguments: list[str | Path] = ['--base-paths', ROOT, '--packages-select', 'lerf_ros']
+    arguments += ['--symlink-install', '--event-handlers', 'console_cohesion+', 'console_stderr-']
     settings = [f'-DPython3_EXECUTABLE={PYTHON}', '-DBUILD_TESTING=OFF', '--no-warn-unused-cli']
     command = [PYTHON, '-m', 'colcon', 'build', *arguments, '--cmake-args', *settings]
     run(command, 'building the workspace', environment, tell=lambda log: 'compiling')
@@ -248,7 +249,7 @@ def install_console() -> None:
     options = ['--no-deps', '--no-build-isolation', '--disable-pip-version-check', '--quiet']
     # The workspace has built the native code; a second copy in the source tree would grow stale.
     environment = {**os.environ, 'LERF_ROS_WITHOUT_NATIVE': '1'}
-    command = [PYTHON, '-m', 'pip', 'install', *options, '-e', ROOT]
+    command: list[str | Path] = [PYTHON, '-m', 'pip', 'install', *options, '-e', ROOT]
     run(command, 'installing the console script', environment)
     set_stamp('console', key)
 

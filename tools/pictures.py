@@ -52,13 +52,15 @@ def demo_picture(folder: Path) -> Path:
     """Shrinks the demo's picture of its first phrase for the README.
 
     Raises:
-        ValueError: The demo has drawn none.
+        ValueError: The demo has drawn none, or one that cannot be read.
     """
     drawn = sorted(folder.glob('*.png'), key=lambda path: path.stat().st_mtime)
     drawn = [path for path in drawn if path.name != 'map.png']
     if not drawn:
         raise ValueError(f'{folder}: expected the pictures of `lerf_ros demo`, got none')
     picture = cv2.imread(str(drawn[0]))
+    if picture is None:
+        raise ValueError(f'{drawn[0]}: expected a picture, got none')
     height = round(picture.shape[0] * DEMO_WIDTH_PX / picture.shape[1])
     small = cv2.resize(picture, (DEMO_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     path = DOCS / 'demo.png'

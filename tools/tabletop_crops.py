@@ -61,7 +61,7 @@ def _cut_share(views: Path, folder: Path, worker: int, workers: int) -> None:
         for name in Truth.__dataclass_fields__
     }
     own_parts = np.array(owned, np.int16)
-    np.savez(folder / f'truth{worker}.npz', own_parts=own_parts, **columns)
+    np.savez(folder / f'truth{worker}.npz', own_parts=own_parts, **columns)  # type: ignore[arg-type]
     _LOGGER.info('%d crops', len(columns['surroundings']))
 
 

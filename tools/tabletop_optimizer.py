@@ -7,6 +7,8 @@ which needs far fewer steps than a rule that treats every weight by itself.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -35,11 +37,11 @@ class OrthogonalDescent(torch.optim.Optimizer):
         momentum: Share of the former steps that is kept.
     """
 
-    def __init__(self, parameters: list[Tensor], lr: float, momentum: float = 0.8) -> None:
+    def __init__(self, parameters: Sequence[Tensor], lr: float, momentum: float = 0.8) -> None:
         super().__init__(parameters, {'lr': lr, 'momentum': momentum})
 
     @torch.no_grad()
-    def step(self, closure: None = None) -> None:
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
         """Moves every weight once."""
         for group in self.param_groups:
             for weight in group['params']:

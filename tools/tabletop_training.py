@@ -8,8 +8,9 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tabletop_captions as captions_
@@ -61,9 +62,7 @@ def pool(cells: Tensor, boxes: Tensor) -> Tensor:
     return pooled.flatten(0, 1)
 
 
-def pool_pictures(
-    model: nn.Module, scenes: np.ndarray, boxes: np.ndarray, lone: np.ndarray
-) -> Tensor:
+def pool_pictures(model: Any, scenes: np.ndarray, boxes: np.ndarray, lone: np.ndarray) -> Tensor:
     """Returns pooled cells of the windows of the scene crops, then of the lone crops."""
     trunk = model.visual.trunk
     pooled = []
@@ -79,12 +78,12 @@ def pool_pictures(
     return torch.cat(pooled)
 
 
-def project(model: nn.Module, pooled: Tensor) -> Tensor:
+def project(model: Any, pooled: Tensor) -> Tensor:
     """Returns embeddings of pooled cells."""
     return F.normalize(model.visual.head(pooled), dim=-1)
 
 
-def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
+def encode_texts(model: Any, tokenizer, texts: list[str]) -> Tensor:
     """Returns embeddings of texts; padding beyond the longest of them is left away."""
     tokens = tokenizer(texts)
     longest = int((tokens != 0).sum(dim=1).max())
@@ -101,15 +100,18 @@ def encode_texts(model: nn.Module, tokenizer, texts: list[str]) -> Tensor:
     return F.normalize(embeddings.float(), dim=-1)
 
 
-def average_gradients(parameters: list[Tensor], processes: int) -> None:
+def average_gradients(parameters: Sequence[Tensor], processes: int) -> None:
     """Replaces every gradient by its mean over the processes."""
-    flat = torch.cat([p.grad.flatten() for p in parameters])
+    gradients = []
+    for parameter in parameters:
+        assert parameter.grad is not None
+        gradients.append(parameter.grad)
+    flat = torch.cat([gradient.flatten() for gradient in gradients])
     torch.distributed.all_reduce(flat)
     flat /= processes
-    for parameter, part in zip(
-        parameters, flat.split([p.numel() for p in parameters]), strict=True
-    ):
-        parameter.grad.copy_(part.view_as(parameter))
+    parts = flat.split([gradient.numel() for gradient in gradients])
+    for gradient, part in zip(gradients, parts, strict=True):
+        gradient.copy_(part.view_as(gradient))
 
 
 def progress(by_steps: float, seconds: float, minutes: float | None) -> float:
@@ -166,10 +168,10 @@ def train(
     args: argparse.Namespace,
     fill: Callable,
     steps: int,
-    model: nn.Module,
+    model: Any,
     tokenizer,
     rank: int,
-) -> nn.Module:
+) -> Any:
     """Trains the model in place; returns a copy with the averaged weights."""
     batches = Batches(fill, args, rank)
     unused = model.logit_scale  # set when the weights are written
@@ -256,11 +258,12 @@ def train(
             save(average.module, Path(args.output))
     batches.close()
     # Averaging spoils the mask of the text tower: it holds infinities.
-    average.module.text.attn_mask = model.text.attn_mask
-    return average.module
+    averaged: Any = average.module
+    averaged.text.attn_mask = model.text.attn_mask
+    return averaged
 
 
-def save(model: nn.Module, folder: Path) -> Path:
+def save(model: Any, folder: Path) -> Path:
     """Writes the weights in half precision; returns the file."""
     with torch.no_grad():
         # The relevancy temperature is a tenth of the factor a model was trained with.

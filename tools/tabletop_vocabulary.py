@@ -21,7 +21,7 @@ def learn_merges(words: list[str], count: int) -> list[tuple[str, str]]:
         symbols = [to_unicode[byte] for byte in word.encode()]
         symbols[-1] += '</w>'
         pieces.append((symbols, 3 if rank < len(words) // 3 else 1))
-    merges = []
+    merges: list[tuple[str, str]] = []
     while len(merges) < count:
         pairs: Counter[tuple[str, str]] = Counter()
         for symbols, weight in pieces:

@@ -306,22 +306,21 @@ class WindowSampler:
         height, width = labels.shape
         draw = rng.random()
         if draw < 0.92:
-            box = self._draw_thing(things, 0.25).box
-            side = max(box[2] - box[0], box[3] - box[1]) * rng.uniform(1.0, 1.5)
-            shift = rng.normal(0, 0.06, 2) * side
-            u, v = (box[0] + box[2]) / 2 + shift[0], (box[1] + box[3]) / 2 + shift[1]
+            held = self._draw_thing(things, 0.25).box
+            drawn = max(held[2] - held[0], held[3] - held[1]) * rng.uniform(1.0, 1.5)
+            shift = rng.normal(0, 0.06, 2) * drawn
+            u, v = (held[0] + held[2]) / 2 + shift[0], (held[1] + held[3]) / 2 + shift[1]
         else:
-            side = rng.uniform(12, 140)
+            drawn = rng.uniform(12, 140)
             u, v = rng.uniform(0, width), rng.uniform(0, height)
-        side = int(np.clip(round(side), 12, height))
+        side = int(np.clip(round(drawn), 12, height))
         left, top = (
             min(max(round(at - side / 2), 0), size - side)
             for at, size in ((u, width), (v, height))
         )
         box = np.array([[left, top, left + side, top + side]], np.float32)
-        patch = self._spoilt(image[top : top + side, left : left + side])
         patch = cv2.resize(
-            patch,
+            self._spoilt(image[top : top + side, left : left + side]),
             (LONE_PX, LONE_PX),
             interpolation=cv2.INTER_AREA if side > LONE_PX else cv2.INTER_CUBIC,
         )
@@ -335,7 +334,7 @@ class WindowSampler:
         light = patch.astype(np.float32)
         if rng.random() < 0.6:
             sigma = rng.uniform(0.3, 0.9)
-            light = cv2.GaussianBlur(light, (0, 0), sigma)
+            light = np.asarray(cv2.GaussianBlur(light, (0, 0), sigma), np.float32)
         gain = 2 ** rng.normal(0, 0.18) * (1 + rng.normal(0, 0.03, 3))
         light = light * gain.astype(np.float32)
         start = int(rng.integers(len(self._noise) - light.size))

@@ -61,7 +61,14 @@ def evaluate(model: nn.Module, tokenizer, views: Views, seed: int) -> dict[str, 
     ]
     phrases = encode_texts(model, tokenizer, texts)
     canonical = encode_texts(model, tokenizer, list(captions_.CANONICAL))
-    totals = {'windows': [], 'lone': [], 'colour': [], 'category': [], 'hit': [], 'false': []}
+    totals: dict[str, list] = {
+        'windows': [],
+        'lone': [],
+        'colour': [],
+        'category': [],
+        'hit': [],
+        'false': [],
+    }
     for _ in range(6):
         scenes, boxes, lone, truth = sampler.batch()
         images = project(model, pool_pictures(model, scenes, boxes, lone))

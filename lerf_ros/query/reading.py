@@ -32,7 +32,10 @@ CHUNK_POINTS = 4096
 class HeadedField(EmbeddingField, Protocol):
     """A field whose language head is known from inside."""
 
-    language_head: LanguageHead
+    @property
+    def language_head(self) -> LanguageHead:
+        """What makes embeddings of features and scales."""
+        ...
 
     def dense(self, features: Float[Tensor, 'n f']) -> Float[Tensor, 'n c']:
         """Returns dense features of language features; only where dense_size is not 0."""
