@@ -8,7 +8,7 @@ from lerf_ros.bridge.cameras import camera_info_message
 from lerf_ros.bridge.images import compressed_message
 from lerf_ros.bridge.poses import pose_message, stamp_message
 from lerf_ros.frames import PosedFrame
-from lerf_ros.frames.compressed import encode_depth, encode_jpeg
+from lerf_ros.frames.compressed import encode_depth, encode_jpeg, encode_mask
 from lerf_ros.frames.decoding import keyframe_frame
 from lerf_ros.msg import Keyframe as KeyframeMessage
 
@@ -38,6 +38,8 @@ def keyframe_message(
     )
     if frame.depth is not None:
         message.depth = compressed_message(encode_depth(frame.depth), '16UC1; png', camera_header)
+    if frame.visible is not None:
+        message.mask = compressed_message(encode_mask(frame.visible), 'mono8; png', camera_header)
     return message
 
 

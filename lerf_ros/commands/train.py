@@ -120,7 +120,7 @@ def held_out_figures(live_map: Submap, truth: Sequence[PosedFrame]) -> dict[str,
     errors: list[np.ndarray] = []
     for frame in truth:
         view = live_map.render(frame.camera, frame.camera_to_world)
-        ratios.append(metrics.psnr(view.image, frame.image))
+        ratios.append(metrics.visible_psnr(view.image, frame))
         if frame.depth is not None:
             errors.append(metrics.depth_errors(view.depth_m, frame.depth))
     depth_m = np.concatenate(errors) if errors else np.zeros(0)

@@ -14,6 +14,8 @@ import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.spatial import cKDTree
 
+from lerf_ros.frames import PosedFrame
+
 Array = np.ndarray
 BOX_MARGIN_M = 0.01
 MAX_PSNR_DB = 100.0
@@ -157,6 +159,20 @@ def ssim(image: Array, truth: Array) -> float:
             use_sample_covariance=False,
         )
     )
+
+
+def visible_psnr(image: Array, frame: PosedFrame) -> float:
+    """Returns the PSNR of a rendering where the frame may be looked at."""
+    if frame.visible is None:
+        return psnr(image, frame.image)
+    return psnr(image[frame.visible], frame.image[frame.visible])
+
+
+def visible_pair(image: Array, frame: PosedFrame) -> tuple[Array, Array]:
+    """Returns a rendering and its truth, alike where the frame must not be looked at."""
+    if frame.visible is None:
+        return image, frame.image
+    return np.where(frame.visible[..., None], image, frame.image), frame.image
 
 
 def depth_errors(depth_m: Array, truth_m: Array) -> Float[Array, ' n']:

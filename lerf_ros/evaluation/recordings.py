@@ -171,12 +171,13 @@ def evaluate_nerfstudio(
             trained_s += time.perf_counter() - started
             steps += 1
         views = [live_map.render(frame.camera, frame.camera_to_world) for frame in truth]
-        pairs = [(view.image, frame.image) for view, frame in zip(views, truth, strict=True)]
+        seen = list(zip(views, truth, strict=True))
+        pairs = [metrics.visible_pair(view.image, frame) for view, frame in seen]
         rows.append(
             {
                 'seconds': goal_s,
                 'steps': steps,
-                'psnr': metrics.mean([metrics.psnr(a, b) for a, b in pairs]),
+                'psnr': metrics.mean([metrics.visible_psnr(v.image, f) for v, f in seen]),
                 'ssim': metrics.mean([metrics.ssim(a, b) for a, b in pairs]),
                 'lpips': None if lpips is None else metrics.mean([lpips(a, b) for a, b in pairs]),
                 'steps_per_s': steps / trained_s,
@@ -225,8 +226,8 @@ def _views_row(live_map: Submap, truth: Sequence[PosedFrame]) -> dict[str, float
     ratios, likeness, errors, covered = [], [], [], []
     for frame in truth:
         view = live_map.render(frame.camera, frame.camera_to_world)
-        ratios.append(metrics.psnr(view.image, frame.image))
-        likeness.append(metrics.ssim(view.image, frame.image))
+        ratios.append(metrics.visible_psnr(view.image, frame))
+        likeness.append(metrics.ssim(*metrics.visible_pair(view.image, frame)))
         if frame.depth is not None:
             errors.append(metrics.depth_errors(view.depth_m, frame.depth))
             covered.append(metrics.coverage(view.accumulation, frame.depth))

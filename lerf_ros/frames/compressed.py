@@ -18,7 +18,7 @@ import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
 from lerf_ros.frames import rvl
-from lerf_ros.frames.encodings import metric_depth, millimetres
+from lerf_ros.frames.encodings import LAYOUTS, encoding_of, metric_depth, millimetres, pixels
 
 try:
     # The same decoder as OpenCV's, to the bit, which also tells that data was damaged.
@@ -30,6 +30,8 @@ PNG_MAGIC = b'\x89PNG'
 JPEG_MAGIC = b'\xff\xd8'
 JPEG_END = b'\xff\xd9'
 PNG_END = b'IEND'
+# Types of colour that have a channel of alpha.
+ALPHA_TYPES = (b'\x04', b'\x06')
 TRANSPORT_HEADER = struct.Struct('<iff')
 RVL_SIZE = struct.Struct('<II')
 # Larger pictures are refused before memory is asked for: a header is easily damaged.
@@ -76,12 +78,51 @@ def decode_rgb(data: bytes, origin: str = 'data') -> UInt8[np.ndarray, 'height w
 
 def decode_alpha(data: bytes) -> Bool[np.ndarray, 'height width'] | None:
     """Returns where a PNG with an alpha channel is opaque; None where it has no such channel."""
-    if not data.startswith(PNG_MAGIC):
+    # Looked up in its head: most PNG have none, and unpacking takes long.
+    if not data.startswith(PNG_MAGIC) or not (
+        data[25:26] in ALPHA_TYPES or b'tRNS' in data[:2048]
+    ):
         return None
     picture = _decode(data, cv2.IMREAD_UNCHANGED, 'image', 'png')
     if picture.ndim != 3 or picture.shape[2] not in (2, 4):
         return None
     return picture[..., -1] > np.iinfo(picture.dtype).max // 2
+
+
+def alpha_mask(message: Any) -> Bool[np.ndarray, 'height width'] | None:
+    """Returns where the picture of an Image or a CompressedImage is opaque; None: everywhere.
+
+    A picture that is transparent altogether is one whose driver leaves alpha unset.
+
+    Raises:
+        ValueError: The message is malformed.
+    """
+    if hasattr(message, 'format'):
+        visible = decode_alpha(bytes(message.data))
+    elif LAYOUTS.get(encoding_of(message), ('', 0))[1] == 4:
+        values = pixels(message)
+        visible = values[..., 3] > np.iinfo(values.dtype).max // 2
+    else:
+        return None
+    return None if visible is None or visible.all() or not visible.any() else visible
+
+
+def encode_mask(visible: Bool[np.ndarray, 'height width']) -> bytes:
+    """Returns a mask as PNG, 0 where the picture is hidden and 255 where it is visible."""
+    values = np.where(visible, np.uint8(255), np.uint8(0))
+    return cv2.imencode('.png', values, [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])[1].tobytes()
+
+
+def decode_mask(data: bytes, origin: str = 'data') -> Bool[np.ndarray, 'height width']:
+    """Returns where a mask is not black.
+
+    Raises:
+        ValueError: The data is no picture, or a damaged one.
+    """
+    values = _decode(data, cv2.IMREAD_UNCHANGED, 'mask', origin)
+    if values.ndim == 3:
+        values = values[..., :3].max(axis=2) if values.shape[2] != 2 else values[..., 0]
+    return values > 0
 
 
 def compressed_depth_array(

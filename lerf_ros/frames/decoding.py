@@ -9,7 +9,12 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.frames.calibration import Calibration
-from lerf_ros.frames.compressed import compressed_depth_array, compressed_image_array
+from lerf_ros.frames.compressed import (
+    alpha_mask,
+    compressed_depth_array,
+    compressed_image_array,
+    decode_mask,
+)
 from lerf_ros.frames.encodings import depth_array, image_array
 from lerf_ros.frames.frame import PosedFrame
 from lerf_ros.frames.lens import Lens
@@ -54,6 +59,7 @@ class FrameDecoder:
                 depth_m = lens.depth(decode_depth(pairing.depth, self._depth_unit_m))
             except ValueError as error:
                 self._complain(f'depth left out: {error}')
+        visible = alpha_mask(pairing.image)
         return PosedFrame(
             image=lens.image(raw),
             depth=depth_m,
@@ -61,6 +67,7 @@ class FrameDecoder:
             camera_to_world=camera_to_world,
             stamp_ns=pairing.stamp_ns,
             frame_id=str(pairing.image.header.frame_id),
+            visible=None if visible is None else lens.mask(visible),
         )
 
     @property
@@ -112,6 +119,8 @@ def keyframe_frame(message: Any) -> PosedFrame:
     image = decode_image(message.image)
     lens = Calibration.of(message.camera_info).lens((image.shape[1], image.shape[0]))
     depth_m = decode_depth(message.depth) if len(message.depth.data) else None
+    # Bags of before there were masks carry a message without one.
+    mask = bytes(message.mask.data) if hasattr(message, 'mask') else b''
     return PosedFrame(
         image=lens.image(image),
         depth=None if depth_m is None else lens.depth(depth_m),
@@ -119,4 +128,5 @@ def keyframe_frame(message: Any) -> PosedFrame:
         camera_to_world=pose_matrix_of(message.pose),
         stamp_ns=stamp_of(message),
         frame_id=str(message.camera_info.header.frame_id),
+        visible=lens.mask(decode_mask(mask, 'mask')) if mask else None,
     )

@@ -26,7 +26,11 @@ class PosedFrame:
         stamp_ns: Time of exposure, nanoseconds.
         frame_id: Name of the camera's optical frame.
         visible: Where the picture may be looked at: False where a mask or an alpha channel hides
-            it. None: everywhere.
+            it. None: everywhere. Depth is unknown wherever the picture is hidden.
+
+    Raises:
+        ValueError: A part is of another size or type, the pose is not rigid, or nothing of the
+            picture is visible.
     """
 
     image: UInt8[np.ndarray, 'height width 3']
@@ -53,6 +57,28 @@ class PosedFrame:
                 f'mask: expected {size[1]}x{size[0]} as the image, got shape {self.visible.shape}'
             )
         object.__setattr__(self, 'camera_to_world', require_rigid(self.camera_to_world))
+        if self.visible is not None:
+            self._hide(self.visible)
+
+    def _hide(self, visible: Bool[np.ndarray, 'height width']) -> None:
+        """Forgets the depth of what is hidden, and a mask that hides nothing."""
+        if not visible.any():
+            raise ValueError('mask: expected something to be seen, got one that hides everything')
+        if visible.all():
+            object.__setattr__(self, 'visible', None)
+        elif self.depth is not None:
+            seen_m = np.where(visible, self.depth, np.float32(np.nan))
+            object.__setattr__(self, 'depth', seen_m)
+
+    def shown(self) -> UInt8[np.ndarray, 'height width 3']:
+        """Returns the picture for an encoder: what is hidden has the mean colour of the rest.
+
+        A crop around a visible pixel reaches over hidden ones; plain colour tells it least.
+        """
+        if self.visible is None:
+            return self.image
+        mean = self.image[self.visible].mean(axis=0).round().astype(np.uint8)
+        return np.where(self.visible[..., None], self.image, mean)
 
 
 @dataclass(frozen=True, order=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 
-from lerf_ros.frames.compressed import decode_alpha, decode_depth, decode_rgb
+from lerf_ros.frames.compressed import decode_alpha, decode_depth, decode_mask, decode_rgb
 from lerf_ros.frames.encodings import metric_depth
 
 Image = UInt8[np.ndarray, 'height width 3']
@@ -61,12 +60,10 @@ def read_mask(path: Path) -> Visible:
     Raises:
         ValueError: The file is absent or is no picture.
     """
-    values = cv2.imdecode(np.frombuffer(_bytes(path), np.uint8), cv2.IMREAD_UNCHANGED)
-    if values is None:
-        raise ValueError(f'{path}: expected a mask, got a file that cannot be decoded')
-    if values.ndim == 3:
-        values = values[..., :3].max(axis=2) if values.shape[2] != 2 else values[..., 0]
-    return values > 0
+    try:
+        return decode_mask(_bytes(path), path.name)
+    except ValueError as error:
+        raise ValueError(f'{path}: expected a mask: {error}') from error
 
 
 def _bytes(path: Path) -> bytes:

@@ -114,7 +114,7 @@ class Lens:
         )
 
     def mask(self, visible: Bool[np.ndarray, 'height width']) -> Bool[np.ndarray, 'h w']:
-        """Returns the rectified mask; what lies outside the picture is not visible.
+        """Returns the rectified mask: visible is what is made of visible pixels alone.
 
         Raises:
             ValueError: It is not of the camera's size.
@@ -122,14 +122,13 @@ class Lens:
         self._require_size(visible, 'mask')
         if not self.bends:
             return visible
-        seen = cv2.remap(
-            visible.astype(np.uint8),
+        hidden = cv2.remap(
+            np.where(visible, np.float32(0), np.float32(1)),
             *self._maps,
-            cv2.INTER_NEAREST,
-            borderMode=cv2.BORDER_CONSTANT,
-            borderValue=0,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
-        return seen > 0
+        return hidden == 0
 
     def rectify_points(self, uv: Float[np.ndarray, 'n 2']) -> Float[np.ndarray, 'n 2']:
         """Returns where pixels of the picture as stored lie in the rectified picture."""

@@ -1,7 +1,7 @@
 """Frames made smaller.
 
 Colour is averaged. Depth is picked, since an average over an object's border is the depth of
-neither side. A pixel is visible only if all that it was made from is.
+neither side. A pixel is visible only if all that it was made from is, or as much as anywhere.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def _resized(frame: PosedFrame, width: int, height: int) -> PosedFrame:
         depth_m = cv2.resize(depth_m, size, interpolation=cv2.INTER_NEAREST)
     if visible is not None:
         hidden = np.where(visible, np.uint8(0), np.uint8(255))
-        visible = cv2.resize(hidden, size, interpolation=cv2.INTER_AREA) == 0
+        share = cv2.resize(hidden, size, interpolation=cv2.INTER_AREA)
+        visible = share == share.min()
     return replace(
         frame,
         image=cv2.resize(frame.image, size, interpolation=cv2.INTER_AREA),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.keyframes.device_pools import gather
@@ -35,16 +35,19 @@ def draw_rays(
     """
     slots = torch.multinomial(chances, count, replacement=True, generator=generator)
     draws = torch.rand(count, 2, generator=generator, device=chances.device)
-    pixels = (draws * tables.size[slots]).floor()
-    columns, rows = pixels.long().unbind(dim=-1)
-    index = tables.pixel_first[slots] + rows * tables.width[slots] + columns
-    numbers = tables.pool[slots]
+    columns, rows = (draws * tables.size[slots]).floor().long().unbind(dim=-1)
+    width, numbers = tables.width[slots], tables.pool[slots]
+    pixels = rows * width + columns
+    if any(pool.masked for pool in pools):
+        pixels = _visible(pixels, tables.pixel_first[slots], pools, numbers)
+        columns, rows = pixels % width, pixels // width
+    index = tables.pixel_first[slots] + pixels
     rgb, depth = (
         gather(pools, numbers, lambda pool, name=name: pool.at(name, index))
         for name in ('colour', 'depth')
     )
     rgb, depth_m = rgb.float() / 255, depth[:, 0].float()
-    uv = pixels + 0.5
+    uv = torch.stack([columns, rows], dim=-1) + 0.5
     rays = tables.rays(slots, uv, depth_m)
     count = count if language_rays is None else min(language_rays, count)
     slots_, uv_ = slots[:count], uv[:count]
@@ -69,3 +72,16 @@ def draw_rays(
         )
     scale_per_depth = tile_px / tables.focal[slots_, 1]
     return RayBatch(rays, rgb, slots, uv, embedding, scale_per_depth, dense)
+
+
+def _visible(
+    pixels: Int[Tensor, ' n'], first: Int[Tensor, ' n'], pools: list[SizePool], numbers: Tensor
+) -> Int[Tensor, ' n']:
+    """Returns a visible pixel for each drawn one; the same where nothing is hidden."""
+
+    def read(pool: SizePool) -> Tensor:
+        if not pool.masked:
+            return pixels[:, None]
+        return pool.at('visible', first + pixels).long()
+
+    return gather(pools, numbers, read)[:, 0]

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
 
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, require_rigid
@@ -34,6 +35,7 @@ class KeyframeRecord:
             stride (u, v), tile size; pixels.
         dense_grid: Rows and columns of the dense features, None without.
         order: Place in the order of arrival.
+        has_mask: Whether a part of the picture is hidden.
     """
 
     id: KeyframeId
@@ -45,6 +47,7 @@ class KeyframeRecord:
     levels: tuple[tuple[int, int, int, float, float, float, float, float], ...]
     dense_grid: tuple[int, int] | None
     order: int
+    has_mask: bool = False
 
     @classmethod
     def of(
@@ -67,6 +70,7 @@ class KeyframeRecord:
             tuple(levels),
             None if dense is None else (dense.features.shape[0], dense.features.shape[1]),
             order,
+            frame.visible is not None,
         )
 
     @classmethod
@@ -101,12 +105,15 @@ class KeyframeRecord:
         counts = {'colour': pixels, 'depth': pixels, 'embedding': first + rows * cols}
         if self.dense_grid:
             counts['dense'] = self.dense_grid[0] * self.dense_grid[1]
+        if self.has_mask:
+            counts['visible'] = pixels
         return counts
 
     def frame(self, arrays: Arrays) -> PosedFrame:
         """Returns the frame with its pose as it stands."""
         size = (self.camera.height, self.camera.width)
         depth = arrays['depth'].float().cpu().numpy().reshape(size) if self.has_depth else None
+        visible = visible_of(arrays['visible']).reshape(size) if self.has_mask else None
         return PosedFrame(
             image=arrays['colour'].cpu().numpy().reshape(*size, 3).copy(),
             depth=depth,
@@ -114,6 +121,7 @@ class KeyframeRecord:
             camera_to_world=self.camera_to_world,
             stamp_ns=self.stamp_ns,
             frame_id=self.frame_id,
+            visible=visible,
         )
 
 
@@ -127,7 +135,25 @@ def arrays_of(keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | N
     }
     if dense is not None:
         arrays['dense'] = dense.features.flatten(end_dim=1).half()
+    if keyframe.frame.visible is not None:
+        arrays['visible'] = drawn_pixels(keyframe.frame.visible)
     return arrays
+
+
+def drawn_pixels(visible: Bool[np.ndarray, 'height width']) -> Int[Tensor, 'pixels 1']:
+    """Returns for each pixel a visible one, each as often as any other or once more.
+
+    Drawn through this table, rays are even over what is visible, and none is drawn in vain.
+    """
+    drawn = np.resize(np.flatnonzero(visible), visible.size).astype(np.int32)
+    return torch.from_numpy(drawn).reshape(-1, 1)
+
+
+def visible_of(drawn: Int[Tensor, 'pixels 1']) -> Bool[np.ndarray, ' pixels']:
+    """Returns the mask of such a table."""
+    visible = np.zeros(len(drawn), bool)
+    visible[drawn[:, 0].cpu().numpy()] = True
+    return visible
 
 
 def _storable_depth(frame: PosedFrame) -> Float[np.ndarray, 'height width']:

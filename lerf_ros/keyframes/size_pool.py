@@ -44,6 +44,11 @@ class SizePool:
         """Whether every slot is taken."""
         return len(self.places) == self.capacity
 
+    @property
+    def masked(self) -> bool:
+        """Whether a part of each of its pictures is hidden."""
+        return 'visible' in self.rows
+
     def at(self, name: str, rows: Int[Tensor, ' n']) -> Tensor:
         """Returns rows; those beyond the last one, which belong to other pools, hold anything."""
         table = self._data[name]

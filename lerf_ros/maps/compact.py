@@ -2,8 +2,8 @@
 
 The moments of the optimiser live only where training goes on. Numbers are halved where that costs
 less than training moves them: weights and means of the surface to half precision, counts to 16
-bits. Pictures of keyframes become JPEG and their depth PNG in millimetres, and only a few
-keyframes are kept, spread over all times.
+bits. Pictures of keyframes become JPEG, their masks and their depth in millimetres PNG, and only a
+few keyframes are kept, spread over all times.
 """
 
 from __future__ import annotations
@@ -15,13 +15,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lerf_ros.frames.compressed import decode_depth, decode_rgb, encode_depth, encode_jpeg
+from lerf_ros.frames.compressed import (
+    decode_depth,
+    decode_mask,
+    decode_rgb,
+    encode_depth,
+    encode_jpeg,
+    encode_mask,
+)
 from lerf_ros.frames.encodings import metric_depth
+from lerf_ros.keyframes.record import drawn_pixels, visible_of
 
 # A position of the surface in half precision would be off by millimetres.
 _EXACT = ('surface/positions', 'surface/cameras_m', 'trainer/scene_box')
 _MOMENTS = ('trainer/optimizer.', 'trainer/surface_optimizer.')
-_COLOUR, _DEPTH = '.colour', '.depth'
+_COLOUR, _DEPTH, _VISIBLE = '.colour', '.depth', '.visible'
 _JPEG_QUALITY = 92
 _SHORT = torch.iinfo(torch.int16)
 
@@ -55,6 +63,8 @@ def compacted(
             kept = _bytes(encode_jpeg(image, _JPEG_QUALITY))
         elif keyframe in pictures and kind == 'depth':
             kept = _bytes(encode_depth(value.float().numpy().reshape(pictures[keyframe])))
+        elif keyframe in pictures and kind == 'visible':
+            kept = _bytes(encode_mask(visible_of(value).reshape(pictures[keyframe])))
         elif name not in _EXACT and value.dtype == torch.float32 and value.numel():
             if float(value.abs().max()) < torch.finfo(torch.float16).max:
                 kept = value.half()
@@ -81,6 +91,8 @@ def restored(tensors: Mapping[str, Tensor], types: Mapping[str, str]) -> dict[st
         elif name.endswith(_DEPTH) and value.dim() == 1:
             depth_m = metric_depth(decode_depth(value.numpy().tobytes(), name), 0.001)
             value = torch.from_numpy(depth_m).half().reshape(-1, 1)
+        elif name.endswith(_VISIBLE) and value.dim() == 1:
+            value = drawn_pixels(decode_mask(value.numpy().tobytes(), name))
         full[name] = value
     return full
 

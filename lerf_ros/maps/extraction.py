@@ -60,12 +60,13 @@ class Extraction:
             done: Called by the last job; what it returns is returned by that job.
         """
         levels: list[PyramidLevel] = []
+        image = frame.shown()
 
         def encode_level(level: int) -> None:
-            levels.append(self._pyramids.encode_level(frame.image, level))
+            levels.append(self._pyramids.encode_level(image, level))
 
         def rest() -> Any:
-            dense = self._dense.extract(frame.image) if self._dense else None
+            dense = self._dense.extract(image) if self._dense else None
             pyramid = FeaturePyramid(
                 frame.camera.width, frame.camera.height, tuple(reversed(levels))
             )

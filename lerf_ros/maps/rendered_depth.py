@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import cv2
 import numpy as np
 
 from lerf_ros.frames import KeyframeId
@@ -46,5 +47,10 @@ class RenderedDepth:
         camera = frame.camera.resized(width, height)
         view = trainer.render(camera, frame.camera_to_world)
         depth_m = np.where(view.accumulation > OPAQUE, view.depth_m, np.nan).astype(np.float32)
+        if frame.visible is not None:
+            seen = cv2.resize(
+                frame.visible.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
+            )
+            depth_m[seen == 0] = np.nan
         surface_map.integrate(id_, depth_m, view.image, camera, frame.camera_to_world)
         self._rendered_at[id_] = step

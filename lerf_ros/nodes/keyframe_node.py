@@ -241,11 +241,11 @@ class KeyframeNode(Node):
         options, world_frame = self._config.keyframes, self._config.node.world_frame
         try:
             frame = self._decoder.frame(posed.pairing, camera_to_world)
+            frame = limited(frame, options.max_width, options.max_depth_m)
         except ValueError as error:
             self._health.complain('rejected_images', str(error))
             self._watch.refused(str(error))
             return
-        frame = limited(frame, options.max_width, options.max_depth_m)
         self._sender.send(frame, world_frame, options.jpeg_quality)
         # Only now: a frame that is refused must not stand in for those after it.
         self._selector.keep(camera_to_world, stamp_ns)

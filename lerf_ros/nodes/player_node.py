@@ -12,6 +12,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
+import numpy as np
 import rclpy
 from geometry_msgs.msg import PoseStamped, TransformStamped
 from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
@@ -118,11 +119,19 @@ class PlayerNode(Node):
             )
             self._tf.publish(TFMessage(transforms=[transform]))
         self._info.publish(camera_info_message(frame.camera, camera_header))
-        self._image.publish(image_message(frame.image, 'rgb8', camera_header))
+        self._image.publish(colour_message(frame, camera_header))
         if frame.depth is not None:
             depth = image_message(millimetres(frame.depth), '16UC1', camera_header)
             self._depth.publish(depth)
         self._sent += 1
+
+
+def colour_message(frame: PosedFrame, header: Header) -> Image:
+    """Returns the picture of a frame; what is hidden is transparent."""
+    if frame.visible is None:
+        return image_message(frame.image, 'rgb8', header)
+    alpha = np.where(frame.visible, np.uint8(255), np.uint8(0))
+    return image_message(np.dstack([frame.image, alpha]), 'rgba8', header)
 
 
 def open_source(

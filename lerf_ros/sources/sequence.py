@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import overload
 
@@ -80,7 +79,6 @@ class FrameSequence(Sequence[PosedFrame], ABC):
         except ValueError as error:
             self.ledger.warn(f'{self.name(index)}: depth left out: {error}')
             depth_m = None
-        visible = None if visible is None else lens.mask(visible)
         frame = PosedFrame(
             image=lens.image(image),
             depth=depth_m,
@@ -88,11 +86,8 @@ class FrameSequence(Sequence[PosedFrame], ABC):
             camera_to_world=pose,
             stamp_ns=stamp_ns,
             frame_id='camera',
-            visible=visible,
+            visible=None if visible is None else lens.mask(visible),
         )
-        if visible is not None and frame.depth is not None:
-            depth_m = np.where(visible, frame.depth, np.float32(np.nan))
-            frame = replace(frame, depth=depth_m)
         return shrunk(frame, downscale)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -44,6 +46,19 @@ def test_there_and_back(frame: PosedFrame) -> None:
 def test_depth_may_be_absent(frame: PosedFrame) -> None:
     blind = PosedFrame(frame.image, None, frame.camera, frame.camera_to_world, 0)
     assert frame_of(keyframe_message(blind, 0, 'map', 90), 'map').depth is None
+
+
+def test_a_mask_travels_with_its_picture(frame: PosedFrame) -> None:
+    visible = np.ones((48, 64), bool)
+    visible[10:20, 30:] = False
+    message = keyframe_message(replace(frame, visible=visible), 0, 'map', 90)
+    found = frame_of(message, 'map')
+    assert found.visible is not None
+    np.testing.assert_array_equal(found.visible, visible)
+    assert len(keyframe_message(frame, 0, 'map', 90).mask.data) == 0
+    message.mask.data = message.mask.data[:20]
+    with pytest.raises(ValueError, match='mask'):
+        frame_of(message, 'map')
 
 
 def test_a_stream_is_named_by_its_source_or_its_camera(frame: PosedFrame) -> None:

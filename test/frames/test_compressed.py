@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -11,12 +12,15 @@ from plain_messages import compressed as message_of
 
 from lerf_ros.frames import compressed
 from lerf_ros.frames.compressed import (
+    alpha_mask,
     compressed_depth_array,
     compressed_image_array,
     decode_alpha,
+    decode_mask,
     decode_rgb,
     encode_depth,
     encode_jpeg,
+    encode_mask,
 )
 
 
@@ -187,3 +191,38 @@ def test_alpha_says_what_is_seen() -> None:
     assert not visible[:2].any()
     assert decode_alpha(cv2.imencode('.png', picture[..., :3])[1].tobytes()) is None
     assert decode_alpha(smooth_jpeg()) is None
+
+
+def test_masks_there_and_back() -> None:
+    visible = np.random.default_rng(0).random((9, 7)) > 0.3
+    np.testing.assert_array_equal(decode_mask(encode_mask(visible)), visible)
+    with pytest.raises(ValueError, match='mask'):
+        decode_mask(b'no picture')
+
+
+@pytest.mark.parametrize('encoding', ['rgba8', 'bgra8', 'rgba16', 'png'])
+def test_what_is_transparent_is_hidden(encoding: str) -> None:
+    visible = np.ones((4, 6), bool)
+    visible[1:3, 2:5] = False
+
+    def alpha_of(opaque: np.ndarray) -> np.ndarray | None:
+        kind = np.uint16 if encoding == 'rgba16' else np.uint8
+        pixels = np.full((4, 6, 4), 90, kind)
+        pixels[..., 3] = np.where(opaque, np.iinfo(kind).max, 0)
+        if encoding == 'png':
+            data = cv2.imencode('.png', pixels)[1].tobytes()
+            return alpha_mask(SimpleNamespace(format='png', data=data))
+        return alpha_mask(
+            SimpleNamespace(
+                encoding=encoding,
+                width=6,
+                height=4,
+                step=6 * pixels.itemsize * 4,
+                is_bigendian=0,
+                data=pixels.tobytes(),
+            )
+        )
+
+    np.testing.assert_array_equal(alpha_of(visible), visible)
+    assert alpha_of(np.ones((4, 6), bool)) is None
+    assert alpha_of(np.zeros((4, 6), bool)) is None, 'a driver that leaves alpha unset'

@@ -144,6 +144,9 @@ def sound_frame(frame: Any) -> None:
     sound_camera(frame.camera)
     assert frame.image.shape == (frame.camera.height, frame.camera.width, 3)
     sound_pose(frame.camera_to_world)
+    if frame.visible is not None:
+        assert frame.visible.any()
+        assert frame.depth is None or np.isnan(frame.depth[~frame.visible]).all()
     if frame.depth is not None:
         sound_depth(frame.depth)
 
@@ -197,13 +200,21 @@ def test_poses(message: Message) -> None:
 
 
 @FUZZ
-@given(infos(), packed(), packed(), poses())
-def test_keyframes(info: Message, image: Message, depth: Message, pose: Message) -> None:
+@given(infos(), packed(), packed(), packed(), poses())
+def test_keyframes(
+    info: Message, image: Message, depth: Message, mask: Message, pose: Message
+) -> None:
     found = inner(pose)
     if hasattr(found, 'translation'):
         found = Message(position=found.translation, orientation=found.rotation)
     message = Message(
-        header=pose.header, camera_info=info, image=image, depth=depth, pose=found, index=0
+        header=pose.header,
+        camera_info=info,
+        image=image,
+        depth=depth,
+        mask=mask,
+        pose=found,
+        index=0,
     )
     try:
         frame = keyframe_frame(message)
@@ -218,6 +229,7 @@ def test_what_is_sound_is_accepted() -> None:
         camera_info=plain.camera_info(CAMERA),
         image=Message(header=plain.header(), format='jpeg', data=JPEG),
         depth=Message(header=plain.header(), format='16UC1; png', data=PNG),
+        mask=Message(header=plain.header(), format='mono8; png', data=b''),
         pose=plain.pose(np.eye(4)),
         index=0,
     )

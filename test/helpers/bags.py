@@ -46,6 +46,15 @@ def compressed(stamp_ns: int, pixels: np.ndarray, kind: str = 'png'):
     return make('sensor_msgs/msg/CompressedImage', header=header(stamp_ns), format=kind, data=data)
 
 
+def unpacked(stamp_ns: int, data: bytes, kind: str):
+    return make(
+        'sensor_msgs/msg/CompressedImage',
+        header=header(stamp_ns),
+        format=kind,
+        data=np.frombuffer(data, np.uint8),
+    )
+
+
 def info(stamp_ns: int = 0, distortion=(), **changes):
     roi = make(
         'sensor_msgs/msg/RegionOfInterest',
@@ -138,12 +147,12 @@ def tf(stamp_ns: int, parent: str, child: str, matrix: np.ndarray):
     return make('tf2_msgs/msg/TFMessage', transforms=[link])
 
 
-def write(path: Path, messages, plugin=StoragePlugin.SQLITE3) -> Path:
+def write(path: Path, messages, plugin=StoragePlugin.SQLITE3, store=STORE) -> Path:
     with Writer(path, version=9, storage_plugin=plugin) as writer:
         connections = {}
         for topic, record_ns, message in messages:
             kind = message.__msgtype__
             if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=STORE)
-            writer.write(connections[topic], record_ns, STORE.serialize_cdr(message, kind))
+                connections[topic] = writer.add_connection(topic, kind, typestore=store)
+            writer.write(connections[topic], record_ns, store.serialize_cdr(message, kind))
     return path

@@ -335,3 +335,57 @@ def test_keyframes_of_two_cameras_may_share_their_numbers():
         image = loaded.keyframe(id_).frame.image
         np.testing.assert_array_equal(image, keyframe.frame.image)
         assert (image != loaded.keyframe(named(id_.index)).frame.image).any()
+
+
+def half_hidden(keyframe, seed=0):
+    """The keyframe behind a mask that hides half of it, here and there."""
+    frame = keyframe.frame
+    size = (frame.camera.height, frame.camera.width)
+    visible = np.random.default_rng(seed).random(size) > 0.5
+    return Keyframe(keyframe.id, dataclasses.replace(frame, visible=visible))
+
+
+def test_rays_are_drawn_where_the_picture_is_visible_and_evenly():
+    store = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    masks = {}
+    for keyframe, pyramid, _ in spheres.keyframes(4, 16, 12):
+        hidden = half_hidden(keyframe) if keyframe.id.index % 2 else keyframe
+        masks[keyframe.id] = hidden.frame.visible
+        store.add(hidden, pyramid)
+    batch = store.sample_rays(40_000, generator())
+    columns, rows = batch.uv.long().unbind(dim=-1)
+    for slot, id_ in enumerate(store.device_ids):
+        own = batch.slots == slot
+        drawn = np.zeros((12, 16), int)
+        np.add.at(drawn, (rows[own].numpy(), columns[own].numpy()), 1)
+        visible = masks[id_]
+        frame = store.keyframe(id_).frame
+        if visible is None:
+            assert frame.visible is None
+            assert (drawn > 0).all()
+            continue
+        np.testing.assert_array_equal(drawn > 0, visible)
+        assert drawn.max() < 4 * np.median(drawn[visible]), 'about as often as each other'
+        np.testing.assert_array_equal(frame.visible, visible)
+        row, col = int(rows[own][0]), int(columns[own][0])
+        np.testing.assert_allclose(batch.rgb[own][0] * 255, frame.image[row, col], atol=1e-4)
+
+
+@pytest.mark.parametrize('host_mb', [0, 100])
+def test_masks_stay_with_keyframes_that_rest_elsewhere(host_mb):
+    store = KeyframeStore(
+        TrainingOptions(store_device_mb=1, store_host_mb=host_mb), spheres.EMBEDDING_SIZE
+    )
+    masks = {}
+    for keyframe, pyramid, _ in spheres.keyframes(16, *LARGE):
+        hidden = half_hidden(keyframe, keyframe.id.index)
+        masks[keyframe.id] = hidden.frame.visible
+        store.add(hidden, pyramid)
+    assert store.on_device < len(store)
+    for id_, visible in masks.items():
+        np.testing.assert_array_equal(store.keyframe(id_).frame.visible, visible)
+    described, arrays = store.state()
+    other = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    other.load_state(described, arrays)
+    for id_ in other.ids:
+        np.testing.assert_array_equal(other.keyframe(id_).frame.visible, masks[id_])

@@ -315,3 +315,55 @@ def test_a_missing_folder_is_named_and_no_temporary_file(live_map, tmp_path):
     with pytest.raises(FileNotFoundError, match=r'there is no folder .*nowhere; make it first'):
         live_map.save(path)
     assert not path.parent.exists()
+
+
+def behind_a_mask(frame: PosedFrame) -> PosedFrame:
+    """The frame without its left half, whose depth is known in the picture all the same."""
+    visible = np.ones(frame.image.shape[:2], bool)
+    visible[:, : visible.shape[1] // 2] = False
+    return replace(frame, visible=visible)
+
+
+def test_what_is_hidden_is_neither_drawn_nor_in_the_surface(encoder, frames, tmp_path):
+    live_map = Submap(CONFIG, encoder)
+    hidden = behind_a_mask(frames[0])
+    live_map.ingest(hidden)
+    local = transform_points(
+        inverse_transform(hidden.camera_to_world), live_map.surface().positions
+    )
+    camera = hidden.camera
+    columns = camera.fx * local[:, 0] / local[:, 2] + camera.cx
+    assert columns.min() > camera.width / 2 - 2
+    batch = live_map.trainer.store.sample_rays(500, torch.Generator().manual_seed(0))
+    assert float(batch.uv[:, 0].min()) > camera.width / 2
+    live_map.step()
+    for keep in (None, 5):
+        live_map.save(tmp_path / 'hidden.map', keep)
+        other = Submap(CONFIG, encoder)
+        other.load(tmp_path / 'hidden.map')
+        kept = other.trainer.store.keyframe(other.trainer.store.ids[0]).frame
+        np.testing.assert_array_equal(kept.visible, hidden.visible)
+
+
+def test_an_encoder_does_not_see_what_is_hidden(encoder, frames):
+    """Whatever is behind the mask, the features are the same."""
+    found = []
+    for colour in (0, 255):
+        image = frames[0].image.copy()
+        image[:, : image.shape[1] // 2] = colour
+        live_map = Submap(CONFIG, encoder)
+        keyframe = live_map.ingest(behind_a_mask(replace(frames[0], image=image)))
+        found.append(live_map.trainer.store.embeddings(keyframe.id))
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+
+
+def test_no_surface_is_rendered_where_a_picture_is_hidden(encoder, frames, monkeypatch):
+    live_map = Submap(CONFIG, encoder)
+    for frame in frames:
+        live_map.ingest(behind_a_mask(without_depth(frame)))
+    live_map.fix_scene_box()
+    # The wall that would be seen is solid in the hidden half only.
+    monkeypatch.setattr(live_map.trainer, 'render', wall_seen)
+    live_map.trainer.step_count = FIRST_STEP - 1
+    live_map.step()
+    assert len(live_map.surface()) == 0

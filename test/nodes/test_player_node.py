@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -12,13 +13,15 @@ from geometry_msgs.msg import PoseStamped
 from rclpy.node import Node
 from rclpy.parameter import Parameter
 from sensor_msgs.msg import CameraInfo, Image
+from std_msgs.msg import Header
 
 from lerf_ros.frames import PosedFrame
+from lerf_ros.frames.compressed import alpha_mask
 from lerf_ros.frames.encodings import depth_array, image_array
 from lerf_ros.frames.messages import nanoseconds, pose_matrix_of
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.nodes import player_node
-from lerf_ros.nodes.player_node import PlayerNode, looped, open_source
+from lerf_ros.nodes.player_node import PlayerNode, colour_message, looped, open_source
 
 
 @pytest.fixture(scope='module')
@@ -67,6 +70,17 @@ def test_a_folder_becomes_topics(folder: Path, spinner: object, wait_until: Call
     assert stamps[0] == stamps[1] == stamps[2] == stamps[3] == sorted(stamps[0])
     assert heard['camera_info'][0].k[0] == 60
     wait_until(lambda: ended, 'the end')
+
+
+def test_what_a_mask_hides_is_transparent() -> None:
+    visible = np.ones((8, 8), bool)
+    visible[2:5, 3:] = False
+    message = colour_message(replace(frames(1)[0], visible=visible), Header())
+    found = alpha_mask(message)
+    assert found is not None
+    np.testing.assert_array_equal(found, visible)
+    assert image_array(message).shape == (8, 8, 3)
+    assert colour_message(frames(1)[0], Header()).encoding == 'rgb8'
 
 
 def frames(count: int) -> list[PosedFrame]:

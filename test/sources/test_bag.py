@@ -7,8 +7,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bags import compressed, header, image, info, make, pose_parts, stamped_pose, tf, write
+from bags import (
+    KEYFRAME,
+    compressed,
+    header,
+    image,
+    info,
+    make,
+    pose_parts,
+    stamped_pose,
+    tf,
+    unpacked,
+    write,
+)
 from rosbags.rosbag2 import StoragePlugin
+from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lerf_ros.geometry import look_at
 from lerf_ros.sources.bag import Bag
@@ -102,7 +115,10 @@ def test_poses_from_tf_are_those_at_the_stamp(tmp_path: Path) -> None:
     assert frame.camera_to_world[:3, 3] == pytest.approx([0.25, 0.0, 0.25])
 
 
-def test_keyframes_need_nothing_else(tmp_path: Path) -> None:
+@pytest.mark.parametrize('hides', [False, True])
+def test_keyframes_need_nothing_else(hides: bool, tmp_path: Path) -> None:
+    mask = np.full((12, 16), 255, np.uint8)
+    mask[4:8, 3:9] = 0
     message = make(
         'lerf_ros/msg/Keyframe',
         header=header(7 * 10**9, 'map'),
@@ -113,12 +129,35 @@ def test_keyframes_need_nothing_else(tmp_path: Path) -> None:
         pose=pose_parts(pose_at(0.5), 'Pose'),
         image=compressed(0, COLOUR[..., ::-1]),
         depth=compressed(0, DEPTH),
+        mask=compressed(0, mask) if hides else unpacked(0, b'', ''),
     )
     (frame,) = Bag(write(tmp_path / 'bag', [('/lerf/keyframes', 0, message)]))
     assert frame.stamp_ns == 7 * 10**9
     assert frame.image[1, 1].tolist() == [200, 100, 50]
     assert frame.depth[1, 1] == pytest.approx(1.5)
     assert frame.camera_to_world == pytest.approx(pose_at(0.5))
+    assert (frame.visible is not None) == hides
+    if hides:
+        np.testing.assert_array_equal(frame.visible, mask > 0)
+
+
+def test_keyframes_of_before_there_were_masks(tmp_path: Path) -> None:
+    """A bag carries the definitions of its messages."""
+    text = KEYFRAME.read_text()
+    store = get_typestore(Stores.ROS2_JAZZY)
+    store.register(get_types_from_msg(text[: text.index('# 8-bit PNG')], 'lerf_ros/msg/Keyframe'))
+    old = store.types['lerf_ros/msg/Keyframe'](
+        header=header(7, 'map'),
+        source='',
+        index=0,
+        camera_info=info(),
+        pose=pose_parts(pose_at(0.5), 'Pose'),
+        image=compressed(0, COLOUR),
+        depth=compressed(0, DEPTH),
+    )
+    (frame,) = Bag(write(tmp_path / 'bag', [('/lerf/keyframes', 0, old)], store=store))
+    assert frame.visible is None
+    assert frame.depth[1, 1] == pytest.approx(1.5)
 
 
 def test_bad_bags_say_what_is_wrong(tmp_path: Path) -> None:
