@@ -149,6 +149,7 @@ def test_keyframes_of_before_there_were_masks(tmp_path: Path) -> None:
     old = store.types['lerf_ros/msg/Keyframe'](
         header=header(7, 'map'),
         source='',
+        run='',
         index=0,
         camera_info=info(),
         pose=pose_parts(pose_at(0.5), 'Pose'),
