@@ -142,7 +142,7 @@ class Stream:
                 if self.live_map.ready():
                     self._step()
                 else:
-                    time.sleep(0.002)
+                    time.sleep(0.002)  # until the clock says that the next frame is there
             return
         while self.live_map.ready() and self.effort.steps < int(time_s * self.steps_per_second):
             self._step()

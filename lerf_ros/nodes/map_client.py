@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from types import TracebackType
 from typing import Any
 
@@ -30,6 +29,7 @@ class MapClient:
     def __init__(self, namespace: str = 'lerf') -> None:
         # Before anything can hear: the latched status arrives once the executor spins.
         self.status: FieldStatus | None = None
+        self._heard = threading.Condition()
         self._context = rclpy.Context()
         rclpy.init(context=self._context)
         self._node = rclpy.create_node('map_client', namespace=namespace, context=self._context)
@@ -44,7 +44,9 @@ class MapClient:
         self._thread.start()
 
     def _on_status(self, message: FieldStatus) -> None:
-        self.status = message
+        with self._heard:
+            self.status = message
+            self._heard.notify_all()
 
     def wait_for_service(self, timeout_s: float) -> None:
         """Waits until the field node answers.
@@ -105,11 +107,11 @@ class MapClient:
         Raises:
             TimeoutError: None came in time.
         """
-        deadline = time.monotonic() + timeout_s
-        while self.status is None or self.status.keyframes_integrated == 0:
-            if time.monotonic() > deadline:
+        with self._heard:
+            if not self._heard.wait_for(
+                lambda: self.status is not None and self.status.keyframes_integrated, timeout_s
+            ):
                 raise TimeoutError(f'no keyframe reached the map within {timeout_s:g} s')
-            time.sleep(0.05)
 
     def wait_for_status(self, timeout_s: float) -> FieldStatus:
         """Returns the newest status, waiting for the first.
@@ -117,11 +119,10 @@ class MapClient:
         Raises:
             TimeoutError: None came in time.
         """
-        deadline = time.monotonic() + timeout_s
-        while self.status is None:
-            if time.monotonic() > deadline:
+        with self._heard:
+            if not self._heard.wait_for(lambda: self.status is not None, timeout_s):
                 raise TimeoutError(f'no status within {timeout_s:g} s')
-            time.sleep(0.02)
+        assert self.status is not None
         return self.status
 
     def close(self) -> None:

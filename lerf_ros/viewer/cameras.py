@@ -67,7 +67,7 @@ def fly(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '
             camera.position = eye + share * (eye_m - eye)
             camera.look_at = target + share * (target_m - target)
         if step < FLIGHT_STEPS:
-            time.sleep(FLIGHT_S / FLIGHT_STEPS)
+            time.sleep(FLIGHT_S / FLIGHT_STEPS)  # the flight is as slow as the eye needs it
 
 
 def look_from(client: ClientHandle, camera: PinholeCamera, camera_to_world: Transform) -> None:

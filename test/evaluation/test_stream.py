@@ -30,7 +30,7 @@ class CountingMap:
         return Keyframe(KeyframeId('camera', len(self.log)), frame)
 
     def step(self) -> None:
-        time.sleep(self._step_s)
+        time.sleep(self._step_s)  # a step's work
         self.log.append('step')
 
 
@@ -90,7 +90,7 @@ def test_real_clock_drops_what_comes_while_the_map_is_busy() -> None:
     started = time.monotonic()
     for _ in stream.run([0.3]):
         elapsed = time.monotonic() - started
-        time.sleep(0.1)
+        time.sleep(0.1)  # looking at the map takes time, which counts for nothing
     assert 0.3 <= elapsed < 0.6
     assert stream.effort.dropped > 0
     assert stream.effort.keyframes == len(reads) < 15
@@ -101,7 +101,7 @@ def test_looking_costs_no_time_on_the_real_clock() -> None:
     stream = Stream(live_map, make_shots(2, 10.0, 1.0, []), OPTIONS, realtime=True)
     started = time.monotonic()
     for _ in stream.run([0.1, 0.2, 0.3]):
-        time.sleep(0.2)
+        time.sleep(0.2)  # looking
     assert time.monotonic() - started >= 0.3 + 3 * 0.2 - 0.01
 
 

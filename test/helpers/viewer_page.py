@@ -6,8 +6,6 @@ import contextlib
 import shutil
 import socket
 import threading
-import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,15 +44,6 @@ SMALL = {
     'viewer.cloud_period_s': 0.5,
 }
 KEYFRAMES = 12
-
-
-def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0) -> Any:
-    """Waits until a condition holds; returns what it gave."""
-    end = time.monotonic() + timeout_s
-    while not (value := condition()):
-        assert time.monotonic() < end, f'{what}: not within {timeout_s:g} s'
-        time.sleep(0.05)
-    return value
 
 
 def free_port() -> int:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 import rclpy
+import waiting
 from field_robot import Robot
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
@@ -74,16 +74,10 @@ def make_spinner(domain: None) -> type[Spinner]:
 
 
 @pytest.fixture(scope='session')
-def wait_until() -> Callable[..., None]:
+def wait_until() -> Callable[..., Any]:
     """Waits for a condition, and fails with its name when it does not come true."""
 
-    def wait(condition: Callable[[], bool], what: str, timeout_s: float = 20.0) -> None:
-        deadline = time.monotonic() + timeout_s
-        while not condition():
-            assert time.monotonic() < deadline, f'{what}: not within {timeout_s:g} s'
-            time.sleep(0.01)
-
-    return wait
+    return waiting.wait_until
 
 
 @pytest.fixture(scope='module')

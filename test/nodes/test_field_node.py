@@ -6,7 +6,6 @@ The tests share one node; each brings its map into the state that it needs.
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -357,14 +356,17 @@ def test_work_on_files_may_take_longer_than_a_question(
     assert learning.set('node.query_timeout_s', 0.2).successful
     save = live_map.save
 
+    late_told = threading.Event()
+
     def slowly(target: Path) -> None:
-        time.sleep(0.6)
+        assert late_told.wait(30)
         save(target)
 
     monkeypatch.setattr(live_map, 'save', slowly)
     try:
         saving = learning.call_async('save', FilePath, path=str(path))
         late = learning.query('box')
+        late_told.set()
         done = threading.Event()
         saving.add_done_callback(lambda _: done.set())
         assert done.wait(30)

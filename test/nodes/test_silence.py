@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -149,6 +150,7 @@ def ask(faults: Sequence[str], make_spinner: Callable[[], Any]) -> dict[str, tup
     listener = Node('listener')
     found: dict[str, tuple[float, str]] = {}
     spaces = {fault.replace(' ', '_'): fault for fault in faults}
+    all_found = threading.Event()
 
     def hear(message: DiagnosticArray) -> None:
         for status in message.status:
@@ -157,6 +159,8 @@ def ask(faults: Sequence[str], make_spinner: Callable[[], Any]) -> dict[str, tup
                 continue
             if all(word in status.message for word in FAULTS[fault].words):
                 found[fault] = time.monotonic() - started, status.message
+                if len(found) == len(spaces):
+                    all_found.set()
 
     listener.create_subscription(DiagnosticArray, '/diagnostics', hear, 200)
     usual = {'node.pose_source': 'topic', 'keyframes.min_interval_s': 0.0}
@@ -170,8 +174,7 @@ def ask(faults: Sequence[str], make_spinner: Callable[[], Any]) -> dict[str, tup
             spinner.add(node)
     started = time.monotonic()
     spinner.add(listener)
-    while len(found) < len(spaces) and time.monotonic() - started < WITHIN_S + 1:
-        time.sleep(0.02)
+    all_found.wait(WITHIN_S + 1)
     spinner.close()
     return found
 

@@ -38,7 +38,7 @@ def test_a_signal_ends_it_cleanly(numbers: list[signal.Signals]) -> None:
     started = time.monotonic()
     for number in numbers:
         process.send_signal(number)
-        time.sleep(0.1)
+        time.sleep(0.1)  # just after: while the node ends
     _, errors = process.communicate(timeout=20)
     assert time.monotonic() - started < 5
     assert process.returncode == 0

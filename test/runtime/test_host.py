@@ -10,6 +10,7 @@ from concurrent.futures import TimeoutError as FutureTimeoutError
 
 import numpy as np
 import pytest
+from waiting import wait_until
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.maps.errors import NotReadyError
@@ -43,8 +44,7 @@ def host(frames) -> Iterator[MapHost]:
     result = MapHost(CONFIG)
     for frame in frames:
         result.run(lambda f=frame: result.map.ingest(f), INGEST, 60)
-    while result.map.step_count < 2:
-        time.sleep(0.01)
+    wait_until(lambda: result.map.step_count >= 2, 'two steps')
     yield result
     result.stop(10)
 
@@ -105,7 +105,7 @@ def test_a_reset_ends_a_view_with_a_sentence(host, frames) -> None:
 
 def endless() -> Pieces[None]:
     while True:
-        time.sleep(0.001)
+        time.sleep(0.001)  # a piece's work
         yield
 
 
@@ -126,10 +126,7 @@ def test_work_that_takes_too_long_is_given_up(host) -> None:
 def test_training_goes_on_between_the_pieces_of_patient_work(host) -> None:
     before = host.map.step_count
     work: Future = host.start(endless(), INGEST)
-    deadline = time.monotonic() + 30
-    while host.map.step_count < before + 3:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: host.map.step_count >= before + 3, 'three more steps', 30)
     assert work.cancel()
     with pytest.raises(CancelledError):
         work.result(1)

@@ -6,6 +6,7 @@ import threading
 import time
 
 import pytest
+from waiting import wait_until
 
 from lerf_ros.scheduling.worker import CONTROL, INGEST, PICTURE, QUERY, Worker, WorkerStopped
 
@@ -18,15 +19,17 @@ class Steps:
         self.is_ready = ready
         self.log: list[str] = []
         self.gate = threading.Event()
+        self.begun = threading.Event()
         self.error: Exception | None = None
 
     def step(self) -> int:
+        self.begun.set()
         self.gate.wait(5)
         if self.error:
             raise self.error
         self.count += 1
         self.log.append('step')
-        time.sleep(0.001)
+        time.sleep(0.001)  # a step's work
         return self.count
 
 
@@ -44,17 +47,9 @@ def worker(steps):
         assert worker.stop()
 
 
-def wait_until(condition, timeout_s=5.0):
-    end = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < end, 'it did not happen in time'
-        time.sleep(0.002)
-
-
 def test_jobs_run_in_order_of_priority(worker, steps):
     worker.start()
-    wait_until(lambda: worker._thread.is_alive())
-    time.sleep(0.05)  # the first step waits at the gate
+    assert steps.begun.wait(5)  # the first step waits at the gate
     futures = [
         worker.submit(lambda: steps.log.append('ingest 1'), INGEST),
         worker.submit(lambda: steps.log.append('ingest 2'), INGEST),
@@ -73,10 +68,10 @@ def test_jobs_run_in_order_of_priority(worker, steps):
 def test_learning_goes_on_during_slow_intake(worker, steps):
     steps.gate.set()
     worker.start()
-    wait_until(lambda: steps.count > 5)
+    wait_until(lambda: steps.count > 5, 'five steps')
 
     def take_in():
-        time.sleep(0.05)
+        time.sleep(0.05)  # longer than a step
         steps.log.append('ingest')
 
     futures = [worker.submit(take_in, INGEST) for _ in range(3)]
@@ -90,11 +85,11 @@ def test_learning_goes_on_during_slow_intake(worker, steps):
 def test_learning_and_intake_go_on_while_many_ask(worker, steps):
     steps.gate.set()
     worker.start()
-    wait_until(lambda: steps.count > 5)
+    wait_until(lambda: steps.count > 5, 'five steps')
     asking = True
 
     def ask():
-        time.sleep(0.01)
+        time.sleep(0.01)  # an answer's work
         if asking:  # whoever got an answer asks again at once
             worker.submit(ask, QUERY)
 
@@ -102,7 +97,7 @@ def test_learning_and_intake_go_on_while_many_ask(worker, steps):
         worker.submit(ask, QUERY)
     before = steps.count
     worker.submit(lambda: None, INGEST).result(5)
-    wait_until(lambda: steps.count > before + 5)
+    wait_until(lambda: steps.count > before + 5, 'further steps')
     asking = False
 
 
@@ -112,7 +107,7 @@ def test_pictures_come_while_intake_and_questions_never_end(worker, steps):
     stop = threading.Event()
 
     def again(priority):
-        time.sleep(0.002)
+        time.sleep(0.002)  # a job's work
         if not stop.is_set():
             worker.submit(lambda: again(priority), priority)
 
@@ -136,14 +131,14 @@ def test_results_and_errors_are_the_futures(worker, steps):
     with pytest.raises(ValueError, match='no such phrase'):
         worker.submit(fail).result(5)
     before = steps.count
-    wait_until(lambda: steps.count > before)
+    wait_until(lambda: steps.count > before, 'a further step')
     assert worker.state == 'TRAINING'
 
 
 def test_pausing_stops_training_but_answers(worker, steps):
     steps.gate.set()
     worker.start()
-    wait_until(lambda: steps.count > 0)
+    wait_until(lambda: steps.count > 0, 'a step')
     worker.pause()
     worker.submit(lambda: None).result(5)
     before = steps.count
@@ -151,7 +146,7 @@ def test_pausing_stops_training_but_answers(worker, steps):
     assert worker.submit(lambda: 1).result(5) == 1
     assert steps.count <= before + 1
     worker.resume()
-    wait_until(lambda: steps.count > before + 2)
+    wait_until(lambda: steps.count > before + 2, 'further steps')
 
 
 def test_it_waits_until_there_is_something_to_train_on(worker, steps):
@@ -162,7 +157,7 @@ def test_it_waits_until_there_is_something_to_train_on(worker, steps):
     assert worker.state == 'WAITING'
     assert steps.count == 0
     steps.is_ready = True
-    wait_until(lambda: worker.state == 'TRAINING')
+    wait_until(lambda: worker.state == 'TRAINING', 'training')
     assert steps.count > 0
 
 
@@ -170,19 +165,19 @@ def test_a_failed_step_ends_learning_but_not_answers(worker, steps):
     steps.error = RuntimeError('out of memory')
     steps.gate.set()
     worker.start()
-    wait_until(lambda: worker.state == 'FAILED')
+    wait_until(lambda: worker.state == 'FAILED', 'failure')
     assert str(worker.error) == 'out of memory'
     assert worker.submit(lambda: 7, QUERY).result(5) == 7
     assert steps.count == 0
     steps.error = None
     worker.resume()
-    wait_until(lambda: worker.state == 'TRAINING')
+    wait_until(lambda: worker.state == 'TRAINING', 'training')
     assert worker.error is None
 
 
 def test_stopping_refuses_what_waits(worker, steps):
     worker.start()
-    time.sleep(0.05)
+    assert steps.begun.wait(5)
     future = worker.submit(lambda: 1, INGEST)
     threading.Timer(0.05, steps.gate.set).start()
     assert worker.stop()
@@ -195,7 +190,7 @@ def test_stopping_refuses_what_waits(worker, steps):
 def test_a_query_waits_for_one_step_at_most(worker, steps):
     steps.gate.set()
     worker.start()
-    wait_until(lambda: steps.count > 3)
+    wait_until(lambda: steps.count > 3, 'three steps')
     for _ in range(20):
         before = steps.count
         seen = worker.submit(lambda: steps.count).result(5)
@@ -207,7 +202,7 @@ def test_reports_reach_the_callback(steps):
     worker = Worker(steps.step, lambda: True, reports.append)
     steps.gate.set()
     worker.start()
-    wait_until(lambda: len(reports) >= 3)
+    wait_until(lambda: len(reports) >= 3, 'three reports')
     assert worker.stop()
     assert reports[:3] == [1, 2, 3]
 
@@ -222,13 +217,13 @@ def test_an_error_beside_the_step_is_a_failure_and_no_end(steps):
 
     worker = Worker(steps.step, lambda: True, listen)
     worker.start()
-    wait_until(lambda: worker.state == 'FAILED')
+    wait_until(lambda: worker.state == 'FAILED', 'failure')
     assert 'listener' in str(worker.error)
     assert worker.submit(lambda: 7).result(5) == 7
     wrong = False
     worker.resume()
     before = steps.count
-    wait_until(lambda: steps.count > before)
+    wait_until(lambda: steps.count > before, 'a further step')
     assert worker.state == 'TRAINING'
     assert worker.stop()
 
@@ -245,20 +240,20 @@ def test_an_error_in_ready_is_a_failure_and_no_end(steps):
 
     worker = Worker(steps.step, ready)
     worker.start()
-    wait_until(lambda: worker.state == 'FAILED')
+    wait_until(lambda: worker.state == 'FAILED', 'failure')
     assert worker.submit(lambda: 7).result(5) == 7
     wrong.clear()
     worker.resume()
-    wait_until(lambda: worker.state == 'TRAINING')
+    wait_until(lambda: worker.state == 'TRAINING', 'training')
     assert worker.stop()
 
 
 def test_a_map_that_begins_anew_waits_again(worker, steps):
     steps.gate.set()
     worker.start()
-    wait_until(lambda: worker.state == 'TRAINING')
+    wait_until(lambda: worker.state == 'TRAINING', 'training')
     steps.is_ready = False
     worker.submit(worker.begin_anew, CONTROL).result(5)
     assert worker.state == 'WAITING'
     steps.is_ready = True
-    wait_until(lambda: worker.state == 'TRAINING')
+    wait_until(lambda: worker.state == 'TRAINING', 'training')

@@ -17,6 +17,7 @@ import pytest
 import rclpy
 from field_robot import Robot
 from rclpy.executors import SingleThreadedExecutor
+from waiting import wait_until
 
 pytest.importorskip('mujoco', reason='the simulated tabletop needs mujoco')
 
@@ -92,13 +93,6 @@ def helper(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
     rclpy.try_shutdown(context=context)
 
 
-def wait(condition: Callable[[], bool], what: str, timeout_s: float) -> None:
-    deadline = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline, f'{what}: not within {timeout_s:g} s'
-        time.sleep(0.02)
-
-
 @pytest.fixture
 def start(helper: Any, tmp_path: Path) -> Iterator[Callable[[], tuple[Robot, NodeProcesses]]]:
     """Starts a field node as a process of its own, and a robot that talks to it."""
@@ -109,8 +103,10 @@ def start(helper: Any, tmp_path: Path) -> Iterator[Callable[[], tuple[Robot, Nod
         nodes.start('field_node', PARAMETERS)
         running.append(nodes)
         robot = Robot(helper)
-        wait(lambda: robot.status is not None, 'a status', START_S)
-        wait(lambda: robot.keyframes.get_subscription_count() > 0, 'the node listens', START_S)
+        wait_until(lambda: robot.status is not None, 'a status', START_S)
+        wait_until(
+            lambda: robot.keyframes.get_subscription_count() > 0, 'the node listens', START_S
+        )
         return robot, nodes
 
     yield begin
@@ -124,8 +120,8 @@ def send(robot: Robot, frames: list[PosedFrame], pause_s: float = 0.0) -> None:
     before = robot.status.keyframes_integrated
     for frame in frames:
         robot.send_frame(frame)
-        time.sleep(pause_s)
-    wait(
+        time.sleep(pause_s)  # the rate of a camera
+    wait_until(
         lambda: robot.status.keyframes_integrated == before + len(frames),
         f'{len(frames)} keyframes in the map',
         LEARN_S,
@@ -151,7 +147,7 @@ def test_a_map_is_saved_loaded_by_another_process_and_grown(
     path = str(tmp_path / 'map.safetensors')
     robot, nodes = start()
     send(robot, frames)
-    wait(lambda: max(errors_m(robot, [mug])) < REACH_M, 'the mug', LEARN_S)
+    wait_until(lambda: max(errors_m(robot, [mug])) < REACH_M, 'the mug', LEARN_S)
     map_id = robot.status.map_id
     saved = robot.call('save', FilePath, path=path)
     assert saved.success, saved.message
@@ -161,12 +157,12 @@ def test_a_map_is_saved_loaded_by_another_process_and_grown(
     loaded = robot.call('load', FilePath, path=path)
     assert loaded.success, loaded.message
     assert max(errors_m(robot, [mug])) < REACH_M
-    wait(lambda: robot.status.map_id == map_id, 'the identity of the map', 30)
+    wait_until(lambda: robot.status.map_id == map_id, 'the identity of the map', 30)
     # The camera counts from 0 again, as it does after every start.
     send(robot, [moved(frame) for frame in frames])
     before = robot.status.step
-    wait(lambda: robot.status.step > before, 'learning goes on', 60)
-    wait(lambda: max(errors_m(robot, [mug, mug + AWAY_M])) < REACH_M, 'both mugs', LEARN_S)
+    wait_until(lambda: robot.status.step > before, 'learning goes on', 60)
+    wait_until(lambda: max(errors_m(robot, [mug, mug + AWAY_M])) < REACH_M, 'both mugs', LEARN_S)
     nodes.check()
 
 
@@ -176,7 +172,7 @@ def test_many_waiting_clients_silence_nothing(
     frames, _ = scene
     robot, nodes = start()
     send(robot, frames[:3])
-    wait(lambda: robot.query('red mug').success, 'an answer', LEARN_S)
+    wait_until(lambda: robot.query('red mug').success, 'an answer', LEARN_S)
     beats: list[float] = []
     robot.on_status = lambda: beats.append(time.monotonic())
     answers: list[Any] = []
@@ -202,9 +198,9 @@ def test_many_waiting_clients_silence_nothing(
     # The first three frames are in the map already, which the camera's numbers go on from.
     for number in range(KEYFRAMES):
         robot.send_frame(frames[number % len(frames)])
-        time.sleep(ASKING_S / KEYFRAMES)
-    wait(lambda: open_questions == 0, 'every question is answered', 120)
-    wait(
+        time.sleep(ASKING_S / KEYFRAMES)  # the rate of a camera
+    wait_until(lambda: open_questions == 0, 'every question is answered', 120)
+    wait_until(
         lambda: (
             robot.status.keyframes_integrated + robot.status.keyframes_dropped == 3 + KEYFRAMES
         ),

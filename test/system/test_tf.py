@@ -80,7 +80,7 @@ while len(found) < 8:
         stamp = now + offset
         tf.publish(TFMessage(transforms=[edge('odom', 'base', place(stamp), stamp)]))
     rclpy.spin_once(node, timeout_sec=0.05)
-    time.sleep(0.05)
+    time.sleep(0.05)  # the rate of a camera
 for message in found:
     stamp_ns = nanoseconds(message.header.stamp)
     x = pose_matrix_of(message.pose)[0, 3]

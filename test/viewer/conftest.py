@@ -16,8 +16,8 @@ from viewer_page import (
     Page,
     Table,
     free_port,
-    wait_until,
 )
+from waiting import wait_until
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.runtime.host import MapHost

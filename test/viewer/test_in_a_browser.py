@@ -11,7 +11,8 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from viewer_page import Page, Table, threads, wait_until
+from viewer_page import Page, Table, threads
+from waiting import wait_until
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.viewer.server import Viewer
