@@ -93,16 +93,16 @@ def collect(seeds: range, views: int, size: int) -> tuple[Crops, Crops]:
                 path = scene.path(KINDS[view % 3], 20.0, 4.0)
                 picture = scene.render(path[rng.integers(len(path))])
                 image = sense_colour(picture.image, sensor, rng)
-                for thing in scene.objects:
-                    mask = picture.objects == thing.index
+                for obj in scene.objects:
+                    mask = picture.objects == obj.index
                     if mask.sum() < 120:
                         continue
                     box = box_of(mask)
                     patch = crop(image, box, size)
                     if max(box[2] - box[0], box[3] - box[1]) >= 16 and patch is not None:
                         objects.pictures.append(patch)
-                        objects.truth.append((thing.colour, thing.category))
-                    for part in thing.parts if len(thing.parts) > 1 else ():
+                        objects.truth.append((obj.colour, obj.category))
+                    for part in obj.parts if len(obj.parts) > 1 else ():
                         mine = mask & (picture.parts == part.index)
                         if mine.sum() < 40:
                             continue
@@ -110,7 +110,7 @@ def collect(seeds: range, views: int, size: int) -> tuple[Crops, Crops]:
                         patch = crop(image, box, size)
                         if max(box[2] - box[0], box[3] - box[1]) >= 10 and patch is not None:
                             parts.pictures.append(patch)
-                            parts.truth.append((thing.category, part.name))
+                            parts.truth.append((obj.category, part.name))
                             left, top, right, bottom = box
                             inside = picture.parts[top:bottom, left:right]
                             inside = inside[mask[top:bottom, left:right]]

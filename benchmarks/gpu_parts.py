@@ -190,16 +190,16 @@ def query(device: str) -> dict[str, Any]:
     scales_m = search_scales(0.03, 0.3, config.query.scales).to(device)
     texts = encoder.encode_texts(['red mug', 'object', 'things', 'stuff', 'texture'])
     for count in (20_000, 200_000, 2_000_000) if device == 'cuda' else (500,):
-        asker = query_benchmark.Asker(encoder, count, config.query.scales, sizes, device)
+        probe = query_benchmark.EngineProbe(encoder, count, config.query.scales, sizes, device)
         points = torch.from_numpy(query_benchmark.made_surface(count).positions).to(device)
 
-        def alone(field=asker.field, points=points) -> Tensor:
+        def alone(field=probe.field, points=points) -> Tensor:
             return relevancy(folded_cosines(field, points, scales_m, texts), 1, 10.0)
 
         with torch.no_grad():
             figures[f'query_{count}_relevancy_ms'] = median_ms(alone, device, 3)
-            figures[f'query_{count}_ms'] = median_ms(asker.ask, device, 3)
-        del asker, points, alone
+            figures[f'query_{count}_ms'] = median_ms(probe.ask, device, 3)
+        del probe, points, alone
 
     changes: dict[str, Any] = {'training.device': device, 'features.dense': 'none'}
     if device == 'cpu':

@@ -141,7 +141,7 @@ def compare_ways(encoder: LanguageEncoder, count: int, repeats: int) -> dict[str
     return result
 
 
-class Asker:
+class EngineProbe:
     """Asks a filled engine phrases that it has not embedded yet.
 
     Args:
@@ -192,15 +192,16 @@ def cost_tables(
     """Times whole answers over the number of points, phrases and scales."""
     default = QueryOptions().scales
     by_points = {
-        str(count): median_ms(Asker(encoder, count, default).ask, repeats) for count in counts
+        str(count): median_ms(EngineProbe(encoder, count, default).ask, repeats)
+        for count in counts
     }
-    asker = Asker(encoder, 20_000, default)
+    probe = EngineProbe(encoder, 20_000, default)
     by_phrases = {
-        str(phrases): median_ms(lambda phrases=phrases: asker.ask(phrases), repeats)  # type: ignore[misc]
+        str(phrases): median_ms(lambda phrases=phrases: probe.ask(phrases), repeats)  # type: ignore[misc]
         for phrases in (1, 4, 16)
     }
     by_scales = {
-        str(scales): median_ms(Asker(encoder, 20_000, scales).ask, repeats)
+        str(scales): median_ms(EngineProbe(encoder, 20_000, scales).ask, repeats)
         for scales in (8, 16, 30)
     }
     tables = {'points': by_points, 'phrases': by_phrases, 'scales': by_scales}

@@ -68,15 +68,15 @@ def named_right(scenes: int) -> dict[int, float]:
             picture = scene.render(scene.path('orbit', 4.0, 1.0)[1])
             for budget, builder in builders.items():
                 pyramid = builder.build(picture.image)
-                for thing in scene.objects:
-                    mask = picture.objects == thing.index
+                for obj in scene.objects:
+                    mask = picture.objects == obj.index
                     if mask.sum() < LEAST_PIXELS:
                         continue
                     left, top, right_, bottom = box_of(mask)
                     uv = torch.tensor([[(left + right_) / 2, (top + bottom) / 2]])
                     size = torch.tensor([1.2 * max(right_ - left, bottom - top)])
                     guess = pairs[int((pyramid.lookup(uv, size) @ texts.T).argmax())]
-                    right[budget].append(guess == (thing.colour, thing.category))
+                    right[budget].append(guess == (obj.colour, obj.category))
     return {budget: float(np.mean(found)) for budget, found in right.items()}
 
 

@@ -50,7 +50,7 @@ def table(host: MapHost) -> list[str]:
             while host.intake.received - host.intake.integrated > 4:
                 time.sleep(0.01)
             host.intake.take(lambda frame=frame: frame, 'camera')  # type: ignore[misc]
-        names = [thing.name for thing in scene.objects]
+        names = [obj.name for obj in scene.objects]
     while host.intake.integrated < KEYFRAMES or host.map.step_count < 40:
         time.sleep(0.05)
     return names

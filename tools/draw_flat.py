@@ -28,7 +28,7 @@ def from_above(scene: FlatScene, path: Array) -> Array:
     for room in scene.plan.rooms:
         picture.rectangle((*room.low_m, *room.high_m), WALL, room.name, False, 3)
     picture.dots((door.place_m for door in scene.plan.doors), (255, 255, 255), 10)
-    picture.dots((each.thing.surface_centre_world for each in scene.objects), WRONG, 3)
+    picture.dots((each.obj.surface_centre_world for each in scene.objects), WRONG, 3)
     picture.way(path[:, :2, 3])
     return picture.image
 

@@ -78,7 +78,7 @@ def viewer_pictures(chromium: str, seed: int, steps: int) -> list[Path]:
     config = LerfConfig.from_flat({'viewer.port': port})
     host = MapHost(config)
     with TabletopScene(seed=seed) as scene:
-        first, second = (thing.name for thing in scene.objects[-4:-2])
+        first, second = (obj.name for obj in scene.objects[-4:-2])
         for frame in scene.frames('orbit', 20.0, KEYFRAMES / 20):
             while host.intake.received - host.intake.integrated > 4:
                 time.sleep(0.01)

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from tabletop_processes import run_all
 from tabletop_views import Views
-from tabletop_windows import Seen, Truth, label_names, look, visible_things, window_truth
+from tabletop_windows import Seen, Truth, label_names, look, visible_instances, window_truth
 
 CROP_PX = 60
 _MIN_PIXELS = {True: 40, False: 60}  # of parts, of objects
@@ -22,12 +22,14 @@ def _crops_of(
     image, labels, objects = view
     height, width = labels.shape
     visible, names = np.bincount(labels.ravel(), minlength=256), label_names(objects)
-    things = [t for t in visible_things(labels) if t.pixels >= _MIN_PIXELS[t.part >= 0]]
+    instances = [t for t in visible_instances(labels) if t.pixels >= _MIN_PIXELS[t.part >= 0]]
     pictures, seen, own = [], [], []
-    for thing in things:
-        if thing.part >= 0 and (len(objects[thing.object]['parts']) == 1 or rng.random() < 0.2):
+    for instance in instances:
+        if instance.part >= 0 and (
+            len(objects[instance.object]['parts']) == 1 or rng.random() < 0.2
+        ):
             continue
-        left, top, right, bottom = thing.box
+        left, top, right, bottom = instance.box
         side = max(right - left, bottom - top) * 1.25 * rng.uniform(0.9, 1.25)
         side = int(np.clip(round(side), 14, height))
         left = min(max(round((left + right - side) / 2), 0), width - side)
@@ -39,8 +41,8 @@ def _crops_of(
         inner = np.array([[0.08, 0.08, 0.92, 0.92]], np.float32) * side
         corner = np.array([left, top, left, top], np.float32)
         seen.append(look(labels, visible, names, inner + corner))
-        category, colour, _, part = names[16 * thing.object + thing.part]
-        own.append((category, colour, part) if thing.part >= 0 else (-1, -1, -1))
+        category, colour, _, part = names[16 * instance.object + instance.part]
+        own.append((category, colour, part) if instance.part >= 0 else (-1, -1, -1))
     return pictures, seen, own
 
 

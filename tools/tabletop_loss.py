@@ -23,13 +23,13 @@ def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
     kind = rows[:, 0]
     result = np.zeros((len(truth.object_scores), len(rows)), np.float32)
 
-    def matched(things: np.ndarray, wanted: np.ndarray, scores: np.ndarray) -> np.ndarray:
-        best = np.zeros((len(things), len(wanted)), np.float32)
-        for slot in range(things.shape[1]):
+    def matched(objects: np.ndarray, wanted: np.ndarray, scores: np.ndarray) -> np.ndarray:
+        best = np.zeros((len(objects), len(wanted)), np.float32)
+        for slot in range(objects.shape[1]):
             agrees = np.ones(best.shape, bool)
             for column in range(3):
                 open_ = wanted[None, :, column] < 0
-                agrees &= open_ | (things[:, slot, column, None] == wanted[None, :, column])
+                agrees &= open_ | (objects[:, slot, column, None] == wanted[None, :, column])
             np.maximum(best, agrees * scores[:, slot, None].astype(np.float32), out=best)
         return best
 

@@ -48,12 +48,12 @@ def render_scene(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[di
             labels[view][on] = (16 * picture.objects + np.minimum(picture.parts, 15))[on]
         objects = [
             {
-                'category': thing.category,
-                'colour': thing.colour,
-                'texture': thing.texture,
-                'parts': [part.name for part in thing.parts],
+                'category': obj.category,
+                'colour': obj.colour,
+                'texture': obj.texture,
+                'parts': [part.name for part in obj.parts],
             }
-            for thing in scene.objects[:14]
+            for obj in scene.objects[:14]
         ]
     return images, labels, objects
 

@@ -45,7 +45,7 @@ class Truth:
 
 
 @dataclass
-class Thing:
+class Instance:
     """A visible object (part -1) or part: its label range, its box and its pixels."""
 
     object: int
@@ -54,7 +54,7 @@ class Thing:
     pixels: int
 
 
-def visible_things(labels: np.ndarray) -> list[Thing]:
+def visible_instances(labels: np.ndarray) -> list[Instance]:
     """Returns the objects and parts of a view; boxes are (left, top, right, bottom)."""
     flat = labels.ravel()
     order = np.argsort(flat, kind='stable')
@@ -71,21 +71,21 @@ def visible_things(labels: np.ndarray) -> list[Thing]:
         np.maximum.reduceat(v, starts) + 1,
         np.diff(np.r_[starts, len(order)]),
     )
-    things: list[Thing] = []
-    whole: dict[int, Thing] = {}
+    instances: list[Instance] = []
+    whole: dict[int, Instance] = {}
     for label, *box, pixels in zip(
         values[starts].tolist(), *(c.tolist() for c in columns), strict=True
     ):
         index, part = divmod(label, 16)
-        things.append(Thing(index, part, tuple(box), pixels))
+        instances.append(Instance(index, part, tuple(box), pixels))
         if index in whole:
             other = whole[index]
             low = [min(a, b) for a, b in zip(box[:2], other.box[:2], strict=True)]
             high = [max(a, b) for a, b in zip(box[2:], other.box[2:], strict=True)]
             other.box, other.pixels = (*low, *high), other.pixels + pixels
         else:
-            whole[index] = Thing(index, -1, tuple(box), pixels)
-    return [*whole.values(), *things]
+            whole[index] = Instance(index, -1, tuple(box), pixels)
+    return [*whole.values(), *instances]
 
 
 @dataclass
@@ -124,12 +124,12 @@ def look(labels: np.ndarray, visible: np.ndarray, names: np.ndarray, boxes: np.n
 def label_names(objects: list[dict]) -> np.ndarray:
     """Returns (240, 4): category, colour, texture and part of each label; -1 for none."""
     names = np.full((TABLE, 4), -1, np.int16)
-    for index, thing in enumerate(objects):
-        for part, name in enumerate(thing['parts'][:16]):
+    for index, instance in enumerate(objects):
+        for part, name in enumerate(instance['parts'][:16]):
             names[16 * index + part] = (
-                CATEGORY_LIST.index(thing['category']),
-                COLOUR_LIST.index(thing['colour']),
-                TEXTURE_LIST.index(thing['texture']),
+                CATEGORY_LIST.index(instance['category']),
+                COLOUR_LIST.index(instance['colour']),
+                TEXTURE_LIST.index(instance['texture']),
                 PART_LIST.index(name),
             )
     return names
@@ -218,7 +218,7 @@ class WindowSampler:
         self._views = views
         self._rng = np.random.default_rng(seed)
         self._sizes = (scene_crops, windows, lone_crops)
-        self._known: dict[int, tuple[list[Thing], np.ndarray, np.ndarray]] = {}
+        self._known: dict[int, tuple[list[Instance], np.ndarray, np.ndarray]] = {}
         self._noise = self._rng.standard_normal(1 << 20, dtype=np.float32)
 
     def batch(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, Truth]:
@@ -239,52 +239,55 @@ class WindowSampler:
             seen.append(each)
         return scenes, boxes, lone, window_truth(seen)
 
-    def _draw_view(self) -> tuple[np.ndarray, np.ndarray, list[Thing], np.ndarray, np.ndarray]:
+    def _draw_view(self) -> tuple[np.ndarray, np.ndarray, list[Instance], np.ndarray, np.ndarray]:
         while True:
             index = int(self._rng.integers(len(self._views)))
             image, labels, objects = self._views[index]
             if index not in self._known:
                 visible = np.bincount(labels.ravel(), minlength=256)
-                self._known[index] = visible_things(labels), visible, label_names(objects)
-            things, visible, names = self._known[index]
-            if things:
-                return image, labels, things, visible, names
+                self._known[index] = visible_instances(labels), visible, label_names(objects)
+            instances, visible, names = self._known[index]
+            if instances:
+                return image, labels, instances, visible, names
 
-    def _draw_thing(self, things: list[Thing], parts: float) -> Thing:
-        wanted = [t for t in things if (t.part >= 0) == (self._rng.random() < parts)]
-        wanted = [t for t in wanted if t.pixels >= 20] or things
+    def _draw_instance(self, instances: list[Instance], parts: float) -> Instance:
+        wanted = [t for t in instances if (t.part >= 0) == (self._rng.random() < parts)]
+        wanted = [t for t in wanted if t.pixels >= 20] or instances
         return wanted[int(self._rng.integers(len(wanted)))]
 
     def _scene_crop(self, windows: int) -> tuple[np.ndarray, np.ndarray, Seen]:
         rng = self._rng
-        image, labels, things, visible, names = self._draw_view()
+        image, labels, instances, visible, names = self._draw_view()
         height, width = labels.shape
         octave = int(rng.choice([o for o, _ in OCTAVES], p=[p for _, p in OCTAVES]))
         side = round(SCENE_PX / 2.0**octave)
-        centre = self._draw_thing(things, 0.0).box
+        centre = self._draw_instance(instances, 0.0).box
         left = round((centre[0] + centre[2]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
         top = round((centre[1] + centre[3]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
         left, top = (min(max(at, 0), size - side) for at, size in ((left, width), (top, height)))
         patch = self._spoilt(image[top : top + side, left : left + side])
         scale = SCENE_PX / side
         inner = [
-            thing
-            for thing in things
-            if left < (thing.box[0] + thing.box[2]) / 2 < left + side
-            and top < (thing.box[1] + thing.box[3]) / 2 < top + side
+            instance
+            for instance in instances
+            if left < (instance.box[0] + instance.box[2]) / 2 < left + side
+            and top < (instance.box[1] + instance.box[3]) / 2 < top + side
         ]
         boxes = np.empty((windows, 4), np.float32)
         for index in range(windows):
             size = rng.uniform(*WINDOW_PX)
             u, v = rng.uniform(0, SCENE_PX, 2)
             if inner and rng.random() < 0.8:
-                thing = self._draw_thing(inner, 0.35)
-                extent = max(thing.box[2] - thing.box[0], thing.box[3] - thing.box[1]) * scale
+                instance = self._draw_instance(inner, 0.35)
+                extent = (
+                    max(instance.box[2] - instance.box[0], instance.box[3] - instance.box[1])
+                    * scale
+                )
                 if rng.random() < 0.75:
                     size = extent * rng.uniform(0.6, 1.5)
                 size = float(np.clip(size, *WINDOW_PX))
-                u = ((thing.box[0] + thing.box[2]) / 2 - left) * scale
-                v = ((thing.box[1] + thing.box[3]) / 2 - top) * scale
+                u = ((instance.box[0] + instance.box[2]) / 2 - left) * scale
+                v = ((instance.box[1] + instance.box[3]) / 2 - top) * scale
                 u, v = np.array([u, v]) + rng.normal(0, 0.14, 2) * size
             u, v = np.clip([u, v], size / 2, SCENE_PX - size / 2)
             boxes[index] = (u - size / 2, v - size / 2, u + size / 2, v + size / 2)
@@ -302,11 +305,11 @@ class WindowSampler:
 
     def _lone_crop(self) -> tuple[np.ndarray, Seen]:
         rng = self._rng
-        image, labels, things, visible, names = self._draw_view()
+        image, labels, instances, visible, names = self._draw_view()
         height, width = labels.shape
         draw = rng.random()
         if draw < 0.92:
-            held = self._draw_thing(things, 0.25).box
+            held = self._draw_instance(instances, 0.25).box
             drawn = max(held[2] - held[0], held[3] - held[1]) * rng.uniform(1.0, 1.5)
             shift = rng.normal(0, 0.06, 2) * drawn
             u, v = (held[0] + held[2]) / 2 + shift[0], (held[1] + held[3]) / 2 + shift[1]

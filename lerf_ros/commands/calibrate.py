@@ -197,11 +197,11 @@ def scene_work(config: LerfConfig, walk: Walk) -> Callable[[int, Advance], tuple
 
 def ask(live_map: Submap, scene: TabletopScene) -> Samples:
     """Returns the evidence of what is true of a scene, and of what is not."""
-    pairs = [(thing.colour, thing.category) for thing in scene.objects]
+    pairs = [(obj.colour, obj.category) for obj in scene.objects]
     absent = absent_phrases(
         pairs, ABSENT_FOR_EACH * len(pairs), np.random.default_rng([scene.seed, 2])
     )
-    phrases = [(True, thing.name) for thing in scene.objects]
+    phrases = [(True, obj.name) for obj in scene.objects]
     phrases += [(False, phrase.text) for phrase in absent]
     pictures = [(True, exemplar) for _, exemplar in exemplars_of(scene)]
     pictures += [

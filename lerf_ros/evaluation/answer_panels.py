@@ -42,9 +42,9 @@ def draw_answer(
     not relevant keeps its colour.
     """
     question = answer.question
-    thing = truth.objects[question.object_index] if question.object_index >= 0 else None
-    if thing is not None:
-        target = thing.surface_centre_world
+    obj = truth.objects[question.object_index] if question.object_index >= 0 else None
+    if obj is not None:
+        target = obj.surface_centre_world
     else:
         target = np.array(answer.position_m) if answer.position_m else np.zeros(3)
     pose = _view_of(target)
@@ -55,8 +55,8 @@ def draw_answer(
     if result.maxima:
         panels = [mark_maximum(panel, result.maxima[0], camera, pose) for panel in panels]
     for panel in panels:
-        if thing is not None:
-            _draw_box(panel, camera, pose, thing.box_to_world, thing.box_size_m)
+        if obj is not None:
+            _draw_box(panel, camera, pose, obj.box_to_world, obj.box_size_m)
         write(panel, question.phrase)
     return np.concatenate(panels, axis=1)
 

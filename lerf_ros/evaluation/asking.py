@@ -51,8 +51,8 @@ def ask_pictures(
 ) -> list[Answer]:
     """Asks where the things in pictures are, one a request."""
     asked = [
-        (Question(picture.name, 'picture', object_index=thing.index), picture)
-        for thing, picture in present
+        (Question(picture.name, 'picture', object_index=obj.index), picture)
+        for obj, picture in present
     ]
     asked += [(Question(picture.name, 'absent picture'), picture) for picture in absent]
     answers = []

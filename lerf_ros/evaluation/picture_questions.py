@@ -26,11 +26,11 @@ def exemplars_of(scene: TabletopScene) -> list[tuple[SceneObject, Exemplar]]:
     views = [scene.render(pose) for pose in scene.path('orbit', VIEWS, 1.0)]
     images = [sense_colour(view.image, SensorOptions(), rng) for view in views]
     found = []
-    for thing in scene.objects:
+    for obj in scene.objects:
         for index in rng.permutation(len(views)):
-            box = whole_box(views[index].objects == thing.index)
+            box = whole_box(views[index].objects == obj.index)
             if box is not None:
-                found.append((thing, Exemplar(images[index], box, f'picture of the {thing.name}')))
+                found.append((obj, Exemplar(images[index], box, f'picture of the {obj.name}')))
                 break
     return found
 
@@ -40,7 +40,7 @@ def absent_exemplars(scene: TabletopScene, count: int) -> list[Exemplar]:
 
     Scenes that are kept for evaluation borrow from each other alone.
     """
-    present = {(thing.colour, thing.category) for thing in scene.objects}
+    present = {(obj.colour, obj.category) for obj in scene.objects}
     first = 0 if scene.seed < HELD_OUT_SEED else HELD_OUT_SEED
     step = 1 if scene.seed - first < _NEAR_FIRST else -1
     found: list[Exemplar] = []
@@ -50,8 +50,8 @@ def absent_exemplars(scene: TabletopScene, count: int) -> list[Exemplar]:
         with TabletopScene(other) as elsewhere:
             found += [
                 exemplar
-                for thing, exemplar in exemplars_of(elsewhere)
-                if (thing.colour, thing.category) not in present
+                for obj, exemplar in exemplars_of(elsewhere)
+                if (obj.colour, obj.category) not in present
             ]
     return found[:count]
 

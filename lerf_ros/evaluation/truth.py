@@ -80,18 +80,18 @@ class SceneTruth:
         A third of the absent phrases names a category of the scene in another colour, a third a
         colour of the scene with another category, a third a category that is not there.
         """
-        objects = [self._alike(thing)[0] for thing in self.objects]
-        objects = list({thing.index: thing for thing in objects}.values())
-        present = [(thing.colour, thing.category) for thing in objects]
+        objects = [self._alike(obj)[0] for obj in self.objects]
+        objects = list({obj.index: obj for obj in objects}.values())
+        present = [(obj.colour, obj.category) for obj in objects]
         questions = [
             Question(
-                phrase=thing.name,
+                phrase=obj.name,
                 kind='object',
                 excluded=pair in excluded_pairs(),
-                colour=thing.colour,
-                object_index=thing.index,
+                colour=obj.colour,
+                object_index=obj.index,
             )
-            for thing, pair in zip(objects, present, strict=True)
+            for obj, pair in zip(objects, present, strict=True)
         ]
         pairs = {f'{colour} {category}' for colour, category in excluded_pairs()}
         for absent in absent_phrases(
@@ -112,9 +112,9 @@ class SceneTruth:
             )
         if parts:
             questions += [
-                _part_question(thing, pair in excluded_pairs())
-                for thing, pair in zip(objects, present, strict=True)
-                if len(thing.parts) > 1
+                _part_question(obj, pair in excluded_pairs())
+                for obj, pair in zip(objects, present, strict=True)
+                if len(obj.parts) > 1
             ]
         return questions
 
@@ -140,18 +140,18 @@ class SceneTruth:
             labels: What :meth:`label` says of the surface cloud.
             places_m: All places that were returned, the best one first.
         """
-        landed = None if position_m is None else self._thing_at(position_m)
+        landed = None if position_m is None else self._object_at(position_m)
         hit, error_m, iou, twins_found = False, math.inf, 0.0, None
         if not question.absent:
             alike = self._alike(self.objects[question.object_index])
-            verdicts = [self._verdict(question, thing, position_m) for thing in alike]
+            verdicts = [self._verdict(question, obj, position_m) for obj in alike]
             meant = max(range(len(alike)), key=lambda i: (verdicts[i][0], -verdicts[i][1]))
             hit, error_m = verdicts[meant]
             if question.part_index < 0:
                 iou = intersection_over_union(point_indices, labels == alike[meant].index)
                 if len(alike) > 1:
                     twins_found = float(
-                        np.mean([any(_inside(thing, p) for p in places_m) for thing in alike])
+                        np.mean([any(_inside(obj, p) for p in places_m) for obj in alike])
                     )
         answer = Answer(
             seed=self.seed,
@@ -176,46 +176,46 @@ class SceneTruth:
         """Returns the surface points that one who knows everything would give."""
         if question.absent:
             return np.zeros(0, np.int64)
-        thing = self.objects[question.object_index]
-        own = np.flatnonzero(labels == thing.index)
+        obj = self.objects[question.object_index]
+        own = np.flatnonzero(labels == obj.index)
         if question.part_index < 0:
             return own
-        part = thing.parts[question.part_index]
+        part = obj.parts[question.part_index]
         inside = inside_box(positions_world[own], part.box_min_world, part.box_max_world)
         return own[inside]
 
-    def _alike(self, thing: SceneObject) -> list[SceneObject]:
+    def _alike(self, obj: SceneObject) -> list[SceneObject]:
         """Returns all objects that go by the name of this one, itself included."""
-        return [other for other in self.objects if other.name == thing.name]
+        return [other for other in self.objects if other.name == obj.name]
 
     def _verdict(
-        self, question: Question, thing: SceneObject, position_m: Float[Array, '3'] | None
+        self, question: Question, obj: SceneObject, position_m: Float[Array, '3'] | None
     ) -> tuple[bool, float]:
         """Returns whether a place is on what was asked for, if that is this thing, and how far."""
         if position_m is None:
             return False, math.inf
         if question.part_index < 0:
-            error_m = float(np.linalg.norm(position_m - thing.surface_centre_world))
-            return _inside(thing, position_m), error_m
+            error_m = float(np.linalg.norm(position_m - obj.surface_centre_world))
+            return _inside(obj, position_m), error_m
         name = self.objects[question.object_index].parts[question.part_index].name
-        part = next((part for part in thing.parts if part.name == name), None)
+        part = next((part for part in obj.parts if part.name == name), None)
         if part is None:  # not every twin has it
             return False, math.inf
         low, high = part.box_min_world - BOX_MARGIN_M, part.box_max_world + BOX_MARGIN_M
         error_m = float(np.linalg.norm(position_m - part.centre_world))
         return bool(inside_box(position_m[None], low, high)[0]), error_m
 
-    def _thing_at(self, position_m: Float[Array, '3']) -> SceneObject | None:
+    def _object_at(self, position_m: Float[Array, '3']) -> SceneObject | None:
         """Returns the object whose surface, or whose inside, the position is on."""
         label = int(label_points(position_m[None], self._reference, self._labels)[0])
         if label >= 0:
             return self.objects[label]
         inside = [
-            thing
-            for thing in self.objects
-            if inside_oriented_box(position_m[None], thing.box_to_world, thing.box_size_m)[0]
+            obj
+            for obj in self.objects
+            if inside_oriented_box(position_m[None], obj.box_to_world, obj.box_size_m)[0]
         ]
-        return min(inside, key=lambda thing: float(np.prod(thing.box_size_m)), default=None)
+        return min(inside, key=lambda obj: float(np.prod(obj.box_size_m)), default=None)
 
     def _reason(self, answer: Answer, landed: SceneObject | None, seen: int) -> str:
         """Says why an answer is wrong."""
@@ -236,16 +236,16 @@ class SceneTruth:
             )
             tail = kinship[question.near_miss] if shares else kinship['']
             return f'Said to be there with confidence {answer.confidence:.2f}: {where}{tail}.'
-        thing = self.objects[question.object_index]
+        obj = self.objects[question.object_index]
         causes = []
         if seen < FEW_POINTS:
             causes.append(f'the map holds only {seen} surface points of it')
         if question.excluded:
             causes.append('its colour and category never occurred together in training')
-        if landed is not None and landed.index != thing.index:
-            if landed.category == thing.category:
+        if landed is not None and landed.index != obj.index:
+            if landed.category == obj.category:
                 causes.append(f'the {landed.name} is of the same category')
-            elif landed.colour == thing.colour:
+            elif landed.colour == obj.colour:
                 causes.append(f'the {landed.name} has the same colour')
         because = f'; {", and ".join(causes)}' if causes else ''
         if answer.position_m is None:
@@ -256,7 +256,7 @@ class SceneTruth:
                 f'Refused with confidence {answer.confidence:.2f}, though it is there; '
                 f'{right}{where}{because}.'
             )
-        if landed is not None and landed.index == thing.index:
+        if landed is not None and landed.index == obj.index:
             return (
                 f'On the right object, {answer.error_m * 100:.0f} cm from what was asked for'
                 f'{because}.'
@@ -264,21 +264,21 @@ class SceneTruth:
         return f'{where[0].upper()}{where[1:]}, {answer.error_m * 100:.0f} cm away{because}.'
 
 
-def _inside(thing: SceneObject, position_m: Float[Array, '3']) -> bool:
+def _inside(obj: SceneObject, position_m: Float[Array, '3']) -> bool:
     """Tells whether a place is in a thing's box, grown by the margin."""
     place = np.asarray(position_m)[None]
-    return bool(inside_oriented_box(place, thing.box_to_world, thing.box_size_m)[0])
+    return bool(inside_oriented_box(place, obj.box_to_world, obj.box_size_m)[0])
 
 
-def _part_question(thing: SceneObject, excluded: bool) -> Question:
+def _part_question(obj: SceneObject, excluded: bool) -> Question:
     """Asks for the smallest part: the largest one is where the object is anyway."""
-    part = min(thing.parts, key=lambda p: float(np.prod(p.box_max_world - p.box_min_world)))
+    part = min(obj.parts, key=lambda p: float(np.prod(p.box_max_world - p.box_min_world)))
     return Question(
-        phrase=f'{thing.name}; {part.name}',
+        phrase=f'{obj.name}; {part.name}',
         kind='part',
         excluded=excluded,
-        colour=thing.colour,
-        object_index=thing.index,
+        colour=obj.colour,
+        object_index=obj.index,
         part_index=part.index,
     )
 

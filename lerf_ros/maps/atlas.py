@@ -3,7 +3,7 @@
 An :class:`Atlas` has the face of a :class:`~lerf_ros.maps.submap.Submap` and is driven like one.
 Space is cut into cubes; a cube that a keyframe looks into becomes a submap. A few submaps are
 awake and learn; the others sleep in files, and are read again where a question asks for them.
-It knows no threads: whoever owns it calls every method from one thread.
+It knows no threads: its owner calls every method from one thread.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 :class:`Submap` joins the encoder, the pyramid, the trainer, the surface and the query engine. The
 field node and the evaluation both drive this class, so that what is measured is what runs on the
-robot. It knows no threads: whoever owns it calls every method from one thread.
+robot. It knows no threads: its owner calls every method from one thread.
 """
 
 from __future__ import annotations

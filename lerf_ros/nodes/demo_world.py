@@ -161,9 +161,9 @@ class TableWorld:
         }
         with TabletopScene(seed=seed, options=TabletopOptions()) as scene:
             present = [
-                Question(thing.name, thing.surface_centre_world) for thing in scene.objects[:count]
+                Question(obj.name, obj.surface_centre_world) for obj in scene.objects[:count]
             ]
-            pairs = [(thing.colour, thing.category) for thing in scene.objects]
+            pairs = [(obj.colour, obj.category) for obj in scene.objects]
             eye = look_at(np.array([0.55, -0.5, 0.55]), np.zeros(3))
             eyes = [eye, look_at(np.array([-0.6, -0.3, 0.5]), np.zeros(3))]
             self._views = []

@@ -199,7 +199,7 @@ class FieldNode(Node):
         }
 
     def close(self) -> None:
-        """Ends the worker; whoever waits for it gets an answer."""
+        """Ends the worker; clients that wait get an answer."""
         if self._page is not None:
             self._page.close()
         self._host.stop(STOP_S)

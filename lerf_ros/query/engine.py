@@ -1,6 +1,6 @@
 """The query engine: a request in, places out.
 
-The engine reads the field, never trains it, and knows no threads: whoever owns the field calls it.
+The engine reads the field, never trains it, and knows no threads: the owner of the field calls it.
 Everything in and out is in metres, in the world frame.
 """
 
@@ -331,14 +331,14 @@ class QueryEngine:
         scales_m = scene.scales_m.numpy()
         relevancies = np.zeros(len(scene.graph.surface), np.float32)
         maxima = []
-        for thing in whole.maxima:
-            indices = thing.point_indices
+        for obj in whole.maxima:
+            indices = obj.point_indices
             raw = self._cache.embeddings(scene.read, indices) @ matrix.T
             trained = scene.trained[indices].to(raw.device)
             cosines = torch.where(trained, raw[..., 0], -1).cpu().numpy()
             part_scores = relevancy(raw, 1, part.temperature)
             scores = torch.where(trained, part_scores, 0).cpu().numpy()
-            maxima.append(find_part(scene.graph, thing, cosines, scores, scales_m))
+            maxima.append(find_part(scene.graph, obj, cosines, scores, scales_m))
             relevancies[indices] = scores.max(axis=1)
         return replace(
             whole,

@@ -14,8 +14,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Float, Int
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from scipy.sparse import coo_matrix, csgraph
 from scipy.spatial import cKDTree
 
 from lerf_ros.surface.planes import Plane, Support, find_support
@@ -31,8 +30,8 @@ TOUCH_VOXELS = 1.8
 NEIGHBOURS = 8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
 HOT_SHARE = 0.35
-# A piece of the surface that is hot in this share of its points, and no larger than this, is the
-# object as a whole: its edges are better than those of language.
+# A component that is hot in this share of its points, and no larger than this, is the object as a
+# whole: its edges are better than those of language.
 WHOLE_SHARE = 0.5
 WHOLE_SIZE_M = 0.6
 # A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
@@ -53,8 +52,8 @@ class SceneGraph:
         surface: The points.
         tree: Search tree over their positions.
         support: Supporting planes.
-        segments: Number of the piece that each point belongs to; pieces are what hangs together
-            when the supporting planes are taken away. -1 on the planes.
+        segments: Number of the connected component that each point belongs to when the supporting
+            planes are taken away; -1 on the planes.
         neighbours: The closest points of each point, itself first.
     """
 
@@ -70,7 +69,9 @@ class SceneGraph:
         support = find_support(surface)
         segments = np.full(len(surface), -1)
         free = np.flatnonzero(~support.on_plane)
-        segments[free] = connected_pieces(surface.positions[free], TOUCH_VOXELS * surface.voxel_m)
+        segments[free] = connected_components(
+            surface.positions[free], TOUCH_VOXELS * surface.voxel_m
+        )
         tree = cKDTree(surface.positions)
         _, neighbours = tree.query(
             surface.positions, k=range(1, min(NEIGHBOURS, len(surface)) + 1)
@@ -121,8 +122,8 @@ def grow(
         return members
     hot[np.searchsorted(members, start)] = True
     members = members[hot]
-    pieces = connected_pieces(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
-    return members[pieces == pieces[np.searchsorted(members, start)]]
+    components = connected_components(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
+    return members[components == components[np.searchsorted(members, start)]]
 
 
 def spread_among_alike(
@@ -150,15 +151,15 @@ def spread_among_alike(
     return values
 
 
-def connected_pieces(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
-    """Numbers the pieces of a cloud whose points are within reach of each other."""
+def connected_components(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
+    """Returns the number of each point's component: points within reach of each other join."""
     count = len(positions)
     if count == 0:
         return np.zeros(0, np.int64)
     pairs = cKDTree(positions).query_pairs(reach_m, output_type='ndarray')
     ones = np.ones(len(pairs), bool)
     graph = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return connected_components(graph, directed=False)[1]
+    return csgraph.connected_components(graph, directed=False)[1]
 
 
 def robust_centre(positions: Float[Array, 'k 3']) -> Float[Array, '3']:

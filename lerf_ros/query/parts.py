@@ -12,7 +12,7 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 
 from lerf_ros.query.maxima import describe
-from lerf_ros.query.objects import TOUCH_VOXELS, SceneGraph, connected_pieces
+from lerf_ros.query.objects import TOUCH_VOXELS, SceneGraph, connected_components
 from lerf_ros.query.request import Maximum
 
 Array = np.ndarray
@@ -25,7 +25,7 @@ PART_SHARE = 0.75
 
 def find_part(
     graph: SceneGraph,
-    thing: Maximum,
+    obj: Maximum,
     cosines: Float[Array, 'k s'],
     scores: Float[Array, 'k s'],
     scales_m: Float[Array, ' s'],
@@ -39,7 +39,7 @@ def find_part(
         scores: Their relevancy to it.
         scales_m: The scales.
     """
-    positions = graph.surface.positions[thing.point_indices]
+    positions = graph.surface.positions[obj.point_indices]
     count = min(NEIGHBOURS, len(positions))
     _, nearest = cKDTree(positions).query(positions, k=range(1, count + 1))
     smooth = cosines[nearest].mean(axis=1)
@@ -48,9 +48,9 @@ def find_part(
     peak = int(best.argmax())
     base = float(np.median(best))
     members = np.flatnonzero(best >= base + PART_SHARE * (best[peak] - base))
-    pieces = connected_pieces(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
-    members = members[pieces == pieces[np.searchsorted(members, peak)]]
+    components = connected_components(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
+    members = members[components == components[np.searchsorted(members, peak)]]
     scale = int(smooth[members].mean(axis=0).argmax())
     return describe(
-        graph, thing.point_indices[members], scores[members, scale], float(scales_m[scale])
+        graph, obj.point_indices[members], scores[members, scale], float(scales_m[scale])
     )

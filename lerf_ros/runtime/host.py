@@ -254,7 +254,7 @@ class MapHost:
         self._worker.resume()
 
     def stop(self, timeout_s: float) -> bool:
-        """Ends the worker; whoever waits for it gets an error. Tells whether it ended in time."""
+        """Ends the worker; futures that wait get an error. Tells whether it ended in time."""
         stopped = self._worker.stop(timeout_s)
         if stopped:
             self.map.close()

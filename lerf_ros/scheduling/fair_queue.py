@@ -13,7 +13,7 @@ Item = TypeVar('Item')
 class FairQueue(Generic[Key, Item]):
     """A queue with a lane for each sender; the lanes are served in turn.
 
-    Whoever sends much does not keep others waiting: one item of each lane goes before a second one
+    A busy lane does not keep the others waiting: one item of each lane goes before a second one
     of any. Within a lane the order is that of arrival. Not for several threads at once.
     """
 

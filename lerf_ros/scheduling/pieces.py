@@ -1,4 +1,4 @@
-"""Long work cut into short pieces: whoever asks meanwhile waits for one piece only.
+"""Long work cut into short pieces: a job that arrives meanwhile waits for one piece only.
 
 Such work is a generator that yields between its pieces and returns its result.
 """

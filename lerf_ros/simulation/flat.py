@@ -72,7 +72,7 @@ class FlatObject:
         support: What it stands on, as in 'shelf'.
     """
 
-    thing: SceneObject
+    obj: SceneObject
     room: int
     support: str
 
@@ -118,8 +118,8 @@ class FlatScene:
             self.furniture += furniture
             for item, support in self._settled(furniture, pairs, room):
                 index = len(objects)
-                thing = describe(index, item, item.object_to_world)
-                objects.append(FlatObject(thing, room.index, support))
+                obj = describe(index, item, item.object_to_world)
+                objects.append(FlatObject(obj, room.index, support))
                 self._items.append((index, room.index, item))
         self.objects: tuple[FlatObject, ...] = tuple(objects)
         self._views: OrderedDict[int, tuple[Renderer, Array]] = OrderedDict()
@@ -206,17 +206,17 @@ class FlatScene:
             ],
             'objects': [
                 {
-                    'index': each.thing.index,
-                    'name': each.thing.name,
-                    'category': each.thing.category,
-                    'colour': each.thing.colour,
+                    'index': each.obj.index,
+                    'name': each.obj.name,
+                    'category': each.obj.category,
+                    'colour': each.obj.colour,
                     'room': each.room,
                     'support': each.support,
-                    'centre_m': each.thing.surface_centre_world.tolist(),
-                    'box_min_m': each.thing.box_min_world.tolist(),
-                    'box_max_m': each.thing.box_max_world.tolist(),
-                    'box_to_world': each.thing.box_to_world.tolist(),
-                    'box_size_m': each.thing.box_size_m.tolist(),
+                    'centre_m': each.obj.surface_centre_world.tolist(),
+                    'box_min_m': each.obj.box_min_world.tolist(),
+                    'box_max_m': each.obj.box_max_world.tolist(),
+                    'box_to_world': each.obj.box_to_world.tolist(),
+                    'box_size_m': each.obj.box_size_m.tolist(),
                 }
                 for each in self.objects
             ],

@@ -64,7 +64,7 @@ def _context() -> Any:
     backend = os.environ.get('MUJOCO_GL', '')
     try:
         if backend in _LIBRARIES:
-            # Taken by name: whoever imported mujoco before us may have left it another OpenGL.
+            # Taken by name: an earlier import of mujoco may have chosen another OpenGL.
             return importlib.import_module(f'mujoco.{backend}').GLContext(64, 64)
         return mujoco.GLContext(64, 64)
     except Exception as error:  # the backends raise types of their own
@@ -75,7 +75,7 @@ _turn: Any = None
 
 
 def turn() -> Any:
-    """Returns whoever set the state of the context last; None at first and after it has gone."""
+    """Returns who set the state of the context last; None at first and after it has gone."""
     return _turn
 
 

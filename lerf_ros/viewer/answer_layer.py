@@ -117,7 +117,7 @@ class AnswerLayer:
         voxel_m: float,
     ) -> None:
         points = positions[maximum.point_indices] - maximum.position_m
-        # Towards whoever looks from outside: else they would flicker with the surface's own.
+        # Towards a viewer outside: else they would flicker with the surface's own.
         points = points + 0.2 * voxel_m * maximum.normal
         self._client.scene.add_point_cloud(
             f'{name}/points',

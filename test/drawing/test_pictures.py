@@ -32,10 +32,10 @@ def test_mappings():
 def test_a_low_thing_on_a_wide_plane_shows_in_the_picture_of_depth():
     rows = np.mgrid[:60, :80][0]
     plane = (1.4 - 0.01 * rows).astype(np.float32)
-    thing = plane.copy()
-    thing[25:35, 30:40] -= 0.02  # 2 cm, of 60 cm of depth
-    without, with_thing = (depth_picture(depth).astype(int) for depth in (plane, thing))
-    border = np.abs(with_thing - without).sum(axis=-1) > 30
+    obj = plane.copy()
+    obj[25:35, 30:40] -= 0.02  # 2 cm, of 60 cm of depth
+    without, with_object = (depth_picture(depth).astype(int) for depth in (plane, obj))
+    border = np.abs(with_object - without).sum(axis=-1) > 30
     assert border[25:35, 30:40].any()
     assert not border[:20].any()
     assert (depth_picture(np.where(rows < 5, np.nan, plane))[:5] == 0).all()

@@ -34,7 +34,7 @@ def truth(flat):
 
 
 def right(truth, question):
-    centre = truth.objects[question.objects[0]].thing.surface_centre_world
+    centre = truth.objects[question.objects[0]].obj.surface_centre_world
     return truth.judge(question, True, 0.9, centre)
 
 
@@ -44,7 +44,7 @@ def test_an_answer_at_the_object_is_right_and_one_in_the_next_room_wrong(truth):
     assert right(truth, question).within
     assert right(truth, question).error_m == 0
     other = next(each for each in truth.objects if each.room != truth.objects[0].room)
-    far = truth.judge(question, True, 0.9, other.thing.surface_centre_world)
+    far = truth.judge(question, True, 0.9, other.obj.surface_centre_world)
     assert not far.room
     assert not far.within
     assert far.error_m > 0.25
@@ -53,7 +53,7 @@ def test_an_answer_at_the_object_is_right_and_one_in_the_next_room_wrong(truth):
 
 
 def test_absent_phrases_name_nothing_in_the_flat(truth):
-    names = {name for each in truth.objects for name in each.thing.names}
+    names = {name for each in truth.objects for name in each.obj.names}
     asked = truth.absent_questions(20)
     assert len(asked) == 20
     assert not names & {question.phrase for question in asked}
@@ -61,22 +61,22 @@ def test_absent_phrases_name_nothing_in_the_flat(truth):
 
 def test_only_what_is_seen_from_near_by_often_enough_is_asked_for(flat):
     sightings = Sightings()
-    thing = flat.objects[0].thing
-    eye = thing.surface_centre_world + np.array([0.0, 0.05, 0.6])
-    view = flat.render(look_at(eye, thing.surface_centre_world), room=flat.objects[0].room)
+    obj = flat.objects[0].obj
+    eye = obj.surface_centre_world + np.array([0.0, 0.05, 0.6])
+    view = flat.render(look_at(eye, obj.surface_centre_world), room=flat.objects[0].room)
     for _ in range(3):
-        assert thing.index not in sightings.seen()
+        assert obj.index not in sightings.seen()
         sightings.note(view)
-    assert thing.index in sightings.seen()
-    assert sightings.nearest_m[thing.index] == pytest.approx(0.6, abs=0.15)
+    assert obj.index in sightings.seen()
+    assert sightings.nearest_m[obj.index] == pytest.approx(0.6, abs=0.15)
 
 
 def test_the_oracle_finds_what_the_surface_holds_and_nothing_else(truth):
     question = truth.questions([0])[0]
-    thing = truth.objects[0].thing
+    obj = truth.objects[0].obj
     rng = np.random.default_rng(0)
-    spread = rng.uniform(-0.5, 0.5, (200, 3)) * thing.box_size_m
-    on_it = spread @ thing.box_to_world[:3, :3].T + thing.box_to_world[:3, 3]
+    spread = rng.uniform(-0.5, 0.5, (200, 3)) * obj.box_size_m
+    on_it = spread @ obj.box_to_world[:3, :3].T + obj.box_to_world[:3, 3]
     positions = np.concatenate([on_it, on_it + np.array([0, 0, 5.0])])
     labels = truth.label(positions)
     assert (labels[:200] == 0).all()

@@ -30,7 +30,7 @@ def test_the_simulator_writes_a_set_that_is_read_back(folder: Path) -> None:
     assert len(frames) == TRAIN_VIEWS + TEST_VIEWS
     assert [labels.index for labels in labelled] == list(range(TRAIN_VIEWS, len(frames)))
     with TabletopScene(SEED) as scene:
-        names = [thing.name for thing in scene.objects]
+        names = [obj.name for obj in scene.objects]
         poses = scene.path('handheld', TEST_VIEWS, 1.0)
         for labels, pose in zip(labelled, poses, strict=True):
             frame = frames[labels.index]

@@ -20,9 +20,9 @@ def scene():
 def test_each_object_seen_whole_has_a_picture(scene):
     found = exemplars_of(scene)
     assert len(found) >= 0.7 * len(scene.objects)
-    for thing, exemplar in found:
+    for obj, exemplar in found:
         exemplar.check()
-        assert thing.name in exemplar.name
+        assert obj.name in exemplar.name
         u0, v0, u1, v1 = exemplar.box_uv
         assert 0 < u0 < u1 < exemplar.image.shape[1]
         assert 0 < v0 < v1 < exemplar.image.shape[0]
@@ -47,7 +47,7 @@ def test_pictures_are_the_same_each_time(scene):
 
 
 def test_absent_pictures_show_nothing_of_the_scene(scene):
-    names = {f'picture of the {thing.name}' for thing in scene.objects}
+    names = {f'picture of the {obj.name}' for obj in scene.objects}
     absent = absent_exemplars(scene, 12)
     assert len(absent) == 12
     assert not names & {exemplar.name for exemplar in absent}

@@ -42,10 +42,10 @@ def answer_all(truth, labels, shift=(0.0, 0.0, 0.0), rotate=0):
             index = 0
         else:
             index = (question.object_index + rotate) % len(truth.objects)
-        thing = truth.objects[index]
-        centre = thing.surface_centre_world
+        obj = truth.objects[index]
+        centre = obj.surface_centre_world
         if question.kind == 'part' and not rotate:
-            centre = thing.parts[question.part_index].centre_world
+            centre = obj.parts[question.part_index].centre_world
         answers.append(
             truth.judge(
                 question,
@@ -71,12 +71,12 @@ def test_questions_are_balanced_and_name_what_is_and_is_not_there(truth) -> None
     kinds = [question.kind for question in questions]
     count = len(truth.objects)
     assert kinds.count('object') == kinds.count('absent') == count
-    names = {thing.name for thing in truth.objects}
+    names = {obj.name for obj in truth.objects}
     absent = [question for question in questions if question.kind == 'absent']
     assert {'colour', 'category', ''} == {question.near_miss for question in absent}
     for question in absent:
         assert question.phrase not in names
-        categories = {thing.category for thing in truth.objects}
+        categories = {obj.category for obj in truth.objects}
         if question.near_miss == 'colour':
             assert question.phrase.removeprefix(question.colour + ' ') in categories
     assert truth.questions() == questions
@@ -93,7 +93,7 @@ def test_perfect_answers_score_perfectly(truth, cloud) -> None:
     assert not worst(answers, 5)
     visible = set(labels.tolist())
     ious = [a.iou for a in answers if a.question.kind == 'object']
-    assert ious == [float(thing.index in visible) for thing in truth.objects]
+    assert ious == [float(obj.index in visible) for obj in truth.objects]
 
 
 def test_wrong_answers_score_nothing_and_say_why(truth, cloud) -> None:
@@ -165,12 +165,12 @@ def test_each_of_several_alike_is_right_and_all_are_wanted():
     with TabletopScene(9003, WORLDS['twins']) as scene:
         truth = SceneTruth(scene)
     questions = [question for question in truth.questions() if question.kind == 'object']
-    names = [thing.name for thing in truth.objects]
+    names = [obj.name for obj in truth.objects]
     assert len(questions) == len(set(names)) < len(names)
     question = next(q for q in questions if names.count(q.phrase) > 1)
-    alike = [thing for thing in truth.objects if thing.name == question.phrase]
-    labels = np.array([thing.index for thing in truth.objects])
-    places = [thing.box_to_world[:3, 3] for thing in alike]
+    alike = [obj for obj in truth.objects if obj.name == question.phrase]
+    labels = np.array([obj.index for obj in truth.objects])
+    places = [obj.box_to_world[:3, 3] for obj in alike]
     for found in (places, places[::-1], places[1:]):
         answer = truth.judge(
             question,
@@ -184,13 +184,13 @@ def test_each_of_several_alike_is_right_and_all_are_wanted():
         assert answer.hit
         assert answer.twins_found == len(found) / len(alike)
     single = next(q for q in questions if names.count(q.phrase) == 1)
-    thing = truth.objects[single.object_index]
+    obj = truth.objects[single.object_index]
     answer = truth.judge(
         single,
         said_present=True,
         confidence=1.0,
-        position_m=thing.surface_centre_world,
-        point_indices=np.flatnonzero(labels == thing.index),
+        position_m=obj.surface_centre_world,
+        point_indices=np.flatnonzero(labels == obj.index),
         labels=labels,
     )
     assert answer.twins_found is None

@@ -64,7 +64,7 @@ class Table:
 
     def place(self, name: str) -> np.ndarray:
         """Returns where a thing truly is."""
-        return next(thing.surface_centre_world for thing in self.objects if thing.name == name)
+        return next(obj.surface_centre_world for obj in self.objects if obj.name == name)
 
 
 class Page:

@@ -45,7 +45,7 @@ def test_a_string_asks_and_the_answer_is_latched(
     answers: list[str] = []
     markers: list[MarkerArray] = []
     wait_until(lambda: learning.node._stream.phrase == 'red square', 'the answer', 60.0)
-    # Whoever comes after the question hears its answer.
+    # A subscriber that comes after the question gets its answer.
     listeners = [
         learning.helper.create_subscription(
             String, '/lerf/answer', lambda message: answers.append(message.data), qos.LATCHED

@@ -42,13 +42,13 @@ def test_a_part_lies_in_its_object(surface):
     (result,) = ask(surface, '0; cap')
     assert result.phrase == '0; cap'
     assert result.object is not None
-    thing, part = result.object.maxima[0], result.maxima[0]
-    assert set(part.point_indices) < set(thing.point_indices)
-    assert np.linalg.norm(thing.position_m - CENTRES[0]) < 0.012
+    obj, part = result.object.maxima[0], result.maxima[0]
+    assert set(part.point_indices) < set(obj.point_indices)
+    assert np.linalg.norm(obj.position_m - CENTRES[0]) < 0.012
     heights = surface.points().positions[part.point_indices][:, 2]
     assert np.median(heights) > CAP_FROM_M
     assert part.position_m[2] > CAP_FROM_M
-    assert part.box_size_m[2] < 0.6 * thing.box_size_m[2]
+    assert part.box_size_m[2] < 0.6 * obj.box_size_m[2]
 
 
 def test_part_as_a_field_equals_part_in_the_phrase(surface):

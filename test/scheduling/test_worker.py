@@ -90,7 +90,7 @@ def test_learning_and_intake_go_on_while_many_ask(worker, steps):
 
     def ask():
         time.sleep(0.01)  # an answer's work
-        if asking:  # whoever got an answer asks again at once
+        if asking:  # a client that got an answer asks again at once
             worker.submit(ask, QUERY)
 
     for _ in range(10):

@@ -51,20 +51,20 @@ def test_a_plan_that_cannot_be_is_refused() -> None:
 def test_a_flat_is_full_of_objects_in_their_rooms(flat: FlatScene) -> None:
     assert len(flat.plan.rooms) == 5
     assert 60 <= len(flat.objects) <= 100
-    assert len({each.thing.name for each in flat.objects}) == len(flat.objects)
+    assert len({each.obj.name for each in flat.objects}) == len(flat.objects)
     assert {each.room for each in flat.objects} == set(range(5))
     assert {'floor', 'shelf'} <= {each.support for each in flat.objects}
     for each in flat.objects:
-        assert flat.room_of(each.thing.surface_centre_world) == each.room
-        assert each.thing.box_min_world[2] > -0.01
-        pair = each.thing.colour, each.thing.category
+        assert flat.room_of(each.obj.surface_centre_world) == each.room
+        assert each.obj.box_min_world[2] > -0.01
+        pair = each.obj.colour, each.obj.category
         assert pair not in excluded_pairs()
 
 
 def test_objects_rest_and_do_not_share_a_place(flat: FlatScene) -> None:
-    low = np.array([each.thing.box_min_world for each in flat.objects])
-    high = np.array([each.thing.box_max_world for each in flat.objects])
-    centres = np.array([each.thing.surface_centre_world for each in flat.objects])
+    low = np.array([each.obj.box_min_world for each in flat.objects])
+    high = np.array([each.obj.box_max_world for each in flat.objects])
+    centres = np.array([each.obj.surface_centre_world for each in flat.objects])
     inside = (centres[:, None] > low[None]) & (centres[:, None] < high[None])
     assert (inside.all(axis=2) == np.eye(len(flat.objects), dtype=bool)).all()
 
@@ -95,18 +95,18 @@ def test_the_robot_visits_every_room_and_comes_home(flat: FlatScene) -> None:
 def test_a_picture_shows_the_object_where_the_truth_says(flat: FlatScene) -> None:
     seen = 0
     for each in flat.objects[:12]:
-        thing = each.thing
-        eye = thing.surface_centre_world + np.array([0.0, 0.05, 0.6])
-        view = flat.render(look_at(eye, thing.surface_centre_world), room=each.room)
-        mask = view.objects == thing.index
+        obj = each.obj
+        eye = obj.surface_centre_world + np.array([0.0, 0.05, 0.6])
+        view = flat.render(look_at(eye, obj.surface_centre_world), room=each.room)
+        mask = view.objects == obj.index
         if mask.sum() < 20:
             continue  # below a shelf's board
         seen += 1
         uv = pixel_centres(flat.camera)[mask]
         points = backproject(flat.camera, uv, view.depth[mask])
-        world = transform_points(look_at(eye, thing.surface_centre_world), points)
-        assert (world > thing.box_min_world - 0.01).all()
-        assert (world < thing.box_max_world + 0.01).all()
+        world = transform_points(look_at(eye, obj.surface_centre_world), points)
+        assert (world > obj.box_min_world - 0.01).all()
+        assert (world < obj.box_max_world + 0.01).all()
     assert seen >= 4
 
 
@@ -133,5 +133,5 @@ def test_what_is_seen_through_a_door_is_the_same_from_both_rooms(flat: FlatScene
 
 def test_held_out_flats_show_pairs_that_no_other_does() -> None:
     with FlatScene(HELD_OUT_SEED, FlatOptions(area_m2=15.0, **SMALL)) as scene:
-        pairs = {(each.thing.colour, each.thing.category) for each in scene.objects}
+        pairs = {(each.obj.colour, each.obj.category) for each in scene.objects}
     assert pairs & excluded_pairs()

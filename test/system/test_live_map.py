@@ -47,21 +47,21 @@ class System:
     def found(self, response: Any) -> list[str]:
         """Returns the objects whose best place lies in the object's box."""
         names = []
-        for thing, result in zip(self.objects, response.results, strict=True):
-            assert result.phrase == thing.name
+        for obj, result in zip(self.objects, response.results, strict=True):
+            assert result.phrase == obj.name
             if not result.maxima:
                 continue
             p = result.maxima[0].position
             place = np.array([p.x, p.y, p.z])
-            low, high = np.array(thing.box_min_world), np.array(thing.box_max_world)
+            low, high = np.array(obj.box_min_world), np.array(obj.box_max_world)
             if ((place >= low - MARGIN_M) & (place <= high + MARGIN_M)).all():
-                names.append(thing.name)
+                names.append(obj.name)
         return names
 
     def ask_all(self) -> Any:
         """Asks for every object of the scene at once."""
         self.nodes.check()
-        return self.client.query([thing.name for thing in self.objects], max_maxima=1)
+        return self.client.query([obj.name for obj in self.objects], max_maxima=1)
 
 
 @pytest.fixture(scope='module')
@@ -96,7 +96,7 @@ def test_questions_are_answered_rightly_while_the_map_learns(system: System) -> 
     steps = []
     while len(best) < wanted:
         assert time.monotonic() < deadline, (
-            f'after {LEARN_S:g} s only {best} of {[thing.name for thing in system.objects]}'
+            f'after {LEARN_S:g} s only {best} of {[obj.name for obj in system.objects]}'
         )
         response = system.ask_all()
         if response.success:
@@ -113,7 +113,7 @@ def test_questions_are_answered_rightly_while_the_map_learns(system: System) -> 
 
 
 def test_absent_things_are_not_reported(system: System) -> None:
-    present = {thing.category for thing in system.objects}
+    present = {obj.category for obj in system.objects}
     absent = [category for category in sorted(_names(CATEGORIES)) if category not in present][:4]
     response = system.client.query(absent)
     assert response.success, response.message
@@ -152,7 +152,9 @@ def test_bad_camera_messages_are_survived(system: System) -> None:
     publishers = {
         name: vandal.create_publisher(kind, f'/camera/{name}', 5) for name, kind in kinds
     }
-    wait_until(lambda: all(p.get_subscription_count() for p in publishers.values()), 'ears', 30)
+    wait_until(
+        lambda: all(p.get_subscription_count() for p in publishers.values()), 'subscribers', 30
+    )
     pose = PoseStamped()
     pose.header.frame_id = 'map'
     pose.header.stamp = vandal.get_clock().now().to_msg()

@@ -56,7 +56,7 @@ def scene() -> tuple[list[PosedFrame], np.ndarray]:
     try:
         with TabletopScene(seed=9050, options=options) as table:
             frames = list(table.frames('orbit', 20.0, 1.0))
-            mug = next(thing for thing in table.objects if thing.category == 'mug')
+            mug = next(obj for obj in table.objects if obj.category == 'mug')
     except (ImportError, RuntimeError, OSError) as error:
         pytest.skip(f'no software renderer: {error}')
     middle = (np.array(mug.box_min_world) + np.array(mug.box_max_world)) / 2

@@ -19,7 +19,7 @@ from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, tru
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
-from tabletop_windows import Truth, label_names, look, visible_things, window_truth  # noqa: E402
+from tabletop_windows import Truth, label_names, look, visible_instances, window_truth  # noqa: E402
 
 from lerf_ros.features.windows import pool_windows  # noqa: E402
 from lerf_ros.simulation import HELD_OUT_SEED, excluded_pairs  # noqa: E402
@@ -137,10 +137,12 @@ def test_captions_name_what_a_crop_was_cut_around():
 
 def test_boxes_of_things_hold_their_pixels():
     labels, _ = view()
-    things = {(thing.object, thing.part): thing for thing in visible_things(labels)}
-    assert things[(0, -1)].box == (10, 20, 36, 40)
-    assert things[(0, 1)].box == (30, 25, 36, 35)
-    assert things[(1, -1)].pixels == 400
+    instances = {
+        (instance.object, instance.part): instance for instance in visible_instances(labels)
+    }
+    assert instances[(0, -1)].box == (10, 20, 36, 40)
+    assert instances[(0, 1)].box == (30, 25, 36, 35)
+    assert instances[(1, -1)].pixels == 400
 
 
 def test_pooling_in_training_is_the_pooling_of_the_encoder():

@@ -79,10 +79,10 @@ def by_class(
     """Returns the figures of objects by room, distance of the nearest view, size and support."""
 
     def distance(each: FlatObject) -> str:
-        return _class_of(sightings.nearest_m.get(each.thing.index, np.inf), DISTANCES_M)
+        return _class_of(sightings.nearest_m.get(each.obj.index, np.inf), DISTANCES_M)
 
     def size(each: FlatObject) -> str:
-        return _class_of(float(each.thing.box_size_m.max()), SIZES_M)
+        return _class_of(float(each.obj.box_size_m.max()), SIZES_M)
 
     def room(each: FlatObject) -> str:
         return truth.plan.rooms[each.room].name

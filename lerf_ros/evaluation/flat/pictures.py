@@ -42,7 +42,7 @@ def draw_flat(
         picture.rectangle((*room.low_m, *room.high_m), WALL, room.name, False, 3)
     picture.dots((door.place_m for door in scene.plan.doors), (255, 255, 255), 10)
     picture.way(path[:, :2, 3])
-    picture.dots((each.thing.surface_centre_world for each in scene.objects), TRUE_PLACE, 2)
+    picture.dots((each.obj.surface_centre_world for each in scene.objects), TRUE_PLACE, 2)
     for answer in answers:
         if not answer.question.objects or answer.position_m is None:
             continue
@@ -50,6 +50,6 @@ def draw_flat(
         if answer.within:
             picture.dots([place], RIGHT)
         else:
-            thing = scene.objects[answer.question.objects[0]].thing
-            picture.answer(thing.surface_centre_world, place)
+            obj = scene.objects[answer.question.objects[0]].obj
+            picture.answer(obj.surface_centre_world, place)
     return picture.image

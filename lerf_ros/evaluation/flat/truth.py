@@ -111,16 +111,16 @@ class FlatTruth:
         self.objects: tuple[FlatObject, ...] = scene.objects
         self._named: dict[str, list[int]] = {}
         for each in scene.objects:
-            self._named.setdefault(each.thing.name, []).append(each.thing.index)
+            self._named.setdefault(each.obj.name, []).append(each.obj.index)
 
     def questions(self, seen: Sequence[int]) -> list[FlatQuestion]:
         """Returns one question for each name among the objects that were seen."""
-        names = dict.fromkeys(self.objects[index].thing.name for index in seen)
+        names = dict.fromkeys(self.objects[index].obj.name for index in seen)
         return [FlatQuestion(name, tuple(self._named[name])) for name in names]
 
     def absent_questions(self, count: int) -> list[FlatQuestion]:
         """Returns phrases of what is nowhere in the flat, near misses among them."""
-        present = [(each.thing.colour, each.thing.category) for each in self.objects]
+        present = [(each.obj.colour, each.obj.category) for each in self.objects]
         phrases = absent_phrases(
             present,
             count,
@@ -145,21 +145,21 @@ class FlatTruth:
         answer = replace(answer, position_m=place)
         if not question.objects:
             return answer
-        things = [self.objects[index] for index in question.objects]
+        objects = [self.objects[index] for index in question.objects]
         errors = [
-            float(np.linalg.norm(position_m - each.thing.surface_centre_world)) for each in things
+            float(np.linalg.norm(position_m - each.obj.surface_centre_world)) for each in objects
         ]
         inside = [
             bool(
                 inside_oriented_box(
-                    position_m[None], each.thing.box_to_world, each.thing.box_size_m, BOX_MARGIN_M
+                    position_m[None], each.obj.box_to_world, each.obj.box_size_m, BOX_MARGIN_M
                 )[0]
             )
-            for each in things
+            for each in objects
         ]
         return replace(
             answer,
-            room=self.plan.room_at(place[0], place[1]) in {each.room for each in things},
+            room=self.plan.room_at(place[0], place[1]) in {each.room for each in objects},
             within=min(errors) <= NEAR_M or any(inside),
             error_m=min(errors),
         )
@@ -184,15 +184,15 @@ class FlatTruth:
         order = np.argsort(positions[:, 0], kind='stable')
         along = positions[order, 0]
         for each in self.objects:
-            thing = each.thing
+            obj = each.obj
             first, last = np.searchsorted(
                 along,
                 [
-                    thing.box_min_world[0] - BOX_MARGIN_M,
-                    thing.box_max_world[0] + BOX_MARGIN_M,
+                    obj.box_min_world[0] - BOX_MARGIN_M,
+                    obj.box_max_world[0] + BOX_MARGIN_M,
                 ],
             )
             near = order[first:last]
-            held = inside_oriented_box(positions[near], thing.box_to_world, thing.box_size_m)
-            labels[near[held]] = thing.index
+            held = inside_oriented_box(positions[near], obj.box_to_world, obj.box_size_m)
+            labels[near[held]] = obj.index
         return labels

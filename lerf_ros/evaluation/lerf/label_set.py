@@ -56,12 +56,12 @@ def write_tabletop_set(
                 }
             )
             if index >= len(train):
-                labels = _outlines(view.objects, [thing.name for thing in scene.objects])
+                labels = _outlines(view.objects, [obj.name for obj in scene.objects])
                 size = (scene.camera.width, scene.camera.height)
                 path = folder / 'labels' / f'{name}.json'
                 write_labelme(path, f'../images/{name}.png', size, labels)
         absent = absent_phrases(
-            [(thing.colour, thing.category) for thing in scene.objects],
+            [(obj.colour, obj.category) for obj in scene.objects],
             len(scene.objects),
             np.random.default_rng([seed, 1]),
             with_excluded=seed >= HELD_OUT_SEED,

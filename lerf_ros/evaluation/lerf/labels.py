@@ -207,7 +207,7 @@ def _parse(content: Any, path: Path) -> tuple[str, list[Label]]:
         if 'shapes' in content:
             return str(content['imagePath']), [_labelme(shape) for shape in content['shapes']]
         if 'objects' in content:
-            return str(content['info']['name']), [_ovs(thing) for thing in content['objects']]
+            return str(content['info']['name']), [_ovs(obj) for obj in content['objects']]
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f'{path}: {_FORMAT}, got {error!r}') from error
     raise ValueError(f'{path}: {_FORMAT}, got neither "shapes" nor "objects"')
@@ -221,10 +221,10 @@ def _labelme(shape: Mapping[str, Any]) -> Label:
     return Label(str(shape['label']), points, exact)
 
 
-def _ovs(thing: Mapping[str, Any]) -> Label:
-    if thing.get('segmentation'):
-        return Label(str(thing['category']), _outline(thing['segmentation']), True)
-    return Label(str(thing['category']), _corners(*(float(x) for x in thing['bbox'])), False)
+def _ovs(obj: Mapping[str, Any]) -> Label:
+    if obj.get('segmentation'):
+        return Label(str(obj['category']), _outline(obj['segmentation']), True)
+    return Label(str(obj['category']), _corners(*(float(x) for x in obj['bbox'])), False)
 
 
 def _outline(points: Any) -> Array:
