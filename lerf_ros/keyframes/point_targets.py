@@ -22,7 +22,7 @@ from lerf_ros.keyframes.slot_tables import SlotTables
 ReadRows = Callable[[Int[Tensor, '*n'], Int[Tensor, '*n']], Float[Tensor, '*n d']]
 
 # A tile of about the wanted size still shows it; one of another size shows something else.
-_SMALLEST, _LARGEST = 0.8, 1.25
+SMALLEST, LARGEST = 0.8, 1.25
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,7 +168,7 @@ def means_twin(
             uv = views.uv[point, view : view + 1]
             tile_px = scale * float(views.px_per_m[point, view])
             sizes = tables.tiles.tile_px[slot[0]].tolist()
-            if not _SMALLEST * sizes[0] <= tile_px <= _LARGEST * sizes[-1]:
+            if not SMALLEST * sizes[0] <= tile_px <= LARGEST * sizes[-1]:
                 continue
             tile_px = min(max(tile_px, sizes[0]), sizes[-1])
             upper = next(level for level, size in enumerate(sizes) if size >= tile_px)
@@ -191,7 +191,7 @@ def _shows(
 ) -> Bool[Tensor, 'n v']:
     """Tells where a keyframe has tiles of about this size."""
     sizes = grids.tile_px[slots]
-    return (tile_px >= _SMALLEST * sizes[..., 0]) & (tile_px <= _LARGEST * sizes[..., -1])
+    return (tile_px >= SMALLEST * sizes[..., 0]) & (tile_px <= LARGEST * sizes[..., -1])
 
 
 def _drawn_level(

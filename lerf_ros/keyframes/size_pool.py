@@ -54,6 +54,10 @@ class SizePool:
         table = self._data[name]
         return table[rows.clamp(max=len(table) - 1)]
 
+    def table(self, name: str) -> Tensor:
+        """Returns all rows of an array, used or not; valid until the pool changes."""
+        return self._data[name]
+
     def put(self, id_: KeyframeId, arrays: Arrays) -> None:
         """Fills a free slot; there must be one."""
         place = min(set(range(self.capacity)) - set(self.places.values()))

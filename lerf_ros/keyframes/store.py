@@ -21,6 +21,7 @@ from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
+from lerf_ros.keyframes.native_targets import native_point_targets, native_targets_available
 from lerf_ros.keyframes.point_targets import PointTargets, PointViews, ReadRows, point_targets
 from lerf_ros.keyframes.ray_draw import draw_rays
 from lerf_ros.keyframes.rays import RayBatch
@@ -226,6 +227,10 @@ class KeyframeStore:
             generator: Source of randomness, on the device.
         """
         tables = self._tables or self._make_tables()
+        pools = self._device.pools
+        if self.device.type == 'cpu' and not self._dense_size and native_targets_available():
+            own = [pool.table('embedding') for pool in pools]
+            return native_point_targets(own, tables, positions_world, slots, generator)
         views = PointViews.of(tables, positions_world, slots)
         dense = self._rows_of('dense', tables) if self._dense_size else None
         return point_targets(self._rows_of('embedding', tables), dense, tables, views, generator)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+import ctypes
+from dataclasses import replace
+
 import numpy as np
+import pytest
 import spheres
 import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import TrainingOptions
+from lerf_ros.field.native import load_library
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import backproject, transform_points
-from lerf_ros.keyframes.point_targets import PointViews, draw_scales, drawn_means, means_twin
+from lerf_ros.keyframes.native_targets import native_point_targets, native_targets_available
+from lerf_ros.keyframes.point_targets import (
+    PointViews,
+    draw_scales,
+    drawn_means,
+    means_twin,
+    point_targets,
+)
 from lerf_ros.keyframes.store import KeyframeStore
 
 COUNT = 6
@@ -154,3 +166,53 @@ def test_targets_are_unit_and_about_what_the_pyramids_say():
     said = pyramid.lookup(uv, targets.scale_m * views.px_per_m[:, 0])
     assert camera.height == pyramid.height
     assert float(F.cosine_similarity(targets.embedding, said, dim=-1).mean()) > 0.9
+
+
+def test_native_targets_are_those_of_the_readable_twin() -> None:
+    if not native_targets_available():
+        pytest.skip('no native library, and no compiler')
+    store = make_store()
+    for keyframe, pyramid, _ in spheres.keyframes(3, width=64, height=48):  # a second pool
+        store.add(replace(keyframe, id=KeyframeId('other', keyframe.id.index)), pyramid)
+    points, _ = surface_points(store, 300)
+    slots = store.slots_of(store.ids).repeat(len(points), 1)
+    hidden = torch.rand(slots.shape, generator=torch.Generator().manual_seed(5)) < 0.3
+    slots[hidden] = -1
+    slots[:3] = -1
+    tables = store._tables or store._make_tables()
+    twin = point_targets(
+        store._rows_of('embedding', tables),
+        None,
+        tables,
+        PointViews.of(tables, points, slots),
+        torch.Generator().manual_seed(3),
+    )
+    tried = native_point_targets(
+        [pool.table('embedding') for pool in store._device.pools],
+        tables,
+        points,
+        slots,
+        torch.Generator().manual_seed(3),
+    )
+    assert len(store._device.pools) == 2
+    assert torch.equal(tried.seen, twin.seen)
+    assert 10 < int(twin.valid.sum()) < len(points)
+    torch.testing.assert_close(tried.scale_m, twin.scale_m, rtol=1e-4, atol=1e-6)
+    # At an edge between two cells rounding decides which one is taken.
+    same = (tried.embedding - twin.embedding).abs().amax(dim=1) < 1e-4
+    assert same.float().mean() > 0.99
+    assert (tried.valid == twin.valid).float().mean() > 0.99
+
+
+def test_halves_become_floats_with_and_without_the_processors_help() -> None:
+    if not native_targets_available():
+        pytest.skip('no native library, and no compiler')
+    halves = torch.tensor(
+        [0.0, -0.0, 1.0, -2.5, 65504.0, 6e-8, -6e-5, 0.333, 1e-3, 7.0, 0.1]
+    ).half()
+    plainly, as_used = torch.ones(11), torch.ones(11)
+    library = load_library('point_targets')
+    pointers = (ctypes.c_void_p(t.data_ptr()) for t in (plainly, as_used))
+    library.lerf_add_halves(ctypes.c_void_p(halves.data_ptr()), ctypes.c_int(11), *pointers)
+    assert torch.equal(plainly, 1 + halves.float())
+    assert torch.equal(as_used, plainly)
