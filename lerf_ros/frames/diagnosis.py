@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 
 SKEW_S = 1.0
 BLURRED = 15.0  # variance of the Laplacian of a grey picture, below which nothing is sharp
-BROKEN_SHARE = 0.9
 
 
 @dataclass(frozen=True)

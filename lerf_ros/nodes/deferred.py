@@ -17,8 +17,6 @@ from rclpy.node import Node
 
 from lerf_ros.bridge import qos
 
-Respond = Callable[[], Any]
-
 
 class DeferredServices:
     """Makes services that answer later.

@@ -237,14 +237,6 @@ class MapHost:
         queue()
         return done
 
-    def run_pieces(self, pieces: Pieces[T], priority: Priority, timeout_s: float) -> T:
-        """Does long work piece by piece and waits for it.
-
-        Raises:
-            TimeoutError: It took too long; it is given up.
-        """
-        return _wait(self.start(pieces, priority), timeout_s)
-
     def pause(self) -> None:
         """Stops learning; jobs are still run."""
         self._worker.pause()

@@ -21,8 +21,6 @@ from lerf_ros.features.open_clip.module import timm
 ARCHITECTURE = 'tf_efficientnet_lite0'
 STRIDE = 32
 PAD_PX = 16
-CLASSES = 1000
-CHANNELS = 1280
 # As the network was trained: (255 x - 127) / 128.
 _MEAN, _STD = 127 / 255, 128 / 255
 # Pairs of a convolution and the normalisation after it, by the names of timm's blocks.
