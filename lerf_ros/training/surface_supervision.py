@@ -72,7 +72,11 @@ class SurfaceSupervision:
         )
 
     def teach(
-        self, surface: SurfaceMap, step: int, generator: torch.Generator | None = None
+        self,
+        surface: SurfaceMap,
+        step: int,
+        generator: torch.Generator | None = None,
+        count: int | None = None,
     ) -> tuple[Losses, Tensor]:
         """Learns at some points of the surface, several times.
 
@@ -80,18 +84,24 @@ class SurfaceSupervision:
             surface: The surface as it stands; it has points.
             step: Number of training steps so far.
             generator: Source of randomness, on the device.
+            count: Points of an update; those of the options if None.
 
         Returns:
             The last loss with its terms before weighting, and whether all numbers were finite.
         """
         self._follow(surface.points())
         self._place(surface)
-        results = [self._update(step, generator) for _ in range(self._options.surface_updates)]
+        count = count or self._options.surface_points
+        results = [
+            self._update(step, generator, count) for _ in range(self._options.surface_updates)
+        ]
         return results[-1][0], torch.stack([finite for _, finite in results]).all()
 
-    def _update(self, step: int, generator: torch.Generator | None) -> tuple[Losses, Tensor]:
+    def _update(
+        self, step: int, generator: torch.Generator | None, count: int
+    ) -> tuple[Losses, Tensor]:
         """Learns once; returns the loss with its terms, and whether all numbers were finite."""
-        chosen = self._hard.draw(self._options.surface_points, generator)
+        chosen = self._hard.draw(count, generator)
         positions = self._positions[chosen]
         views = self._seeing(chosen, generator)
         targets = self._store.point_targets(positions, views, generator)

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lerf_ros.config import LerfConfig
+from lerf_ros.config import LerfConfig, TrainingOptions
 from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
@@ -23,7 +24,7 @@ from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap
-from lerf_ros.training.device_memory import memory_guard
+from lerf_ros.training.device_memory import FittingSteps
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
@@ -49,6 +50,9 @@ _BASIS_TILES = 2000
 _SMALL_STEP = 32_768
 # Steps between two looks at how many were skipped: a look waits for the device.
 _TELL_STEPS = 100
+
+# The loss, its terms before weighting, and whether all numbers were finite.
+Learnt = tuple[Tensor, dict[str, Tensor], Tensor]
 
 
 class Trainer:
@@ -82,6 +86,7 @@ class Trainer:
         self.store = KeyframeStore(config.training, embedding_size, dense_size, self.device)
         self.field: LerfField | None = None
         self.step_count = 0
+        self._sizes = FittingSteps(config.training, self.device)
         self._skipped = torch.zeros((), dtype=torch.long, device=self.device)
         self._skipped_told = 0
         self._generator = torch.Generator(self.device).manual_seed(config.training.seed)
@@ -97,6 +102,7 @@ class Trainer:
         """Takes over options that may change while training goes on: weights and replay."""
         self.config = config
         self.store.configure(config.training)
+        self._sizes.configure(config.training)
         if self._supervision is not None:
             self._supervision.configure(config.training)
 
@@ -137,7 +143,13 @@ class Trainer:
         """
         if self.step_count:
             raise ValueError('scene box: it is fixed, the field has begun to learn')
-        self._make_field(self._find_box())
+        scene_box = self._find_box()
+        self._adopt(self._new_field(scene_box))
+        _log.info(
+            'scene box: centre %s m, half extent %.2f m',
+            [round(value, 2) for value in scene_box.centre_m],
+            scene_box.half_extent_m,
+        )
         self._fit_basis(*self.store.ids[-_BLIND_KEYFRAMES:])
 
     def _find_box(self) -> SceneBox:
@@ -153,14 +165,6 @@ class Trainer:
             return box_around(points)
         poses = np.stack([self.store.pose(id_) for id_ in self.store.ids])
         return box_between_cameras(torch.from_numpy(poses))
-
-    def _make_field(self, scene_box: SceneBox) -> None:
-        self._adopt(self._new_field(scene_box))
-        _log.info(
-            'scene box: centre %s m, half extent %.2f m',
-            [round(value, 2) for value in scene_box.centre_m],
-            scene_box.half_extent_m,
-        )
 
     def _new_field(self, scene_box: SceneBox) -> LerfField:
         return LerfField(
@@ -194,7 +198,7 @@ class Trainer:
 
         Raises:
             ValueError: There is no keyframe.
-            DeviceMemoryError: The device's memory is too small.
+            DeviceMemoryError: Not even a small step fits into the device's memory.
         """
         start = time.perf_counter()
         if self.field is None:
@@ -202,14 +206,8 @@ class Trainer:
         assert self._supervision is not None
         taught = surface if surface and self._supervision.can_teach(surface) else None
         small = only_native_threads() if self._is_small() else contextlib.nullcontext()
-        rays = self.config.training.rays_per_step
-        with small, memory_guard(self.device, rays, self._discard):
-            total, terms, finite = self._learn(taught is None)
-            if taught is not None:
-                (loss, more), all_finite = self._supervision.teach(
-                    taught, self.step_count, self._generator
-                )
-                total, terms, finite = total + loss, terms | more, finite & all_finite
+        with small:
+            total, terms, finite = self._sizes.run(partial(self._learn, taught), self._discard)
         self.step_count += 1
         self._skipped += ~finite
         if self.step_count % _TELL_STEPS == 0:
@@ -231,7 +229,7 @@ class Trainer:
     def _is_small(self) -> bool:
         """Tells whether a second thread would slow torch's operators down."""
         options = self.config.field
-        samples = self.config.training.rays_per_step * (
+        samples = self._sizes.options.rays_per_step * (
             options.coarse_samples + options.guided_samples
         )
         return self.device.type == 'cpu' and samples <= _SMALL_STEP
@@ -243,9 +241,18 @@ class Trainer:
         if self._supervision is not None:
             self._supervision.discard()
 
-    def _learn(self, language: bool) -> tuple[Tensor, dict[str, Tensor], Tensor]:
-        """Learns from rays; returns the loss, its terms, and whether all numbers were finite."""
-        training = self.config.training
+    def _learn(self, surface: SurfaceMap | None, training: TrainingOptions) -> Learnt:
+        """Learns from rays, and at the points of a surface where there is one to be taught."""
+        total, terms, finite = self._learn_from_rays(surface is None, training)
+        if surface is not None:
+            assert self._supervision is not None
+            (loss, more), all_finite = self._supervision.teach(
+                surface, self.step_count, self._generator, training.surface_points
+            )
+            total, terms, finite = total + loss, terms | more, finite & all_finite
+        return total, terms, finite
+
+    def _learn_from_rays(self, language: bool, training: TrainingOptions) -> Learnt:
         assert self.field is not None
         assert self._optimizer is not None
         self._optimizer.listen()

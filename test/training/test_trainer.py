@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
 from lerf_ros.training import trainer as trainer_module
-from lerf_ros.training.device_memory import DeviceMemoryError
 from lerf_ros.training.trainer import Trainer
 
 FIRST = KeyframeId('camera', 0)
@@ -178,40 +177,6 @@ def test_numbers_that_are_not_finite_are_skipped_counted_and_told(
         assert not trainer.step().skipped
     assert not caplog.text
     assert trainer.skipped_count == 1
-
-
-def out_of_memory_on_a_gpu(*_, **__):
-    raise torch.OutOfMemoryError('no memory')
-
-
-def out_of_memory_on_the_cpu(*_, **__):
-    torch.empty(1 << 60, dtype=torch.uint8)
-
-
-@pytest.mark.parametrize('fail', [out_of_memory_on_a_gpu, out_of_memory_on_the_cpu])
-@pytest.mark.parametrize('place', ['field.render', '_optimizer.backward', 'store.sample_rays'])
-def test_running_out_of_memory_keeps_the_last_good_weights(config, monkeypatch, place, fail):
-    trainer = make_trainer(config, 2)
-    trainer.step()
-    before = {name: value.clone() for name, value in trainer.state_dict().items()}
-    owner, name = place.split('.')
-    with monkeypatch.context() as patch:
-        patch.setattr(getattr(trainer, owner), name, fail)
-        with pytest.raises(DeviceMemoryError, match=r'lower training\.rays_per_step'):
-            trainer.step()
-    assert all(torch.equal(value, before[name]) for name, value in trainer.state_dict().items())
-    assert not trainer.step().skipped
-
-
-def test_an_error_of_another_kind_is_not_taken_for_lack_of_memory(config, monkeypatch):
-    trainer = make_trainer(config, 1)
-
-    def fail(*_, **__):
-        raise RuntimeError('something else')
-
-    monkeypatch.setattr(trainer.field, 'render', fail)
-    with pytest.raises(RuntimeError, match='something else'):
-        trainer.step()
 
 
 def test_a_step_leaves_the_number_of_threads_as_it_was(config):
