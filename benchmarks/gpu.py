@@ -10,10 +10,13 @@ cut off leaves what it had. Without a GPU it says so and proves what a CPU can p
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 from typing import Any
@@ -31,6 +34,10 @@ LIMITS_S = {
 TOTAL_S = 360
 PROOFS = (
     'test/training/test_device_traffic.py',
+    'test/training/test_device_memory.py',
+    'test/training/test_half_precision.py',
+    'test/keyframes/test_placement.py',
+    'test/tools/test_gpu_benchmark.py',
     'test/training/test_optimizer.py',
     'test/field/test_triton.py',
 )
@@ -83,23 +90,49 @@ ROWS = (
     ('tinycudann', 'tinycudann_forward_error', 'tinycudann against the twin', '', '5e-3'),
     ('tinycudann', 'tinycudann_2^20_forward_ms', 'tinycudann, 2^20 points, forward', 'ms', ''),
     ('tinycudann', 'tinycudann_2^20_backward_ms', 'tinycudann, 2^20 points, backward', 'ms', ''),
-    ('compiled', 'head_plain_ms', 'language head of base, both passes', 'ms', ''),
-    ('compiled', 'head_compiled_ms', 'the same, compiled into a CUDA graph', 'ms', ''),
+    *(
+        ('compiled', f'{name}_{key}', f'{what}: {which}', unit, '')
+        for name, what in (('head', 'language head of base'), ('geometry', 'its density network'))
+        for key, which, unit in (
+            ('plain_ms', 'both passes', 'ms'),
+            ('compiled_ms', 'compiled into a CUDA graph', 'ms'),
+            ('repaid_steps', 'steps after which that is repaid', ''),
+            ('pays', 'whether it pays (1) or not (0)', ''),
+        )
+    ),
 )
 
 
-def run_part(part: str, limit_s: float) -> dict[str, Any]:
-    """Returns the figures of a part, or the reason why there are none."""
+def run_part(part: str, limit_s: float, device: str = 'cuda') -> dict[str, Any]:
+    """Returns the figures of a part; with the reason, where it did not come to its end."""
     command = [sys.executable, str(ROOT / 'benchmarks' / 'gpu_parts.py'), part]
-    try:
-        result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=limit_s)
-    except subprocess.TimeoutExpired:
-        return {'reason': f'not done within {limit_s:.0f} s'}
-    try:
-        return json.loads(result.stdout.splitlines()[-1])
-    except (IndexError, json.JSONDecodeError):
-        last = (result.stderr.strip().splitlines() or ['no output'])[-1]
-        return {'reason': f'it ended with code {result.returncode}: {last[:200]}'}
+    with tempfile.TemporaryFile('w+') as output, tempfile.TemporaryFile('w+') as errors:
+        process = subprocess.Popen(
+            [*command, '--device', device],
+            cwd=ROOT,
+            stdout=output,
+            stderr=errors,
+            start_new_session=True,
+        )
+        reason = ''
+        try:
+            process.wait(limit_s)
+        except subprocess.TimeoutExpired:
+            reason = f'not done within {limit_s:.0f} s'
+        finally:  # with all that it has begun, also where this program is told to end
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+        output.seek(0)
+        errors.seek(0)
+        figures: dict[str, Any] = {}
+        for line in output:
+            with contextlib.suppress(json.JSONDecodeError):
+                figures |= json.loads(line)
+        if not figures and not reason:
+            last = (errors.read().strip().splitlines() or ['no output'])[-1]
+            reason = f'it ended with code {process.returncode}: {last[:200]}'
+    return figures | ({'reason': reason} if reason else {})
 
 
 def table(results: dict[str, dict[str, Any]], otherwise: str) -> str:
@@ -139,6 +172,12 @@ def prove_on_cpu() -> int:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument('--json', type=Path, metavar='FILE', help='write the figures here')
+    parser.add_argument(
+        '--device',
+        choices=('cuda', 'cpu'),
+        default='cuda',
+        help="'cpu' rehearses all parts in small; the figures mean nothing",
+    )
     parser.add_argument('--parts', nargs='+', choices=LIMITS_S, default=list(LIMITS_S))
     arguments = parser.parse_args()
     import torch
@@ -146,7 +185,7 @@ def main() -> None:
     print('What a step must move and compute, on an H100 (3.35 TB/s, 989 TFLOP/s):\n')
     print(step_cost.table(), '\n', flush=True)
     about: dict[str, Any] = {'torch': torch.__version__}
-    if not torch.cuda.is_available():
+    if arguments.device == 'cuda' and not torch.cuda.is_available():
         print('There is no NVIDIA GPU here that torch can use: this proves what a CPU can prove.')
         sys.stdout.flush()
         status = prove_on_cpu()
@@ -154,7 +193,10 @@ def main() -> None:
         print('\n' + table({}, reason))
         write(arguments.json, about | {'device': None, 'cpu_proofs': status}, {})
         sys.exit(status)
-    about['device'] = torch.cuda.get_device_name()
+    cpu = arguments.device == 'cpu'
+    about['device'] = 'cpu, a rehearsal' if cpu else torch.cuda.get_device_name()
+    # Told to end, it ends the part that runs, too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     print(about['device'], flush=True)
     results: dict[str, dict[str, Any]] = {}
     start = time.monotonic()
@@ -164,7 +206,7 @@ def main() -> None:
             results[part] = {'reason': f'{TOTAL_S} s were over'}
             continue
         began = time.monotonic()
-        results[part] = run_part(part, min(LIMITS_S[part], left_s))
+        results[part] = run_part(part, min(LIMITS_S[part], left_s), arguments.device)
         note = results[part].get('reason', 'done')
         print(f'{part}: {time.monotonic() - began:.0f} s, {note}', flush=True)
         write(arguments.json, about, results)

@@ -1,4 +1,4 @@
-"""The parts of ``benchmarks/gpu.py``, each a process of its own that prints its figures as JSON.
+"""The parts of ``benchmarks/gpu.py``, each a process of its own that prints its figures.
 
     python benchmarks/gpu_parts.py PART [--device cpu]
 
@@ -30,6 +30,7 @@ import lerf_ros  # noqa: F401  before torch: it tells OpenMP's idle threads to s
 import numpy as np
 import torch
 import torch.nn.functional as F
+from gpu_figures import Figures
 from gpu_training import VARIANTS, train
 from torch import Tensor
 
@@ -67,7 +68,7 @@ def tests(device: str) -> dict[str, Any]:
         raise RuntimeError('pytest is not installed')
     last = (result.stdout.strip().splitlines() or [result.stderr[-300:]])[-1]
     counts = {word: int(n) for n, word in re.findall(r'(\d+) (passed|failed|skipped|error)', last)}
-    figures: dict[str, Any] = {'tests_passed': counts.get('passed', 0)}
+    figures = Figures(tests_passed=counts.get('passed', 0))
     figures['tests_skipped'] = counts.get('skipped', 0)
     figures['tests_failed'] = counts.get('failed', 0) + counts.get('error', 0)
     if result.returncode not in (0, 5):
@@ -93,7 +94,8 @@ def grid(device: str, backend: str = 'triton', prefix: str = 'grid') -> dict[str
     twin_out.backward(gradient)
     assert fast.table.grad is not None
     assert table.grad is not None
-    figures: dict[str, Any] = {
+    figures = Figures()
+    figures |= {
         f'{prefix}_forward_error': float(((out - twin_out).norm() / twin_out.norm()).detach()),
         f'{prefix}_backward_error': float(
             (fast.table.grad - table.grad).norm() / table.grad.norm()
@@ -128,7 +130,7 @@ def pyramid(device: str) -> dict[str, Any]:
     from lerf_ros.features.pyramid import PyramidBuilder
     from lerf_ros.features.tile_grid import expected_tiles
 
-    figures: dict[str, Any] = {}
+    figures = Figures()
     image = np.random.default_rng(0).integers(0, 256, (480, 640, 3), dtype=np.uint8)
     for name in ('ViT-B-16', 'ViT-L-14') if device == 'cuda' else ('ViT-B-16',):
         options = FeatureOptions(encoder=name, pretrained='random')
@@ -186,7 +188,7 @@ def query(device: str) -> dict[str, Any]:
         sizes = dataclasses.replace(
             sizes, language_table_log2=10, table_log2=10, levels=2, language_levels=2
         )
-    figures: dict[str, Any] = {}
+    figures = Figures()
     scales_m = search_scales(0.03, 0.3, config.query.scales).to(device)
     texts = encoder.encode_texts(['red mug', 'object', 'things', 'stuff', 'texture'])
     for count in (20_000, 200_000, 2_000_000) if device == 'cuda' else (500,):
@@ -236,9 +238,8 @@ def live(device: str) -> dict[str, Any]:
         if not path.exists():
             raise RuntimeError(result.stderr.strip().splitlines()[-1])
         rows = json.loads(path.read_text())['rows']
-    figures: dict[str, Any] = {
-        f'live_right_after_{row["seconds"]:g}_s': row['localisation'] for row in rows
-    }
+    figures = Figures()
+    figures |= {f'live_right_after_{row["seconds"]:g}_s': row['localisation'] for row in rows}
     right = [row['seconds'] for row in rows if row['localisation'] >= 0.8]
     # None: never within the time.
     figures['live_seconds_to_8_of_10'] = right[0] if right else None
@@ -254,34 +255,10 @@ def tinycudann(device: str) -> dict[str, Any]:
 
 
 def compiled(device: str) -> dict[str, Any]:
-    """Times the language head of base, plain and compiled into a CUDA graph."""
-    from lerf_ros.config import load_yaml
-    from lerf_ros.field.language import LanguageField, grid_layouts
-    from lerf_ros.field.scene_box import SceneBox
+    """Tells whether compiling networks of a step pays."""
+    import gpu_compiled
 
-    if device != 'cuda':
-        raise RuntimeError('CUDA graphs run on CUDA')
-    options = load_yaml(ROOT / 'config' / 'base.yaml').field
-    language = LanguageField(options, SceneBox((0, 0, 0), 1.0), 512, 0, None, device).to(device)
-    width = sum(layout.width for layout in grid_layouts(options))
-    features = torch.rand(4096, width, device=device, requires_grad=True)
-    scale_m = torch.rand(4096, device=device)
-    figures = {}
-    for name, head in (
-        ('plain', language.head),
-        ('compiled', torch.compile(language.head, mode='reduce-overhead')),
-    ):
-
-        def job(head=head) -> None:
-            with torch.autocast('cuda', torch.float16):
-                head(features, scale_m).float().square().mean().backward()
-
-        start = time.perf_counter()
-        job()
-        torch.cuda.synchronize()
-        figures[f'head_{name}_first_s'] = time.perf_counter() - start
-        figures[f'head_{name}_ms'] = median_ms(job, device, 20)
-    return figures
+    return gpu_compiled.compiled(device, median_ms)
 
 
 PARTS: dict[str, Callable[[str], dict[str, Any]]] = {
@@ -302,10 +279,9 @@ def main() -> None:
     parser.add_argument('--device', default='cuda', choices=('cuda', 'cpu'))
     arguments = parser.parse_args()
     try:
-        answer = PARTS[arguments.part](arguments.device)
+        PARTS[arguments.part](arguments.device)
     except Exception as error:  # whatever is missing or breaks is the reason of an empty cell
-        answer = {'reason': f'{type(error).__name__}: {error}'.splitlines()[0][:300]}
-    print(json.dumps(answer))
+        Figures()['reason'] = f'{type(error).__name__}: {error}'.splitlines()[0][:300]
 
 
 if __name__ == '__main__':

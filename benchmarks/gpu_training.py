@@ -13,6 +13,7 @@ import lerf_ros  # noqa: F401  before torch: it tells OpenMP's idle threads to s
 
 # isort: split
 import torch
+from gpu_figures import Figures
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = {'lite': 512, 'base': 512, 'big': 768}
@@ -59,7 +60,8 @@ def train(variant: str, device: str) -> dict[str, Any]:
     seconds = (time.perf_counter() - start) / steps
     memory = trainer.memory
     estimate_mb = memory.total - memory.keyframes + trainer.store.device_bytes / 2**20
-    figures: dict[str, Any] = {
+    figures = Figures()
+    figures |= {
         f'{variant}_steps_per_s': 1 / seconds,
         f'{variant}_rays_per_s': trainer.config.training.rays_per_step / seconds,
         f'{variant}_estimate_gb': memory.total / 1024,
