@@ -5,6 +5,8 @@ PYTHON ?= python3
 DATA ?=
 VIEW ?=
 ARGS ?=
+# How many processes run tests side by side.
+JOBS ?= 2
 # The workspace's messages must be found; .venv/bin first, so that `python` is ours.
 IN_WORKSPACE := . install/setup.bash && export PATH="$(CURDIR)/.venv/bin:$$PATH" &&
 
@@ -24,7 +26,7 @@ pictures: setup ## make the pictures of README and docs, from the demo and the v
 	@$(IN_WORKSPACE) python tools/pictures.py --demo build/pictures
 
 test: setup ## run every test that this machine can run; ARGS="-k pattern" chooses
-	@$(IN_WORKSPACE) python -m pytest $(ARGS)
+	@$(IN_WORKSPACE) python -m pytest -n $(JOBS) --no-loadscope-reorder $(ARGS)
 
 gpu: ## prove and measure every CUDA path, at most six minutes; no ROS and no network needed
 	@PATH="$(CURDIR)/.venv/bin:$$PATH" python3 benchmarks/gpu.py $(ARGS)

@@ -74,6 +74,7 @@ setup(
             'playwright',
             'pytest',
             'pytest-timeout',
+            'pytest-xdist',
             'ruff',
         ],
     },

@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+# Workers that share the cores (`make test`) take one thread each; to be said before torch loads.
+if 'PYTEST_XDIST_WORKER' in os.environ:
+    os.environ.setdefault('OMP_NUM_THREADS', '1')
 
 import jaxtyping
 import pytest
@@ -17,6 +23,8 @@ from lerf_ros.config import LerfConfig  # noqa: E402
 
 HERE = Path(__file__).parent
 NEED_ROS = ('bridge', 'nodes', 'system')
+# These take longest, so they come first: a worker that has one left at the end keeps all waiting.
+FIRST = ('system', 'viewer', 'nodes', 'evaluation', 'training')
 # A field that learns within seconds.
 SMALL = {
     'field.levels': 8,
@@ -29,7 +37,7 @@ SMALL = {
 }
 
 
-@pytest.fixture
+@pytest.fixture(scope='session')
 def config() -> LerfConfig:
     """Options of a field that learns within seconds."""
     return LerfConfig.from_flat(SMALL)
@@ -48,6 +56,29 @@ def pytest_report_header() -> str | None:
     if workspace.is_sourced():
         return None
     return f'without a sourced workspace test/{{{",".join(NEED_ROS)}}} are left out: `make test`'
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts directories whose tests take long first."""
+    items.sort(key=lambda item: FIRST.index(top) if (top := _top(item.path)) in FIRST else 9)
+
+
+def _top(path: Path) -> str:
+    """Returns the name in this folder that a test lies in."""
+    return path.relative_to(HERE).parts[0]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """Gives each worker whole files, and all of `system` to one: its processes fill the cores."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            path = nodeid.split('::', 1)[0]
+            return 'system' if path.startswith('test/system/') else path
+
+    return ByFile(config, log)
 
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:

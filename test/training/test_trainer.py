@@ -51,10 +51,17 @@ def surface_accuracy(trainer):
     return float((found == torch.tensor(labels)).float().mean())
 
 
-def test_geometry_colour_and_language_are_learnt(config):
+@pytest.fixture(scope='module')
+def learnt(config):
+    """A trainer after 200 steps, with its last report; to be looked at only."""
     trainer = make_trainer(config)
     for _ in range(200):
         report = trainer.step()
+    return trainer, report
+
+
+def test_geometry_colour_and_language_are_learnt(learnt):
+    trainer, report = learnt
     camera = trainer.store.keyframe(FIRST).frame.camera
     pose = spheres.pose(0.5, 12)
     image, depth_m, _ = spheres.trace(camera, pose)
@@ -67,10 +74,8 @@ def test_geometry_colour_and_language_are_learnt(config):
     assert set(report.losses) >= {'colour', 'depth', 'free_space', 'language'}
 
 
-def test_a_depth_guide_leads_to_the_same_picture(config):
-    trainer = make_trainer(config)
-    for _ in range(150):
-        trainer.step()
+def test_a_depth_guide_leads_to_the_same_picture(learnt):
+    trainer, _ = learnt
     frame = trainer.store.keyframe(KeyframeId('camera', 3)).frame
     free = trainer.render(frame.camera, frame.camera_to_world)
     guided = trainer.render(frame.camera, frame.camera_to_world, frame.depth)
@@ -255,11 +260,9 @@ def test_a_configured_box_is_kept(config):
         trainer.fix_scene_box()
 
 
-def test_surface_points_answer_as_the_pictures_were_described(config):
+def test_surface_points_answer_as_the_pictures_were_described(learnt):
     """What a query reads at a surface point is what was supervised through rendering."""
-    trainer = make_trainer(config)
-    for _ in range(200):
-        trainer.step()
+    trainer, _ = learnt
     similarities = []
     for keyframe, pyramid, _ in list(spheres.keyframes(12))[::3]:
         frame = keyframe.frame
