@@ -13,9 +13,11 @@ from lerf_ros import __version__, workspace
 COMMANDS = {
     'demo': ('lerf_ros.nodes.demo', 'Map a simulated table or a recording live, and ask it.'),
     'play': ('lerf_ros.nodes.play', 'Play a recording of any kind as live topics.'),
+    'record': ('lerf_ros.nodes.record', 'Record the keyframes of a running robot (MCAP).'),
     'doctor': ('lerf_ros.nodes.doctor', 'Say why nothing arrives at a running map.'),
     'query': ('lerf_ros.nodes.query', 'Ask the running map where something is.'),
     'inspect': ('lerf_ros.commands.inspect', 'Say what is in a recording.'),
+    'convert': ('lerf_ros.commands.convert', 'Write a recording of any kind as a bag (MCAP).'),
     'train': ('lerf_ros.commands.train', 'Train a map from recorded frames, without ROS.'),
     'evaluate': ('lerf_ros.commands.evaluate', 'Measure the truth of answers and renderings.'),
     'weights': ('lerf_ros.commands.weights', 'Say which weights are needed, and check them.'),

@@ -1,4 +1,8 @@
-"""Point clouds to messages and back: ``x y z`` in metres, packed ``rgb``, ``relevancy``."""
+"""Point clouds to messages and back: ``x y z`` in metres, packed ``rgb``, ``relevancy``.
+
+Coordinates are ``FLOAT32``, as RViz wants them; where that tells no tenths of a millimetre, as in
+UTM's frame, they are ``FLOAT64``.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,8 @@ import numpy as np
 from jaxtyping import Float, UInt8
 from sensor_msgs.msg import PointCloud2, PointField
 from std_msgs.msg import Header
+
+from lerf_ros.surface.points import world_positions
 
 # RViz and PCL read `rgb` as a float whose bytes are b, g, r, 0.
 SURFACE_FIELDS = (('x', '<f4'), ('y', '<f4'), ('z', '<f4'), ('rgb', '<u4'))
@@ -35,7 +41,10 @@ def cloud_message(
     if not finite.all():
         positions, colours = positions[finite], colours[finite]
         relevancy = None if relevancy is None else relevancy[finite]
-    fields = SURFACE_FIELDS if relevancy is None else RELEVANCY_FIELDS
+    fields: tuple[tuple[str, str], ...] = SURFACE_FIELDS if relevancy is None else RELEVANCY_FIELDS
+    positions = world_positions(positions)
+    if positions.dtype == np.float64:
+        fields = tuple((name, '<f8' if name in 'xyz' else kind) for name, kind in fields)
     layout = np.dtype(list(fields))
     points = np.empty(len(positions), layout)
     for axis, name in enumerate('xyz'):
@@ -48,8 +57,13 @@ def cloud_message(
     message.point_step = layout.itemsize
     message.row_step = layout.itemsize * len(points)
     message.fields = [
-        PointField(name=name, offset=4 * index, datatype=PointField.FLOAT32, count=1)
-        for index, (name, _) in enumerate(fields)
+        PointField(
+            name=name,
+            offset=layout.fields[name][1],  # type: ignore[index]
+            datatype=PointField.FLOAT64 if kind == '<f8' else PointField.FLOAT32,
+            count=1,
+        )
+        for name, kind in fields
     ]
     # An array.array is taken as it is; any other sequence is copied byte by byte in Python.
     message.data = array.array('B', points.tobytes())

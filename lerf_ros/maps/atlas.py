@@ -30,6 +30,7 @@ from lerf_ros.maps.cells import cell_shares, seen_points
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.node import AtlasNode
+from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import MapView
 from lerf_ros.query.request import QueryRequest, QueryResult
@@ -63,6 +64,7 @@ class Atlas:
         pose_epoch: How often poses were corrected.
         last_camera: Intrinsics of the last keyframe; None before the first.
         last_stamp_ns: Stamp of the newest keyframe.
+        own_frame: The frame it computes in; its submaps are placed in that one.
         on_features: Called with each keyframe and its pyramid after their intake.
     """
 
@@ -83,6 +85,7 @@ class Atlas:
         self.id = uuid.uuid4().hex[:12]
         self.keyframe_count = self.step_count = self.pose_epoch = 0
         self.last_stamp_ns = 0
+        self.own_frame = OwnFrame()
         self.last_camera: PinholeCamera | None = None
         self._next_index: dict[str, int] = {}
         self._generator = np.random.default_rng(self.config.training.seed)
@@ -90,8 +93,8 @@ class Atlas:
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while the map lives."""
         self.config = config
-        self.nodes.configure(config)
-        self._query.configure(config)
+        self.nodes.configure(self.own_frame.config(config))
+        self._query.configure(self.own_frame.config(config))
 
     @property
     def current(self) -> Submap:
@@ -136,10 +139,14 @@ class Atlas:
         return keyframe
 
     def _integrate(self, keyframe: Keyframe, features: FrameFeatures) -> None:
-        frame = keyframe.frame
+        if self.keyframe_count == 0:
+            self.own_frame = OwnFrame.around(keyframe.frame.camera_to_world[:3, 3])
+            self.configure(self.config)
+        inside = self.own_frame.keyframe(keyframe)
+        frame = inside.frame
         for node in self._route(frame):
             node.used_at = self.keyframe_count + 1
-            self.nodes.add(node, keyframe, features)
+            self.nodes.add(node, inside, features)
             self._query.forget(node)
         self.keyframe_count += 1
         self.last_camera = frame.camera
@@ -188,7 +195,7 @@ class Atlas:
         Raises:
             ValueError: The numbers differ, a pose is not rigid, or an id is unknown.
         """
-        self.nodes.correct(ids, camera_to_world)
+        self.nodes.correct(ids, self.own_frame.poses(camera_to_world))
         self._query.clear()
         self.pose_epoch += 1
 
@@ -209,15 +216,16 @@ class Atlas:
             for id_, pose in node.poses.items()
         }
         ordered = sorted(poses, key=lambda id_: (id_.source, id_.index))
-        return np.array([poses[id_] for id_ in ordered]).reshape(-1, 4, 4)
+        inside = np.array([poses[id_] for id_ in ordered]).reshape(-1, 4, 4)
+        return self.own_frame.world_poses(inside)
 
     def surface(self) -> SurfacePoints:
         """Returns the surface of the submaps that are awake, in the world frame."""
-        return self._query.surface(self.nodes)
+        return self.own_frame.world_surface(self._query.surface(self.nodes))
 
     def whole_surface(self) -> SurfacePoints:
         """Returns the surface of all submaps; the files of those that sleep are read for it."""
-        return self._query.surface(self.nodes, asleep=True)
+        return self.own_frame.world_surface(self._query.surface(self.nodes, asleep=True))
 
     def query(self, request: QueryRequest) -> list[QueryResult]:
         """Answers a request, one result per positive.
@@ -233,7 +241,8 @@ class Atlas:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
         if self.step_count == 0:
             raise NotReadyError('the map has not learned anything yet: ask again in a moment')
-        return self._query.answer(request, self.nodes)
+        results = self._query.answer(self.own_frame.request(request), self.nodes)
+        return self.own_frame.world_results(results)
 
     def render(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
@@ -243,15 +252,15 @@ class Atlas:
         Raises:
             NotReadyError: There is no map there.
         """
-        node = self._node_for(camera_to_world)
-        return self._awake(node).render(camera, node.local(camera_to_world))
+        node, pose = self._node_for(camera_to_world)
+        return self._awake(node).render(camera, pose)
 
     def view_pieces(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
     ) -> Pieces[MapView]:
         """Draws the submap that a camera is in; see :meth:`Submap.view_pieces`."""
-        node = self._node_for(camera_to_world)
-        return self._awake(node).view_pieces(camera, node.local(camera_to_world), phrase)
+        node, pose = self._node_for(camera_to_world)
+        return self._awake(node).view_pieces(camera, pose, phrase)
 
     def relevancy_pieces(
         self,
@@ -261,17 +270,19 @@ class Atlas:
         camera_to_world: Float[np.ndarray, '4 4'],
     ) -> Pieces[Float32[np.ndarray, 'height width']]:
         """Returns the relevancy of a view; see :meth:`Submap.relevancy_pieces`."""
-        node = self._node_for(camera_to_world)
-        return self._awake(node).relevancy_pieces(
-            phrase, depth_m, camera, node.local(camera_to_world)
-        )
+        node, pose = self._node_for(camera_to_world)
+        return self._awake(node).relevancy_pieces(phrase, depth_m, camera, pose)
 
-    def _node_for(self, camera_to_world: Float[np.ndarray, '4 4']) -> AtlasNode:
-        """Returns the submap in which a point ahead of the camera lies, or the nearest one."""
+    def _node_for(
+        self, camera_to_world: Float[np.ndarray, '4 4']
+    ) -> tuple[AtlasNode, Float[np.ndarray, '4 4']]:
+        """Returns the submap in which a point ahead of the camera lies, and its pose there."""
         if not len(self.nodes):
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        ahead = camera_to_world[:3, 3] + camera_to_world[:3, 2]
-        return min(self.nodes, key=lambda node: node.distance_m(ahead))
+        inside = self.own_frame.poses(camera_to_world)
+        ahead = inside[:3, 3] + inside[:3, 2]
+        node = min(self.nodes, key=lambda node: node.distance_m(ahead))
+        return node, node.local(inside)
 
     def _awake(self, node: AtlasNode) -> Submap:
         submap = self.nodes.wake(node)
@@ -299,6 +310,7 @@ class Atlas:
                 'steps': self.step_count,
                 'pose_epoch': self.pose_epoch,
                 'next_index': self._next_index,
+                'origin_m': self.own_frame.origin_m.tolist(),
             },
         )
 
@@ -312,6 +324,8 @@ class Atlas:
         """
         metadata = self.nodes.load(path)
         self._query.clear()
+        self.own_frame = OwnFrame.of_file(metadata)
+        self.configure(self.config)
         self.id = str(metadata['map_id'])
         self.keyframe_count = int(metadata['keyframes'])
         self.step_count, self.pose_epoch = int(metadata['steps']), int(metadata['pose_epoch'])

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from lerf_ros.geometry import transform_points
 from lerf_ros.query.maxima import MIN_SUPPORT
 from lerf_ros.query.request import Maximum, QueryResult
+from lerf_ros.surface.points import world_positions
 
 # Maxima of two places closer than this, or than half the smaller one's size, are one thing.
 SAME_M = 0.1
@@ -28,13 +29,13 @@ def in_world(result: QueryResult, submap_to_world: Float[np.ndarray, '4 4']) -> 
             position_m=transform_points(submap_to_world, maximum.position_m[None])[0],
             normal=rotation @ maximum.normal,
             box_to_world=submap_to_world @ maximum.box_to_world,
-            viewpoints=transform_points(submap_to_world, maximum.viewpoints).astype(np.float32),
+            viewpoints=world_positions(transform_points(submap_to_world, maximum.viewpoints)),
         )
 
     return replace(
         result,
         maxima=tuple(moved(maximum) for maximum in result.maxima),
-        positions=transform_points(submap_to_world, result.positions).astype(np.float32),
+        positions=world_positions(transform_points(submap_to_world, result.positions)),
         object=None if result.object is None else in_world(result.object, submap_to_world),
     )
 

@@ -25,6 +25,7 @@ from lerf_ros.maps.coarse_index import build_index
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import require_fit
 from lerf_ros.maps.node import AtlasNode, file_name
+from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.maps.submap import Submap
 
 logger = logging.getLogger(__name__)
@@ -128,7 +129,9 @@ class AtlasNodes:
         One whose file is damaged begins anew.
         """
         if node.submap is None:
-            submap = Submap(self.config_of(node), extraction=self._extraction)
+            submap = Submap(
+                self.config_of(node), extraction=self._extraction, own_frame=OwnFrame()
+            )
             if node.keyframe_count and not node.damaged:
                 try:
                     submap.load(node.file)

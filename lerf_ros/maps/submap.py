@@ -24,6 +24,7 @@ from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import load_map, require_fit, save_map
+from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.maps.poses import move_keyframes, registered
 from lerf_ros.maps.reader import MapReader
 from lerf_ros.maps.rendered_depth import RenderedDepth
@@ -44,6 +45,8 @@ class Submap:
         config: All options.
         encoder: The language encoder; loaded as the options say if None.
         extraction: Makes features, where several submaps share it; its own if None.
+        own_frame: The frame it computes in, which is then also that of all that comes and goes;
+            if None, the first keyframe tells, and all else speaks of the world.
 
     Raises:
         ValueError: An option names an unknown encoder, device or backend.
@@ -55,6 +58,7 @@ class Submap:
         keyframe_count: Number of keyframes that were taken in.
         last_camera: Intrinsics of the last keyframe; None before the first.
         last_stamp_ns: Stamp of the newest keyframe.
+        own_frame: The frame it computes in.
         on_features: Called with each keyframe and its pyramid after their intake; the evaluation's
             fusion without a field listens here.
     """
@@ -64,9 +68,11 @@ class Submap:
         config: LerfConfig,
         encoder: LanguageEncoder | None = None,
         extraction: Extraction | None = None,
+        own_frame: OwnFrame | None = None,
     ) -> None:
         self.config = config
         self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
+        self._given_frame = own_frame
         self._extraction = extraction or Extraction(config, encoder)
         self.device, self.encoder = self._extraction.device, self._extraction.encoder
         self.engine = QueryEngine(self.encoder, config.query, config.features)
@@ -94,6 +100,7 @@ class Submap:
             self._reader.close()
             self.close()
         self.id = map_id
+        self.own_frame = self._given_frame or OwnFrame()
         self.trainer, self.surface_map = trainer, surface_map
         self.engine.clear()
         self._reader: MapReader = MapReader(self.engine, trainer, surface_map)
@@ -107,7 +114,7 @@ class Submap:
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while the map lives."""
         self.config = config
-        self.trainer.configure(config)
+        self.trainer.configure(self.own_frame.config(config))
         self.engine.configure(config.query)
 
     @property
@@ -168,6 +175,9 @@ class Submap:
             ValueError: The keyframe is in the map already or its features do not fit.
             OSError: An older keyframe had to go to disk, and the disk is full.
         """
+        if self.keyframe_count == 0 and self._given_frame is None:
+            self._settle(OwnFrame.around(keyframe.frame.camera_to_world[:3, 3]))
+        keyframe = self.own_frame.keyframe(keyframe)
         if self._registration is not None:
             keyframe = registered(keyframe, self._registration, self.surface_map)
         frame = keyframe.frame
@@ -183,7 +193,14 @@ class Submap:
         self.last_camera = frame.camera
         self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
         if self.on_features is not None:
-            self.on_features(keyframe, features.pyramid)
+            self.on_features(self.own_frame.world_keyframe(keyframe), features.pyramid)
+
+    def _settle(self, own_frame: OwnFrame) -> None:
+        """Takes a frame to compute in, before anything is in the map."""
+        self.own_frame = own_frame
+        inside = own_frame.config(self.config)
+        self.trainer.configure(inside)
+        self.surface_map.bound(inside.query)
 
     def ingest(self, frame: PosedFrame, source: str = 'camera') -> Keyframe:
         """Takes in one frame at once; returns the keyframe that it has become."""
@@ -216,7 +233,8 @@ class Submap:
             ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown;
                 nothing has moved.
         """
-        move_keyframes(self.trainer.store, self.surface_map, ids, camera_to_world)
+        poses = self.own_frame.poses(camera_to_world)
+        move_keyframes(self.trainer.store, self.surface_map, ids, poses)
 
     def correct(
         self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
@@ -233,11 +251,12 @@ class Submap:
     def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
         """Returns ``camera_to_world`` of all keyframes, oldest first."""
         store = self.trainer.store
-        return np.array([store.pose(id_) for id_ in store.ids]).reshape(-1, 4, 4)
+        poses = np.array([store.pose(id_) for id_ in store.ids]).reshape(-1, 4, 4)
+        return self.own_frame.world_poses(poses)
 
     def surface(self) -> SurfacePoints:
         """Returns the surface cloud as it stands."""
-        return self.surface_map.points()
+        return self.own_frame.world_surface(self.surface_map.points())
 
     def query(self, request: QueryRequest) -> list[QueryResult]:
         """Answers a request, one result per positive.
@@ -249,7 +268,8 @@ class Submap:
         request.check()
         if self.keyframe_count == 0:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        return self._reader.query(request, self.last_stamp_ns)
+        results = self._reader.query(self.own_frame.request(request), self.last_stamp_ns)
+        return self.own_frame.world_results(results)
 
     def render(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4']
@@ -259,7 +279,7 @@ class Submap:
         Raises:
             NotReadyError: There is no map yet.
         """
-        return self._reader.render(camera, camera_to_world)
+        return self._reader.render(camera, self.own_frame.poses(camera_to_world))
 
     def view_pieces(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
@@ -273,7 +293,10 @@ class Submap:
             ValueError: The phrase holds no word.
         """
         return self._reader.view_pieces(
-            camera, camera_to_world, phrase, newest_ns=lambda: self.last_stamp_ns
+            camera,
+            self.own_frame.poses(camera_to_world),
+            phrase,
+            newest_ns=lambda: self.last_stamp_ns,
         )
 
     def relevancy_pieces(
@@ -289,7 +312,9 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word, or the map has no surface yet.
         """
-        return self._reader.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
+        return self._reader.relevancy_pieces(
+            phrase, depth_m, camera, self.own_frame.poses(camera_to_world)
+        )
 
     def save(self, path: Path | str, keep_keyframes: int | None = None) -> None:
         """Writes the map to one file, or leaves the old file as it was.
@@ -312,6 +337,7 @@ class Submap:
             'keyframes': self.keyframe_count,
             'next_index': self._next_index,
             'world_frame': self.config.node.world_frame,
+            'origin_m': self.own_frame.origin_m.tolist(),
         }
         surface = {'surface': self.surface_map.state_dict()}
         save_map(path, self.trainer, surface, metadata, keep_keyframes)
@@ -329,6 +355,7 @@ class Submap:
             extra, metadata = load_map(path, trainer)
             require_fit(path, metadata, self.encoder, self.config.node.world_frame)
             surface_map.load_state_dict(extra['surface'])
+            own_frame = OwnFrame.of_file(metadata)
             map_id, stamp_ns = str(metadata['map_id']), int(metadata['stamp_ns'])
             count = int(metadata['keyframes'])
             next_index = {str(name): int(n) for name, n in metadata['next_index'].items()}
@@ -341,6 +368,7 @@ class Submap:
         self._begin(trainer, surface_map, map_id)
         self.last_stamp_ns, self.keyframe_count = stamp_ns, count
         self._next_index = next_index
+        self._settle(own_frame)
         ids = trainer.store.ids
         self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera if ids else None
 

@@ -171,7 +171,7 @@ class Maximum:
     box_size_m: Float[Array, '3']
     point_indices: Int[Array, ' k']
     views: int
-    viewpoints: Float32[Array, 'v 3']
+    viewpoints: Float[Array, 'v 3']
 
 
 @dataclass(frozen=True)
@@ -230,7 +230,7 @@ class QueryResult:
     exists: bool
     confidence: float
     maxima: tuple[Maximum, ...]
-    positions: Float32[Array, 'n 3']
+    positions: Float[Array, 'n 3']
     colours: UInt8[Array, 'n 3']
     relevancy: Float32[Array, ' n']
     scale_m: Float32[Array, ' n']

@@ -117,7 +117,13 @@ class Bag:
 
     def _keyframes(self, reader: BagReader) -> Iterator[PosedFrame]:
         assert self._keyframe_topic is not None
+        known: set[tuple[str, str, int]] = set()
         for _, _, message in reader.messages([self._keyframe_topic], self.ledger.warn):
+            # A sender that is not sure who heard it sends again.
+            name = (message.source, getattr(message, 'run', ''), message.index)
+            if name[1] and name in known:
+                continue
+            known.add(name)
             try:
                 yield keyframe_frame(message)
             except ValueError as error:

@@ -35,6 +35,8 @@ CHUNK_NUMBERS = 3 * 8 + 4
 
 #: Topic, time of recording in nanoseconds, message.
 Record = tuple[str, int, Any]
+#: Topic, time of recording in nanoseconds, bytes as they went over the wire.
+RawRecord = tuple[str, int, bytes]
 #: Hears of each message that cannot be unpacked.
 Refuse = Callable[[str], object]
 
@@ -54,6 +56,10 @@ class BagReader(Protocol):
 
     def messages(self, topics: Sequence[str], refuse: Refuse = ignore) -> Iterator[Record]:
         """Yields the messages of some topics; says what of each that cannot be unpacked."""
+        ...
+
+    def raw(self, topics: Sequence[str]) -> Iterator[RawRecord]:
+        """Yields the messages of some topics as they were sent."""
         ...
 
 
@@ -78,6 +84,13 @@ class WholeBag:
                 refuse(f'{connection.topic}: a message that cannot be unpacked: {error}')
                 continue
             yield connection.topic, stamp_ns, message
+
+    def raw(self, topics: Sequence[str]) -> Iterator[RawRecord]:
+        """Yields the messages of some topics as they were sent."""
+        connections = [c for c in self._reader.connections if c.topic in topics]
+        if connections:
+            for connection, stamp_ns, raw in self._reader.messages(connections=connections):
+                yield connection.topic, stamp_ns, bytes(raw)
 
 
 class Deserializer:
@@ -113,17 +126,22 @@ class CutMcap:
         self._types = Deserializer()
         self.topics: dict[str, str] = {}
         for path in paths:
-            for _ in self._records(path, None):
+            for _ in self._records(path, set()):
                 pass
 
     def messages(self, topics: Sequence[str], refuse: Refuse = ignore) -> Iterator[Record]:
         """Yields the messages of some topics that are whole."""
-        for path in self._paths:
-            yield from self._records(path, set(topics), refuse)
+        for topic, stamp_ns, raw in self.raw(topics):
+            message = self._types.message(raw, self.topics[topic], topic, refuse)
+            if message is not None:
+                yield topic, stamp_ns, message
 
-    def _records(
-        self, path: Path, topics: set[str] | None, refuse: Refuse = ignore
-    ) -> Iterator[Record]:
+    def raw(self, topics: Sequence[str]) -> Iterator[RawRecord]:
+        """Yields the messages of some topics that are whole, as they were sent."""
+        for path in self._paths:
+            yield from self._records(path, set(topics))
+
+    def _records(self, path: Path, topics: set[str]) -> Iterator[RawRecord]:
         schemas: dict[int, Schema] = {}
         channels: dict[int, Channel] = {}
         for record in whole_records(path):
@@ -136,13 +154,10 @@ class CutMcap:
                     self.topics[record.topic] = schema.name
                     if schema.encoding == 'ros2msg':
                         self._types.define(schema.name, schema.data.decode())
-            elif topics is not None and isinstance(record, Message):
+            elif isinstance(record, Message):
                 channel = channels.get(record.channel_id)
                 if channel is not None and channel.topic in topics:
-                    name = self.topics[channel.topic]
-                    message = self._types.message(record.data, name, channel.topic, refuse)
-                    if message is not None:
-                        yield channel.topic, record.log_time, message
+                    yield channel.topic, record.log_time, record.data
 
 
 def whole_records(path: Path) -> Iterator[McapRecord]:
@@ -213,6 +228,13 @@ class CutDatabase:
 
     def messages(self, topics: Sequence[str], refuse: Refuse = ignore) -> Iterator[Record]:
         """Yields the messages of some topics up to the first that is damaged."""
+        for topic, stamp_ns, raw in self.raw(topics):
+            message = self._types.message(raw, self.topics[topic], topic, refuse)
+            if message is not None:
+                yield topic, stamp_ns, message
+
+    def raw(self, topics: Sequence[str]) -> Iterator[RawRecord]:
+        """Yields the messages of some topics up to the first that is damaged, as sent."""
         for path in self._paths:
             with self._open(path) as database:
                 # By number, not by time: an order needs an index, which may be what is damaged.
@@ -223,10 +245,7 @@ class CutDatabase:
                 with contextlib.suppress(sqlite3.DatabaseError):
                     for topic, stamp_ns, raw in database.execute(query):
                         if topic in topics:
-                            name = self.topics[topic]
-                            message = self._types.message(raw, name, topic, refuse)
-                            if message is not None:
-                                yield topic, stamp_ns, message
+                            yield topic, stamp_ns, raw
 
 
 @contextlib.contextmanager

@@ -43,6 +43,11 @@ class SurfaceMap:
     """
 
     def __init__(self, options: QueryOptions) -> None:
+        self.bound(options)
+        self.clear()
+
+    def bound(self, options: QueryOptions) -> None:
+        """Takes over voxel size, region and bounds; what is in the map stays."""
         self._options = options
         self._low = np.array(
             [options.region_min_x_m, options.region_min_y_m, options.region_min_z_m]
@@ -50,7 +55,6 @@ class SurfaceMap:
         self._high = np.array(
             [options.region_max_x_m, options.region_max_y_m, options.region_max_z_m]
         )
-        self.clear()
 
     def clear(self) -> None:
         """Forgets everything."""

@@ -107,7 +107,8 @@ class AskPanel:
 
     def show(self, answer: Answer, seconds: float) -> None:
         """Shows an answer."""
-        self._html.content = answer_html(answer.results, answer.step, answer.frame, seconds)
+        results = tuple(answer.own_frame.world_results(answer.results))
+        self._html.content = answer_html(results, answer.step, answer.frame, seconds)
         self._download.visible = True
         for button in self._buttons:
             button.remove()

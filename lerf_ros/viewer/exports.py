@@ -23,7 +23,7 @@ def answer_json(answer: Answer) -> bytes:
                 'confidence': float(result.confidence),
                 'maxima': [_maximum(maximum) for maximum in result.maxima],
             }
-            for result in answer.results
+            for result in answer.own_frame.world_results(answer.results)
         ],
     }
     return (json.dumps(content, indent=1) + '\n').encode()

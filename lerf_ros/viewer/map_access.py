@@ -1,5 +1,8 @@
 """All that the viewer knows of the host of a map; nothing else here touches it.
 
+A browser computes in 32 bits: what is shown is in the map's own frame (`maps.own_frame`), which is
+the world's unless the map is far from its origin. Answers come in the world's as well.
+
 What takes the map's time comes back as a future: a page never waits in the worker's queue.
 """
 
@@ -102,7 +105,7 @@ class MapAccess:
             }
             return Snapshot(
                 live_map.id,
-                live_map.surface(),
+                live_map.own_frame.surface(live_map.surface()),
                 live_map.last_camera,
                 tuple(poses),
                 np.array(list(poses.values())).reshape(-1, 4, 4),
@@ -143,13 +146,14 @@ class MapAccess:
 
         def ask() -> Answer:
             live_map = self._host.map
-            results = tuple(live_map.query(request))
+            results = live_map.own_frame.results(live_map.query(request))
             return Answer(
                 live_map.id,
-                results,
+                tuple(results),
                 live_map.config.query.voxel_m,
                 live_map.step_count,
                 live_map.config.node.world_frame,
+                live_map.own_frame,
             )
 
         return self._host.questions.admit(lambda: self._host.submit(ask, QUERY))
@@ -184,15 +188,16 @@ class MapAccess:
         scale_m: float | None,
     ) -> Pieces[Drawing]:
         live_map = self._host.map
+        pose_world = live_map.own_frame.world_poses(camera_to_world)
         view = yield from self._while_it_lasts(
-            live_map.id, rendered_pieces(live_map.render, camera, camera_to_world)
+            live_map.id, rendered_pieces(live_map.render, camera, pose_world)
         )
         depth_m = opaque_depth(view)
         relevancy = []
         for phrase in phrases:
             if isinstance(live_map, Atlas):
                 # A submap of its own negatives and scale: an atlas reads at the best scale only.
-                heat = live_map.relevancy_pieces(phrase, depth_m, camera, camera_to_world)
+                heat = live_map.relevancy_pieces(phrase, depth_m, camera, pose_world)
             else:
                 assert live_map.trainer.field is not None
                 heat = live_map.engine.heat_map_pieces(
@@ -232,7 +237,7 @@ class MapAccess:
                 texts,
                 encoder=live_map.encoder,
                 field=live_map.trainer.field,
-                points=live_map.surface(),
+                points=live_map.surface_map.points(),
                 options=live_map.config.query,
                 features=live_map.config.features,
             )

@@ -1,4 +1,4 @@
-"""What the viewer knows of a map at a moment; metres, world frame."""
+"""What the viewer knows of a map at a moment; metres, in the map's own frame."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from jaxtyping import Float, Float32, UInt8
 
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.query.request import QueryResult
 from lerf_ros.surface.points import SurfacePoints
 
@@ -97,7 +98,8 @@ class Answer:
         results: One for each positive.
         voxel_m: Spacing of the results' points.
         step: Training step of the map when it answered.
-        frame: World frame of all positions.
+        frame: Name of the world frame.
+        own_frame: The frame of all positions; it gives them back in the world.
     """
 
     map_id: str
@@ -105,6 +107,7 @@ class Answer:
     voxel_m: float
     step: int
     frame: str
+    own_frame: OwnFrame = OwnFrame()
 
 
 @dataclass(frozen=True, eq=False)

@@ -64,3 +64,18 @@ def test_malformed_clouds_are_refused(message: PointCloud2) -> None:
     message.fields[0].datatype = 99
     with pytest.raises(ValueError, match='malformed fields'):
         cloud_array(message)
+
+
+def test_far_from_the_origin_coordinates_have_64_bits() -> None:
+    positions = np.array([[500_000.123_4, 5_400_000.567_8, 100.0], [500_000.2, 5_400_001.0, 99.0]])
+    colours = np.array([[1, 2, 3], [4, 5, 6]], np.uint8)
+    message = cloud_message(positions, colours, np.array([0.5, 0.25], np.float32), Header())
+    assert [field.datatype for field in message.fields] == [8, 8, 8, 7, 7]
+    points = cloud_array(message)
+    found = np.stack([points['x'], points['y'], points['z']], axis=1)
+    np.testing.assert_array_equal(found, positions)
+    np.testing.assert_array_equal(cloud_colours(points), colours)
+    np.testing.assert_array_equal(points['relevancy'], [0.5, 0.25])
+    # Seen from the robot the same points are near, and RViz can read them.
+    near = cloud_message(positions - positions[0], colours, None, Header())
+    assert {field.datatype for field in near.fields} == {7}

@@ -198,3 +198,21 @@ def test_a_bad_transform_is_refused_and_the_others_kept() -> None:
     assert len(problems) == 1
     assert "from 'wheel' to 'base' is refused" in problems[0]
     assert tree.lookup('map', 'camera', 0)[0, 3] == 1.0
+
+
+def test_far_from_the_origin_a_pose_is_as_exact() -> None:
+    """The world is UTM's: half a million and five million metres away."""
+    utm = np.eye(4)
+    utm[:3, 3] = [500_000.0, 5_400_000.0, 100.0]
+    tree = TransformTree()
+    tree.set_static('utm', 'odom', utm @ moved(0.0, 0.7))
+    for second in range(3):
+        tree.set('odom', 'base', moved(float(second), 0.2 * second), second * SECOND)
+    tree.set_static('base', 'camera', moved(0.1))
+    expected = utm @ moved(0.0, 0.7) @ moved(1.5, 0.3) @ moved(0.1)
+    found = tree.lookup('utm', 'camera', int(1.5 * SECOND))
+    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-8)
+    np.testing.assert_allclose(
+        tree.lookup('camera', 'utm', int(1.5 * SECOND)), inverse_transform(expected), rtol=0,
+        atol=1e-7,
+    )  # fmt: skip

@@ -6,14 +6,13 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from rosbags.rosbag2 import StoragePlugin, Writer
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
+from rosbags.rosbag2 import StoragePlugin
 
 from lerf_ros.geometry import quaternion_from_rotation
+from lerf_ros.sources.bag_writer import BagWriter, message_store
 
 KEYFRAME = Path(__file__).parents[2] / 'msg' / 'Keyframe.msg'
-STORE = get_typestore(Stores.ROS2_JAZZY)
-STORE.register(get_types_from_msg(KEYFRAME.read_text(), 'lerf_ros/msg/Keyframe'))
+STORE = message_store(Keyframe=KEYFRAME.read_text())
 T = STORE.types
 
 
@@ -148,11 +147,7 @@ def tf(stamp_ns: int, parent: str, child: str, matrix: np.ndarray):
 
 
 def write(path: Path, messages, plugin=StoragePlugin.SQLITE3, store=STORE) -> Path:
-    with Writer(path, version=9, storage_plugin=plugin) as writer:
-        connections = {}
+    with BagWriter(path, store, plugin) as writer:
         for topic, record_ns, message in messages:
-            kind = message.__msgtype__
-            if topic not in connections:
-                connections[topic] = writer.add_connection(topic, kind, typestore=store)
-            writer.write(connections[topic], record_ns, store.serialize_cdr(message, kind))
+            writer.write(topic, record_ns, message)
     return path

@@ -21,10 +21,10 @@ from bags import (
     write,
 )
 from rosbags.rosbag2 import StoragePlugin
-from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from lerf_ros.geometry import look_at
 from lerf_ros.sources.bag import Bag
+from lerf_ros.sources.bag_writer import message_store
 
 
 def pose_at(x: float) -> np.ndarray:
@@ -144,8 +144,7 @@ def test_keyframes_need_nothing_else(hides: bool, tmp_path: Path) -> None:
 def test_keyframes_of_before_there_were_masks(tmp_path: Path) -> None:
     """A bag carries the definitions of its messages."""
     text = KEYFRAME.read_text()
-    store = get_typestore(Stores.ROS2_JAZZY)
-    store.register(get_types_from_msg(text[: text.index('# 8-bit PNG')], 'lerf_ros/msg/Keyframe'))
+    store = message_store(Keyframe=text[: text.index('# 8-bit PNG')])
     old = store.types['lerf_ros/msg/Keyframe'](
         header=header(7, 'map'),
         source='',
