@@ -19,6 +19,9 @@ from jaxtyping import Bool, Float
 
 Array = np.ndarray
 
+# A power of two: rounding to its multiples is exact.
+POSE_STEP_M = 2.0**-20
+
 
 @dataclass(frozen=True)
 class PinholeCamera:
@@ -150,6 +153,17 @@ def require_rigid(transform: Array, name: str = 'camera_to_world') -> Float[Arra
     result = np.eye(4)
     result[:3, :3] = left @ right
     result[:3, 3] = transform[:3, 3]
+    return result
+
+
+def rounded_pose(transform: Float[Array, '*n 4 4']) -> Float[Array, '*n 4 4']:
+    """Returns poses whose positions are multiples of about a millionth of a metre.
+
+    Poses that differ only by rounding, such as those of one camera in two world frames far apart,
+    become equal; so does all that is learnt from them.
+    """
+    result = np.array(transform, dtype=np.float64)
+    result[..., :3, 3] = np.round(result[..., :3, 3] / POSE_STEP_M) * POSE_STEP_M
     return result
 
 

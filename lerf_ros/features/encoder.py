@@ -143,6 +143,15 @@ class WindowEncoder(Protocol):
 
 
 @runtime_checkable
+class VocabularyEncoder(Protocol):
+    """An encoder with a list of words; it reads others piece by piece."""
+
+    def knows_word(self, word: str) -> bool:
+        """Tells whether a word is in the list as a whole."""
+        ...
+
+
+@runtime_checkable
 class KindEncoder(Protocol):
     """An encoder that knows a list of kinds, and says so when it is asked for another.
 

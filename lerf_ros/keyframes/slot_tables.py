@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.field.sampling import RayBundle
+from lerf_ros.geometry import rounded_pose
 from lerf_ros.keyframes.lookup import Grids
 from lerf_ros.keyframes.record import KeyframeRecord
 from lerf_ros.keyframes.size_pool import SizePool
@@ -85,7 +86,7 @@ class SlotTables:
             centre=table([(c.cx, c.cy) for c in cameras]),
             pool=table([number for number, _ in places], torch.long),
             pixel_first=table(first_rows('colour'), torch.long),
-            poses=table(np.stack([record.camera_to_world[:3] for record in records])),
+            poses=table(np.stack([rounded_pose(r.camera_to_world)[:3] for r in records])),
             newest=table(newest, torch.bool),
             tiles=Grids.from_rows(levels.to(device)),
             dense=dense,

@@ -24,7 +24,7 @@ from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.reading import Reading, joined_points, load_reading
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
-from lerf_ros.query.phrase import Phrase, TextEmbedder, embed_phrase
+from lerf_ros.query.phrase import Phrase, TextEmbedder
 from lerf_ros.query.region import Region
 from lerf_ros.query.request import QueryRequest, QueryResult
 from lerf_ros.surface.points import SurfacePoints
@@ -108,7 +108,7 @@ class AtlasQuery:
             )
         results: list[QueryResult] = []
         for text, part in zip(request.phrases(), request.positives, strict=True):
-            phrase = embed_phrase(self._embed, text.object, (text.object,), request.negatives)
+            phrase = self._embed.object_phrase(text, request.negatives)
             alone = replace(
                 request, positives=(part,), parts=_part(request, len(results)), exemplars=()
             )

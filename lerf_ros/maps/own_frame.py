@@ -6,8 +6,8 @@ from the world's origin has an origin of its own. It is taken off in 64 bits bef
 learnt, and given back in 64 bits with all that leaves the map; whoever uses the map knows the
 world frame alone.
 
-Camera positions are rounded to a millionth of a metre, in every map: the nanometre that 64 bits
-lose far from the origin would else tell a map from the one at zero, since learning magnifies it.
+The nanometre that 64 bits lose far from the origin is rounded away where poses enter the field and
+the surface (`geometry.rounded_pose`): learning would magnify it.
 """
 
 from __future__ import annotations
@@ -33,8 +33,6 @@ Array = np.ndarray
 FAR_M = 100.0
 # Origins are multiples of this along each axis, which any grid of voxels divides.
 STEP_M = 10.0
-# A power of two, so that rounding is exact.
-QUANTUM_M = 2.0**-20
 # Stands for no bound.
 _NO_BOUND_M = 1e12
 
@@ -78,13 +76,11 @@ class OwnFrame:
 
     def poses(self, poses_world: Float[Array, '*n 4 4']) -> Float[Array, '*n 4 4']:
         """Returns poses of the world in this frame."""
-        poses = _shifted(poses_world, -self.origin_m)
-        poses[..., :3, 3] = np.round(poses[..., :3, 3] / QUANTUM_M) * QUANTUM_M
-        return poses
+        return poses_world if self.is_world else _shifted(poses_world, -self.origin_m)
 
     def keyframe(self, keyframe: Keyframe) -> Keyframe:
         """Returns a keyframe of the world in this frame."""
-        return _with_pose(keyframe, self.poses)
+        return keyframe if self.is_world else _with_pose(keyframe, self.poses)
 
     def request(self, request: QueryRequest) -> QueryRequest:
         """Returns a question about the world as one about this frame."""

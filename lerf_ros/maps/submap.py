@@ -23,7 +23,8 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
-from lerf_ros.maps.file import load_map, require_fit, save_map
+from lerf_ros.maps.facts import MapFacts, read_map
+from lerf_ros.maps.file import save_map
 from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.maps.poses import move_keyframes, registered
 from lerf_ros.maps.reader import MapReader
@@ -45,8 +46,7 @@ class Submap:
         config: All options.
         encoder: The language encoder; loaded as the options say if None.
         extraction: Makes features, where several submaps share it; its own if None.
-        own_frame: The frame it computes in, which is then also that of all that comes and goes;
-            if None, the first keyframe tells, and all else speaks of the world.
+        own_frame: The frame it computes in; told by the first keyframe if None.
 
     Raises:
         ValueError: An option names an unknown encoder, device or backend.
@@ -292,12 +292,8 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word.
         """
-        return self._reader.view_pieces(
-            camera,
-            self.own_frame.poses(camera_to_world),
-            phrase,
-            newest_ns=lambda: self.last_stamp_ns,
-        )
+        pose = self.own_frame.poses(camera_to_world)
+        return self._reader.view_pieces(camera, pose, phrase, lambda: self.last_stamp_ns)
 
     def relevancy_pieces(
         self,
@@ -312,9 +308,8 @@ class Submap:
             NotReadyError: There is no map yet, or another one has taken its place meanwhile.
             ValueError: The phrase holds no word, or the map has no surface yet.
         """
-        return self._reader.relevancy_pieces(
-            phrase, depth_m, camera, self.own_frame.poses(camera_to_world)
-        )
+        pose = self.own_frame.poses(camera_to_world)
+        return self._reader.relevancy_pieces(phrase, depth_m, camera, pose)
 
     def save(self, path: Path | str, keep_keyframes: int | None = None) -> None:
         """Writes the map to one file, or leaves the old file as it was.
@@ -329,16 +324,10 @@ class Submap:
         """
         if not self.ready():
             raise NotReadyError('there is no map to save yet')
-        metadata = {
-            'map_id': self.id,
-            'encoder': self.encoder.name,
-            'encoder_fingerprint': self.encoder.fingerprint,
-            'stamp_ns': self.last_stamp_ns,
-            'keyframes': self.keyframe_count,
-            'next_index': self._next_index,
-            'world_frame': self.config.node.world_frame,
-            'origin_m': self.own_frame.origin_m.tolist(),
-        }
+        facts = MapFacts(
+            self.id, self.last_stamp_ns, self.keyframe_count, self._next_index, self.own_frame
+        )
+        metadata = facts.metadata(self.encoder, self.config.node.world_frame)
         surface = {'surface': self.surface_map.state_dict()}
         save_map(path, self.trainer, surface, metadata, keep_keyframes)
 
@@ -351,24 +340,12 @@ class Submap:
             OSError: The file cannot be read.
         """
         trainer, surface_map = self._new_trainer(), SurfaceMap(self.config.query)
-        try:
-            extra, metadata = load_map(path, trainer)
-            require_fit(path, metadata, self.encoder, self.config.node.world_frame)
-            surface_map.load_state_dict(extra['surface'])
-            own_frame = OwnFrame.of_file(metadata)
-            map_id, stamp_ns = str(metadata['map_id']), int(metadata['stamp_ns'])
-            count = int(metadata['keyframes'])
-            next_index = {str(name): int(n) for name, n in metadata['next_index'].items()}
-        except (KeyError, TypeError, AttributeError) as error:
-            trainer.store.close()
-            raise ValueError(f'{path}: the map is damaged: {error!r}') from error
-        except BaseException:
-            trainer.store.close()
-            raise
-        self._begin(trainer, surface_map, map_id)
-        self.last_stamp_ns, self.keyframe_count = stamp_ns, count
-        self._next_index = next_index
-        self._settle(own_frame)
+        world_frame = self.config.node.world_frame
+        facts = read_map(path, trainer, surface_map, self.encoder, world_frame)
+        self._begin(trainer, surface_map, facts.map_id)
+        self.last_stamp_ns, self.keyframe_count = facts.stamp_ns, facts.keyframe_count
+        self._next_index = facts.next_index
+        self._settle(facts.own_frame)
         ids = trainer.store.ids
         self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera if ids else None
 

@@ -25,7 +25,7 @@ from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import DenseReader, SceneGraph
 from lerf_ros.query.parts import find_part
-from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, embed_phrase, parse_phrase
+from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, parse_phrase
 from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
@@ -114,10 +114,7 @@ class QueryEngine:
         request.check()
         scene = self._scene(field, surface, request, step, stamp_ns)
         texts = request.phrases()
-        phrases = [
-            embed_phrase(self._embed, text.object, (text.object,), request.negatives)
-            for text in texts
-        ]
+        phrases = [self._embed.object_phrase(text, request.negatives) for text in texts]
         if request.exemplars:
             means = self._cache.means()
             background = self._cache.cosines_by_scale(scene.read, means)[..., None]
@@ -192,8 +189,7 @@ class QueryEngine:
         Raises:
             ValueError: The phrase holds no word, or there is no surface.
         """
-        name = parse_phrase(text, 'phrase').object
-        phrase = embed_phrase(self._embed, name, (name,), negatives)
+        phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives)
         while True:
             # Meanwhile the surface may have grown, and answers may have read younger weights.
             step = max(step, self._step)
@@ -326,7 +322,7 @@ class QueryEngine:
         self, scene: _Scene, text: PhraseText, whole: QueryResult, request: QueryRequest
     ) -> QueryResult:
         """Answers for a part, searched in each place of its object."""
-        part = embed_phrase(self._embed, text.text, text.part_texts, request.negatives)
+        part = self._embed.part_phrase(text, request.negatives)
         matrix = torch.cat([part.positives, part.negatives])
         scales_m = scene.scales_m.numpy()
         relevancies = np.zeros(len(scene.graph.surface), np.float32)

@@ -15,8 +15,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lerf_ros.features.encoder import KindEncoder
+from lerf_ros.features.encoder import KindEncoder, VocabularyEncoder
 from lerf_ros.query.distractors import distractors
+from lerf_ros.query.wording import in_known_words, thing_asked_for
 
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder
@@ -34,13 +35,20 @@ class PhraseText:
 
     Attributes:
         text: As it was asked.
-        object: The object.
+        object: The object, without what makes a sentence of it.
         part: The part of it, empty for the whole.
+        asked: The object as it was asked.
     """
 
     text: str
     object: str
     part: str = ''
+    asked: str = ''
+
+    @property
+    def meant(self) -> str:
+        """Object and part as they were understood."""
+        return f'{self.object}; {self.part}' if self.part else self.object
 
     @property
     def part_texts(self) -> tuple[str, ...]:
@@ -102,6 +110,20 @@ class TextEmbedder:
         """The encoder's factor of cosines of words."""
         return self._encoder.temperature
 
+    def in_its_words(self, text: str) -> str:
+        """Returns a text in the number, singular or plural, that the encoder knows."""
+        if not isinstance(self._encoder, VocabularyEncoder):
+            return text
+        return in_known_words(text, self._encoder.knows_word)
+
+    def object_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
+        """Returns the phrase of the object that was asked for."""
+        return embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
+
+    def part_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
+        """Returns the phrase of the part that was asked for."""
+        return embed_phrase(self, text.text, text.part_texts, negatives, meant=text.meant)
+
     def negatives(self) -> Float[Tensor, 'm d']:
         """Returns what a phrase is compared with where the question says nothing of it."""
         if isinstance(self._encoder, KindEncoder):
@@ -144,7 +166,8 @@ def parse_phrase(text: str, name: str = 'positives') -> PhraseText:
         raise ValueError(
             f'{name}: expected at most {MAX_PHRASE_LENGTH} characters, got {len(text)}'
         )
-    return PhraseText(text=text, object=pieces[0], part=pieces[1] if len(pieces) > 1 else '')
+    meant = [thing_asked_for(piece) for piece in pieces]
+    return PhraseText(text, meant[0], meant[1] if len(meant) > 1 else '', pieces[0])
 
 
 def join_part(text: str, part: str) -> str:
@@ -161,7 +184,12 @@ def join_part(text: str, part: str) -> str:
 
 
 def embed_phrase(
-    embed: TextEmbedder, text: str, texts: Sequence[str], negatives: Sequence[str] = ()
+    embed: TextEmbedder,
+    text: str,
+    texts: Sequence[str],
+    negatives: Sequence[str] = (),
+    *,
+    meant: str = '',
 ) -> Phrase:
     """Returns a phrase whose positive is the mean of some texts' embeddings.
 
@@ -170,15 +198,17 @@ def embed_phrase(
         text: The phrase, as it will be reported.
         texts: Ways to say it.
         negatives: What it must not be mistaken for; the encoder's own negatives if empty.
+        meant: The phrase as it was understood; `text` if empty.
     """
-    positive = embed(texts).mean(dim=0, keepdim=True)
+    meant = embed.in_its_words(meant or text)
+    positive = embed([embed.in_its_words(each) for each in texts]).mean(dim=0, keepdim=True)
     return Phrase(
         text=text,
         positives=torch.nn.functional.normalize(positive, dim=-1),
         negatives=embed(negatives) if negatives else embed.negatives(),
-        distractors=embed.distractors(text),
+        distractors=embed.distractors(meant),
         temperature=embed.temperature,
-        doubt=embed.doubt(text),
+        doubt=embed.doubt(meant),
     )
 
 

@@ -21,7 +21,7 @@ from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.field.threads import only_native_threads
 from lerf_ros.field.view import RenderedView, render_view
 from lerf_ros.frames import Keyframe, KeyframeId
-from lerf_ros.geometry import PinholeCamera
+from lerf_ros.geometry import PinholeCamera, rounded_pose
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training.device_memory import FittingSteps
@@ -164,7 +164,7 @@ class Trainer:
         if len(points) >= 100:
             return box_around(points)
         poses = np.stack([self.store.pose(id_) for id_ in self.store.ids])
-        return box_between_cameras(torch.from_numpy(poses))
+        return box_between_cameras(torch.from_numpy(rounded_pose(poses)))
 
     def _new_field(self, scene_box: SceneBox) -> LerfField:
         return LerfField(

@@ -147,6 +147,11 @@ class ClipEncoder:
         """
         return self._encode_tokens(require_texts(texts))
 
+    def knows_word(self, word: str) -> bool:
+        """Tells whether a word is one token: pieces of words say little to a small encoder."""
+        encode = getattr(self._tokenizer, 'encode', None)
+        return encode is None or len(encode(word)) == 1
+
     @torch.no_grad()
     def _encode_tokens(self, texts: list[str]) -> Float[Tensor, 'n d']:
         tokens = self._tokenizer(texts)
