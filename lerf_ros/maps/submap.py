@@ -46,7 +46,7 @@ class Submap:
         config: All options.
         encoder: The language encoder; loaded as the options say if None.
         extraction: Makes features, where several submaps share it; its own if None.
-        own_frame: The frame it computes in; told by the first keyframe if None.
+        own_frame: What it computes in; told by the first keyframe if None.
 
     Raises:
         ValueError: An option names an unknown encoder, device or backend.
@@ -59,8 +59,7 @@ class Submap:
         last_camera: Intrinsics of the last keyframe; None before the first.
         last_stamp_ns: Stamp of the newest keyframe.
         own_frame: The frame it computes in.
-        on_features: Called with each keyframe and its pyramid after their intake; the evaluation's
-            fusion without a field listens here.
+        on_features: Called with each keyframe and its pyramid after their intake.
     """
 
     def __init__(
@@ -135,9 +134,8 @@ class Submap:
     @property
     def language_bytes(self) -> int:
         """Memory of the weights of the language field; 0 without a field."""
-        if self.trainer.field is None:
-            return 0
-        weights = self.trainer.field.language.parameters()
+        field = self.trainer.field
+        weights = () if field is None else field.language.parameters()
         return sum(weight.numel() * weight.element_size() for weight in weights)
 
     def fix_scene_box(self) -> None:
@@ -197,8 +195,7 @@ class Submap:
 
     def _settle(self, own_frame: OwnFrame) -> None:
         """Takes a frame to compute in, before anything is in the map."""
-        self.own_frame = own_frame
-        inside = own_frame.config(self.config)
+        self.own_frame, inside = own_frame, own_frame.config(self.config)
         self.trainer.configure(inside)
         self.surface_map.bound(inside.query)
 
@@ -227,7 +224,7 @@ class Submap:
     ) -> None:
         """Moves keyframes, after a loop closure, and the surface with those that saw it.
 
-        The next steps teach the field; until they have, it answers by where things were.
+        Until the next steps have taught the field, it answers by where things were.
 
         Raises:
             ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown;
@@ -251,8 +248,8 @@ class Submap:
     def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:
         """Returns ``camera_to_world`` of all keyframes, oldest first."""
         store = self.trainer.store
-        poses = np.array([store.pose(id_) for id_ in store.ids]).reshape(-1, 4, 4)
-        return self.own_frame.world_poses(poses)
+        poses = np.array([store.pose(id_) for id_ in store.ids])
+        return self.own_frame.world_poses(poses.reshape(-1, 4, 4))
 
     def surface(self) -> SurfacePoints:
         """Returns the surface cloud as it stands."""
@@ -324,9 +321,8 @@ class Submap:
         """
         if not self.ready():
             raise NotReadyError('there is no map to save yet')
-        facts = MapFacts(
-            self.id, self.last_stamp_ns, self.keyframe_count, self._next_index, self.own_frame
-        )
+        counts = self.last_stamp_ns, self.keyframe_count, self._next_index
+        facts = MapFacts(self.id, *counts, self.own_frame)
         metadata = facts.metadata(self.encoder, self.config.node.world_frame)
         surface = {'surface': self.surface_map.state_dict()}
         save_map(path, self.trainer, surface, metadata, keep_keyframes)
@@ -346,8 +342,8 @@ class Submap:
         self.last_stamp_ns, self.keyframe_count = facts.stamp_ns, facts.keyframe_count
         self._next_index = facts.next_index
         self._settle(facts.own_frame)
-        ids = trainer.store.ids
-        self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera if ids else None
+        for id_ in trainer.store.ids[-1:]:
+            self.last_camera = trainer.store.keyframe(id_).frame.camera
 
     def close(self) -> None:
         """Gives back files and threads that would outlive the map."""
