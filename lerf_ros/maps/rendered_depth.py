@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from lerf_ros.frames import KeyframeId
+from lerf_ros.geometry import rounded_pose
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training.trainer import Trainer
 
@@ -52,5 +53,6 @@ class RenderedDepth:
                 frame.visible.astype(np.uint8), (width, height), interpolation=cv2.INTER_NEAREST
             )
             depth_m[seen == 0] = np.nan
-        surface_map.integrate(id_, depth_m, view.image, camera, frame.camera_to_world)
+        pose = rounded_pose(frame.camera_to_world)
+        surface_map.integrate(id_, depth_m, view.image, camera, pose)
         self._rendered_at[id_] = step

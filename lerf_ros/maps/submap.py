@@ -19,7 +19,7 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.features.pyramid import FeaturePyramid
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
-from lerf_ros.geometry import PinholeCamera
+from lerf_ros.geometry import PinholeCamera, rounded_pose
 from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
@@ -181,9 +181,8 @@ class Submap:
         frame = keyframe.frame
         self.trainer.add_keyframe(keyframe, features.pyramid, features.dense)
         if frame.depth is not None and np.isfinite(frame.depth).any():
-            self.surface_map.integrate(
-                keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
-            )
+            pose = rounded_pose(frame.camera_to_world)
+            self.surface_map.integrate(keyframe.id, frame.depth, frame.image, frame.camera, pose)
         else:
             self._rendered_depth.add(keyframe.id)
         self._next_index[keyframe.id.source] = keyframe.id.index + 1

@@ -20,13 +20,7 @@ from torch import Tensor
 
 from lerf_ros.config import QueryOptions
 from lerf_ros.frames import KeyframeId
-from lerf_ros.geometry import (
-    PinholeCamera,
-    inverse_transform,
-    require_rigid,
-    rounded_pose,
-    transform_points,
-)
+from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid, transform_points
 from lerf_ros.surface.depth_view import view_pixels, voxel_keys
 from lerf_ros.surface.points import SurfacePoints
 from lerf_ros.surface.voxels import Columns, Voxels, empty_columns, joined
@@ -113,7 +107,7 @@ class SurfaceMap:
                 f'depth and image: expected {camera.width}x{camera.height} as the camera, got '
                 f'shapes {depth_m.shape} and {image.shape}'
             )
-        pose = rounded_pose(require_rigid(camera_to_world))
+        pose = require_rigid(camera_to_world)
         depth_m = np.where(np.isfinite(depth_m) & (depth_m > 0), depth_m, 0).astype(np.float32)
         self._turn += 1
         row = self._camera_row(keyframe_id, pose)
