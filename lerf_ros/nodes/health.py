@@ -46,6 +46,13 @@ class Health:
         recent = time.monotonic() - self._last_complaint < RECENT_S
         return self.last_error if recent else ''
 
+    def stand(self, sentence: str) -> None:
+        """Notes what is wrong until it is mended, '' for nothing; news are reported at once."""
+        news = sentence != self.standing
+        self.standing = sentence
+        if news:
+            self._report()
+
     def complain(self, kind: str, sentence: str) -> None:
         """Counts something wrong and warns of it, of each kind at most once in ten seconds."""
         self.last_error, self._last_complaint = sentence, time.monotonic()

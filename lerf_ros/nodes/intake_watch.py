@@ -21,8 +21,8 @@ from lerf_ros.nodes.health import Health
 
 LOOK_S = 0.2
 JUDGE_S = 0.5
-# No keyframe for this long is silence; with a report every half second it is told within 5 s.
-SILENT_S = 3.5
+# No keyframe for this long is silence; looked at every half second it is told well within 5 s.
+SILENT_S = 3.0
 # Pictures that have to be blurred before it is told.
 BLURRED_COUNT = 3
 
@@ -100,9 +100,9 @@ class IntakeWatch:
         if time.monotonic() - self._started < SILENT_S:  # /clock has not come yet
             found = [one for one in found if one.kind != 'no_clock']
         self.finding = found[0] if found else None
-        self._health.standing = str(found[0]) if found else ''
         for finding in reversed(found[:2]):
             self._health.complain(finding.kind, str(finding))
+        self._health.stand(str(found[0]) if found else '')
 
     def facts(self) -> IntakeFacts:
         """Returns what is known of everything on the way to a keyframe."""
