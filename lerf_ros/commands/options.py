@@ -30,17 +30,22 @@ def allowed(info: OptionInfo) -> str:
 
 
 def plain_lines() -> list[str]:
-    """Returns two lines an option."""
+    """Returns two lines an option; those marked live may change while the map lives."""
     lines = []
     for name, info in flat_options():
         default = repr(info.default) if isinstance(info.default, str) else info.default
-        lines += [f'{name} = {default}  [{allowed(info)}]', f'    {info.text}']
+        when = '  live' if info.live else ''
+        lines += [f'{name} = {default}  [{allowed(info)}]{when}', f'    {info.text}']
     return lines
 
 
 def markdown_table() -> list[str]:
     """Returns the table of the documentation."""
-    lines = ['| parameter | default | allowed | meaning |', '| --- | --- | --- | --- |']
+    lines = [
+        '| parameter | default | allowed | live | meaning |',
+        '| --- | --- | --- | --- | --- |',
+    ]
     for name, info in flat_options():
-        lines.append(f'| `{name}` | `{info.default}` | {allowed(info)} | {info.text} |')
+        live = 'yes' if info.live else ''
+        lines.append(f'| `{name}` | `{info.default}` | {allowed(info)} | {live} | {info.text} |')
     return lines

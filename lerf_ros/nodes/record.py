@@ -7,6 +7,7 @@ The bag is MCAP, as ``ros2 bag`` writes and plays it; ``lerf_ros play`` sends it
 from __future__ import annotations
 
 import argparse
+import sys
 import time
 from functools import partial
 from pathlib import Path
@@ -59,7 +60,8 @@ class RecorderNode(Node):
         if self._open:
             self._open = False
             self._writer.__exit__(None, None, None)
-            self.get_logger().info(f'{self.count} keyframes written to {self._path}')
+            # The node's own log may be gone by now: it ends with its context.
+            sys.stdout.write(f'{self.count} keyframes written to {self._path}\n')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
