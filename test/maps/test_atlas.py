@@ -59,18 +59,19 @@ def frames():
         ]
 
 
-def mapped(frames, config=CONFIG) -> Atlas:
-    atlas = Atlas(config, ColourEncoder())
+def mapped(frames, steps: int) -> Atlas:
+    """Takes in frames, with some steps after each."""
+    atlas = Atlas(CONFIG, ColourEncoder())
     for frame in frames:
         atlas.ingest(frame)
-        for _ in range(4):
+        for _ in range(steps):
             atlas.step()
     return atlas
 
 
 @pytest.fixture(scope='module')
 def atlas(frames):
-    atlas = mapped(frames)
+    atlas = mapped(frames, steps=2)
     yield atlas
     atlas.close()
 
@@ -208,7 +209,7 @@ def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
         raise OSError('No space left on device')
 
     monkeypatch.setattr(Submap, 'save', full)
-    atlas = mapped(frames[:40])
+    atlas = mapped(frames[:40:2], steps=1)
     assert not any(node.asleep for node in atlas.nodes if node.keyframe_count)
     assert 'stays awake' in caplog.text
     assert atlas.query(RED)[0].maxima

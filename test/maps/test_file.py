@@ -21,14 +21,19 @@ from lerf_ros.training.trainer import Trainer
 EXTRA = {'surface': {'positions': torch.rand(5, 3), 'views': torch.arange(5)}}
 
 
-@pytest.fixture
-def trainer(config):
+def learnt(config) -> Trainer:
     trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
     for keyframe, pyramid, _ in spheres.keyframes(3):
         trainer.add_keyframe(keyframe, pyramid)
     for _ in range(5):
         trainer.step()
     return trainer
+
+
+@pytest.fixture(scope='module')
+def trainer(config):
+    """What is saved again and again; to be looked at only."""
+    return learnt(config)
 
 
 def fresh(config):
@@ -191,7 +196,8 @@ def test_a_field_of_other_sizes_is_named(trainer, config, tmp_path):
         load_map(path, Trainer(config, embedding_size=99))
 
 
-def test_weights_that_are_not_finite_are_refused(trainer, config, tmp_path):
+def test_weights_that_are_not_finite_are_refused(config, tmp_path):
+    trainer = learnt(config)
     path = tmp_path / 'a.map'
     with torch.no_grad():
         trainer.field.radiance.grid.table[0] = float('nan')

@@ -48,14 +48,25 @@ def frames() -> list[PosedFrame]:
         return list(scene.frames('orbit', 20.0, 0.3))
 
 
-@pytest.fixture
-def live_map(encoder, frames) -> Submap:
+def learnt_map(encoder, frames) -> Submap:
     live_map = Submap(CONFIG, encoder)
     for frame in frames[:3]:
         live_map.ingest(frame)
     for _ in range(5):
         live_map.step()
     return live_map
+
+
+@pytest.fixture
+def live_map(encoder, frames) -> Submap:
+    """A map of the test's own."""
+    return learnt_map(encoder, frames)
+
+
+@pytest.fixture(scope='module')
+def kept_map(encoder, frames) -> Submap:
+    """A map that the tests ask and save, and leave as it is."""
+    return learnt_map(encoder, frames)
 
 
 def without_depth(frame: PosedFrame) -> PosedFrame:
@@ -95,10 +106,10 @@ def test_a_map_answers_while_it_learns(live_map, frames):
     assert live_map.query(QUESTION)[0].step >= first.step
 
 
-def test_a_malformed_question_leaves_the_map_as_it_was(live_map):
+def test_a_malformed_question_leaves_the_map_as_it_was(kept_map):
     with pytest.raises(ValueError, match='positives'):
-        live_map.query(QueryRequest(positives=()))
-    assert live_map.query(QUESTION)[0].maxima
+        kept_map.query(QueryRequest(positives=()))
+    assert kept_map.query(QUESTION)[0].maxima
 
 
 def test_a_map_that_has_not_learned_does_not_guess(encoder, frames):
@@ -115,33 +126,33 @@ def test_reset_forgets_everything(live_map):
     assert live_map.trainer.step_count == 0
 
 
-def test_a_saved_map_answers_alike(live_map, encoder, tmp_path):
+def test_a_saved_map_answers_alike(kept_map, encoder, tmp_path):
     path = tmp_path / 'table.safetensors'
-    before = live_map.query(QUESTION)[0]
-    live_map.save(path)
+    before = kept_map.query(QUESTION)[0]
+    kept_map.save(path)
     other = Submap(CONFIG, encoder)
     other.load(path)
     after = other.query(QUESTION)[0]
     assert other.keyframe_count == 3
-    assert other.trainer.step_count == live_map.trainer.step_count
+    assert other.trainer.step_count == kept_map.trainer.step_count
     np.testing.assert_allclose(after.maxima[0].position_m, before.maxima[0].position_m, atol=0.02)
 
 
-def test_a_damaged_file_leaves_the_map_as_it_was(live_map, tmp_path):
+def test_a_damaged_file_leaves_the_map_as_it_was(kept_map, tmp_path):
     path = tmp_path / 'table.safetensors'
-    live_map.save(path)
+    kept_map.save(path)
     content = path.read_bytes()
     path.write_bytes(content[: len(content) // 2])
-    before = live_map.trainer
+    before = kept_map.trainer
     with pytest.raises(ValueError, match=r'table\.safetensors'):
-        live_map.load(path)
-    assert live_map.trainer is before
-    assert live_map.query(QUESTION)[0].maxima
+        kept_map.load(path)
+    assert kept_map.trainer is before
+    assert kept_map.query(QUESTION)[0].maxima
 
 
-def test_a_map_of_another_encoder_is_refused(live_map, tmp_path):
+def test_a_map_of_another_encoder_is_refused(kept_map, tmp_path):
     path = tmp_path / 'table.safetensors'
-    live_map.save(path)
+    kept_map.save(path)
 
     other = load_encoder(CONFIG.features, torch.device('cpu'))
     other.fingerprint = 'another'
@@ -310,10 +321,10 @@ def test_depth_corrects_the_pose_of_a_keyframe_where_that_is_wanted(encoder, fra
     assert offsets_m[0.03] < 0.004
 
 
-def test_a_missing_folder_is_named_and_no_temporary_file(live_map, tmp_path):
+def test_a_missing_folder_is_named_and_no_temporary_file(kept_map, tmp_path):
     path = tmp_path / 'nowhere' / 'table.safetensors'
     with pytest.raises(FileNotFoundError, match=r'there is no folder .*nowhere; make it first'):
-        live_map.save(path)
+        kept_map.save(path)
     assert not path.parent.exists()
 
 
