@@ -154,8 +154,10 @@ class Player:
                 self._stopping.wait(max(0.0, due - time.monotonic()))
                 if self._stopping.is_set():
                     return
-                if self._selector.wants(frame.camera_to_world, frame.stamp_ns):
-                    self._send(frame)
+                for chosen in self._selector.choose(frame):
+                    self._send(chosen)
+            for last in self._selector.give_up_waiting():
+                self._send(last)
             self.note = f'the recording has ended: {self.sent} keyframes were sent'
         except (ValueError, OSError, RuntimeError) as error:
             self.note = f'the recording broke off: {error}'

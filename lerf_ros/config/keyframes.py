@@ -28,6 +28,39 @@ class KeyframeOptions(Section):
         high=3600.0,
         live=True,
     )
+    max_view_overlap: float = option(
+        0.95,
+        'A frame is passed over if more than this share of it was seen from there; 1 keeps it.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    view_parallax_deg: float = option(
+        5.0,
+        'A point was seen from there if the directions to both cameras differ by less.',
+        unit='deg',
+        low=0.0,
+        high=90.0,
+        live=True,
+    )
+    view_memory: int = option(
+        1000, 'Keyframes that are remembered to tell what was seen.', low=1, high=100_000
+    )
+    min_sharpness: float = option(
+        0.4,
+        'A frame below this share of the usual sharpness waits for a sharper one; 0 never.',
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    blur_wait_s: float = option(
+        0.3,
+        'A blurred frame is kept if none is sharper so soon.',
+        unit='s',
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
     max_width: int = option(
         640, 'Wider images are shrunk to this width.', unit='px', low=32, high=8192
     )

@@ -69,6 +69,7 @@ class IntakeFacts:
         pose_newest_ns: Stamp of the newest pose of the camera; None if there is none.
         keyframes: Number of keyframes.
         still: Number of frames since the last keyframe in which the camera had not moved.
+        known: Number of frames since then that showed nothing new though it had moved.
         sharpness: Of the last picture that was looked at; None if none was.
         doubts: What the last keyframe says about itself that may be wrong.
         rectified: Whether the option says that images are rectified already.
@@ -89,6 +90,7 @@ class IntakeFacts:
     pose_newest_ns: int | None = None
     keyframes: int = 0
     still: int = 0
+    known: int = 0
     sharpness: float | None = None
     doubts: tuple[str, ...] = field(default=())
     rectified: bool = False
@@ -244,7 +246,7 @@ def _pose(facts: IntakeFacts) -> Finding | None:
 
 
 def _still(facts: IntakeFacts) -> Finding | None:
-    if not facts.still:
+    if not facts.still or facts.known:
         return None
     return Finding(
         'still',

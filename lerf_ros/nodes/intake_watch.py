@@ -53,7 +53,7 @@ class IntakeWatch:
         self._assembler, self._decoder, self._rectified = assembler, decoder, rectified
         self._started = self._last_keyframe = time.monotonic()
         self._keyframes = 0
-        self._refused, self._no_pose, self._still = '', '', 0
+        self._refused, self._no_pose, self._still, self._known = '', '', 0, 0
         self._pose_refused = ''
         self._doubts: tuple[str, ...] = ()
         self._sharpness: deque[float] = deque(maxlen=BLURRED_COUNT)
@@ -66,7 +66,7 @@ class IntakeWatch:
         """Notes a frame that became a keyframe."""
         self._last_keyframe = time.monotonic()
         self._keyframes += 1
-        self._refused, self._no_pose, self._still = '', '', 0
+        self._refused, self._no_pose, self._still, self._known = '', '', 0, 0
         self._pose_refused = ''
         self._doubts = tuple(doubts(frame))
         grey = cv2.cvtColor(frame.image, cv2.COLOR_RGB2GRAY)
@@ -88,6 +88,16 @@ class IntakeWatch:
         """Notes a frame that showed nothing new."""
         self._still += 1
         self._no_pose = ''
+
+    def known(self) -> None:
+        """Notes a frame of a camera that moves where it has been."""
+        self._known += 1
+        self._no_pose = ''
+        self._health.note(
+            'known_frames',
+            f'{self._inputs["image"].topic} shows what earlier keyframes show: it gives none '
+            'until there is something new',
+        )
 
     def _look(self) -> None:
         for one in self._inputs.values():
@@ -124,6 +134,7 @@ class IntakeWatch:
             pose_newest_ns=self._assembler.poses.newest_ns,
             keyframes=self._keyframes,
             still=self._still,
+            known=self._known,
             sharpness=float(np.max(self._sharpness)) if recent else None,
             doubts=self._doubts,
             rectified=self._rectified,

@@ -25,7 +25,7 @@ from lerf_ros.bridge.parameters import declare_options, follow_live_options
 from lerf_ros.bridge.topics import Input
 from lerf_ros.bridge.transforms import listen_to_tf
 from lerf_ros.config import LerfConfig
-from lerf_ros.frames import KeyframeSelector
+from lerf_ros.frames import KeyframeSelector, PosedFrame
 from lerf_ros.frames.assembler import Assembler, PosedPairing
 from lerf_ros.frames.decoding import FrameDecoder
 from lerf_ros.frames.pairing import Kind, Pairer
@@ -126,8 +126,9 @@ class KeyframeNode(Node):
         )
         self._depth_seen_s = -float('inf')
         self._selector = KeyframeSelector(self._config.keyframes)
+        self._held_since_s = 0.0
         self._sender = KeyframeSender(
-            self, self._health, node.outbox_mb, on_other_map=lambda: None
+            self, self._health, node.outbox_mb, on_other_map=self._selector.forget
         )
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
@@ -210,9 +211,12 @@ class KeyframeNode(Node):
             for posed in self._assembler.add(kind, message, now):
                 self._advance(posed)
             if self._assembler.pairer.jumps != jumps:
-                self._selector = KeyframeSelector(self._config.keyframes)
+                self._publish(self._selector.give_up_waiting())
+                self._selector.forget()
         for posed in self._assembler.ready(now):
             self._advance(posed)
+        if now - self._held_since_s > self._config.keyframes.blur_wait_s:
+            self._publish(self._selector.give_up_waiting())
 
     def _take_pose(self, message: Any) -> None:
         if not self._asked_for_tf and self._assembler.poses.needs_transforms(message):
@@ -227,7 +231,7 @@ class KeyframeNode(Node):
             self._watch.pose_refused(str(error))
 
     def _advance(self, posed: PosedPairing) -> None:
-        """Publishes a frame that shows something new."""
+        """Publishes a frame that shows something new, or lets it wait for a sharper one."""
         camera_to_world, stamp_ns = posed.camera_to_world, posed.pairing.stamp_ns
         now = time.monotonic()
         if posed.pairing.depth is not None:
@@ -238,7 +242,7 @@ class KeyframeNode(Node):
             return
         if posed.pairing.depth is None and now - self._depth_seen_s < DEPTH_USUAL_S:
             return  # others have depth: one of them will do better
-        options, world_frame = self._config.keyframes, self._config.node.world_frame
+        options = self._config.keyframes
         try:
             frame = self._decoder.frame(posed.pairing, camera_to_world)
             frame = limited(frame, options.max_width, options.max_depth_m)
@@ -246,10 +250,20 @@ class KeyframeNode(Node):
             self._health.complain('rejected_images', str(error))
             self._watch.refused(str(error))
             return
-        self._sender.send(frame, world_frame, options.jpeg_quality)
-        # Only now: a frame that is refused must not stand in for those after it.
-        self._selector.keep(camera_to_world, stamp_ns)
-        self._watch.took(frame)
+        waited, known = self._selector.waits, self._selector.known
+        # A frame that is refused never comes here, so it does not stand in for those after it.
+        chosen = self._selector.choose(frame)
+        if self._selector.waits and not waited:
+            self._held_since_s = now
+        if self._selector.known > known:
+            self._watch.known()
+        self._publish(chosen)
+
+    def _publish(self, frames: Sequence[PosedFrame]) -> None:
+        config = self._config
+        for frame in frames:
+            self._sender.send(frame, config.node.world_frame, config.keyframes.jpeg_quality)
+            self._watch.took(frame)
 
     @property
     def waiting_for_pose(self) -> int:
@@ -265,6 +279,7 @@ class KeyframeNode(Node):
             'images_without_depth': self._assembler.pairer.without_depth,
             'waiting_for_pose': self.waiting_for_pose,
             **self._sender.values(),
+            'blurred_frames': self._selector.blurred,
             **self._watch.values(),
         }
 

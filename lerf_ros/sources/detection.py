@@ -232,6 +232,6 @@ def chosen(bag: Bag, options: KeyframeOptions, downscale: int = 1) -> Iterator[P
         return
     selector = KeyframeSelector(options)
     for frame in bag:
-        if selector.wants(frame.camera_to_world, frame.stamp_ns):
-            selector.keep(frame.camera_to_world, frame.stamp_ns)
-            yield shrunk(limited(frame, options.max_width, options.max_depth_m), downscale)
+        kept = selector.choose(limited(frame, options.max_width, options.max_depth_m))
+        yield from (shrunk(each, downscale) for each in kept)
+    yield from (shrunk(each, downscale) for each in selector.give_up_waiting())

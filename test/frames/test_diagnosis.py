@@ -53,6 +53,11 @@ def test_the_first_finding_is_the_cause(changes: dict[str, Any], kind: str, word
     assert words in str(first)
 
 
+def test_a_camera_that_moves_where_it_has_been_is_neither_still_nor_wrong() -> None:
+    assert findings(replace(WELL, still=3))
+    assert not findings(replace(WELL, still=3, known=2))
+
+
 def test_effects_are_not_told_beside_their_cause() -> None:
     facts = replace(
         WELL,

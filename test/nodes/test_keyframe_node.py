@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pytest
@@ -74,10 +74,12 @@ class Camera:
         encoding: str = 'rgb8',
         info: CameraInfo | None = None,
         depth: Image | None = None,
+        contrast: float = 1.0,
     ) -> None:
         header = Header(stamp=stamp_message(stamp_ns), frame_id='camera')
         picture = np.full((48, 64, 3), RED, np.uint8)
         picture[::8, ::8] = 255  # something sharp
+        picture = (picture * contrast).astype(np.uint8)
         image = image_message(picture, 'rgb8', header)
         image.encoding = encoding
         info = info or camera_info_message(CAMERA, header)
@@ -152,6 +154,45 @@ def test_a_camera_at_rest_gives_no_second_keyframe(camera: Camera, wait_until: C
     wait_until(lambda: len(camera.found) >= 2, 'two keyframes')
     positions = [frame.camera_to_world[0, 3] for frame in camera.found]
     assert positions == pytest.approx([40.0, 41.0])
+
+
+def walk(camera: Camera, wait_until: Callable, places: Iterable[float]) -> None:
+    """Sends a frame from each place; a best-effort camera that does not wait would lose some."""
+    image = camera.node._inputs['image']
+    for x in places:
+        heard = image.facts().heard
+        camera.send(x)
+        wait_until(lambda n=heard: image.facts().heard > n, 'the image')
+
+
+def test_a_camera_that_returns_gives_only_what_is_new(
+    camera: Camera, wait_until: Callable
+) -> None:
+    there = [2000 + 0.1 * number for number in range(12)]
+    walk(camera, wait_until, there)
+    wait_until(lambda: len(camera.found) == len(there), 'the way there')
+    camera.found.clear()
+    walk(camera, wait_until, [x - 0.02 for x in (*reversed(there), 1990.0)])
+    wait_until(lambda: len(camera.of(camera._now_ns)) == 1, 'the last is new')
+    # Of the way back none but its very end, whose frames say which way the camera comes from.
+    positions = [frame.camera_to_world[0, 3] for frame in camera.found]
+    assert min(positions[:-1], default=9999.0) > 2000.2
+    assert camera.node._values()['finding'] == ''
+
+
+def test_a_blurred_picture_waits_for_a_sharper_one(camera: Camera, wait_until: Callable) -> None:
+    walk(camera, wait_until, range(3000, 3008))
+    wait_until(lambda: len(camera.found) == 8, 'sharp pictures')
+    camera.found.clear()
+    blurred = camera.send(3010.0, contrast=0.1)
+    sharp = camera.next_stamp()
+    camera.send_pose(at(3010.1), sharp)
+    camera.send_image(sharp)
+    wait_until(lambda: camera.of(sharp), 'the sharper one')
+    assert not camera.of(blurred)
+    # Where no sharper one follows it is kept after all.
+    blurred = camera.send(3020.0, contrast=0.1)
+    wait_until(lambda: camera.of(blurred), 'the blurred one')
 
 
 def uncalibrated() -> CameraInfo:
