@@ -3,6 +3,7 @@
 ros2 launch lerf_ros lerf.launch.py image_topic:=/camera/color/image_raw \
     camera_info_topic:=/camera/color/camera_info \
     depth_topic:=/camera/aligned_depth_to_color/image_raw world_frame:=map
+ros2 launch lerf_ros lerf.launch.py cameras:=front,rear sensor:=realsense
 """
 
 from pathlib import Path
@@ -15,12 +16,12 @@ from launch.launch_description_entity import LaunchDescriptionEntity
 from launch_ros.actions import Node
 
 from lerf_ros.nodes.launch_arguments import (
-    camera_topics,
     given_values,
     is_on,
     tf_remappings,
     wrong_argument,
 )
+from lerf_ros.nodes.launched_cameras import launched_cameras, wrong_camera_argument
 from lerf_ros.nodes.launching import has_package
 
 SHARE = Path(get_package_share_directory('lerf_ros'))
@@ -53,6 +54,13 @@ ARGUMENTS = (
     ('log_level', 'info', 'debug, info, warn, error or fatal'),
     ('rviz', 'false', 'whether to start RViz with the map, the last answer and its boxes'),
     ('view', 'false', 'whether to show the map on a web page; its address is in the log'),
+    (
+        'cameras',
+        'none',
+        'names of several, such as front,rear: a keyframe node each; any argument from sensor to '
+        'image_reliability may be given for one of them, as front_image_topic; none: one camera',
+    ),
+    ('map_namespace', 'none', 'namespace of the map that takes the keyframes; none: this one'),
     ('sensor', 'none', 'realsense, zed, azure_kinect, orbbec or oak_d: its topics and options'),
     ('camera_name', 'none', 'name of the camera in the topics of its driver; none: the usual'),
     ('image_topic', 'auto', 'colour images, raw or compressed; auto: /camera/image, or sensor'),
@@ -76,14 +84,15 @@ ARGUMENTS = (
 def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     """Returns the nodes for the arguments as they were given."""
     given = given_values({name: context.launch_configurations[name] for name, _, _ in ARGUMENTS})
-    wrong = wrong_argument(given, has_package)
+    # Those of one of several cameras have names that no table can hold.
+    every = given_values(context.launch_configurations)
+    wrong = wrong_argument(given, has_package) or wrong_camera_argument(every)
     if wrong:
         raise RuntimeError(wrong)  # before anything starts: nothing is left running
     on = {name for name, value in given.items() if is_on(value)}
-    topics = camera_topics(given)
+    cameras = launched_cameras(every | given)
     common = {
         'package': 'lerf_ros',
-        'namespace': given['namespace'],
         'output': 'screen',
         'arguments': ['--ros-args', '--log-level', given['log_level']],
     }
@@ -92,32 +101,16 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     parameters = [given['params_file']] if given['params_file'] else []
     if given['place']:
         parameters.append(str(SHARE / 'config' / 'places' / f'{given["place"]}.yaml'))
-    if given['sensor']:
-        parameters.append(str(SHARE / 'config' / 'sensors' / f'{given["sensor"]}.yaml'))
     nodes: list[LaunchDescriptionEntity] = []
-    if 'start_keyframe_node' in on:
-        camera: dict[str, Any] = {
-            'node.use_depth': 'depth' in topics,
-            'node.pose_source': 'topic' if given['pose_topic'] else 'tf',
-            'node.image_reliability': given['image_reliability'],
-            'node.camera_frame': given['camera_frame'],
-            'node.camera_extrinsic': given['camera_extrinsic'],
-        }
-        # Only what differs from the default: the rest may stand in the sensor's file.
-        for name in ('image_transport', 'depth_transport'):
-            if given[name] != 'auto':
-                camera[f'node.{name}'] = given[name]
-        if float(given['depth_unit_m']):
-            camera['node.depth_unit_m'] = float(given['depth_unit_m'])
-        if 'images_rectified' in on:
-            camera['node.images_rectified'] = True
-        remappings = list(topics.items())
+    for camera in cameras if 'start_keyframe_node' in on else ():
+        sensor = [str(SHARE / 'config' / 'sensors' / f'{camera.sensor}.yaml')]
         nodes.append(
             Node(
                 executable='keyframe_node',
                 name='keyframe_node',
-                parameters=[*parameters, base | camera],
-                remappings=remappings + tf,
+                namespace=camera.namespace,
+                parameters=[*parameters, *sensor[: bool(camera.sensor)], base | camera.parameters],
+                remappings=[*(camera.topics | camera.shared).items(), *tf],
                 **common,
             )
         )
@@ -130,6 +123,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             Node(
                 executable='field_node',
                 name='field_node',
+                namespace=given['namespace'],
                 parameters=[*parameters, base | page],
                 remappings=tf,
                 **common,
@@ -151,7 +145,7 @@ def make_nodes(context: LaunchContext) -> list[LaunchDescriptionEntity]:
                 parameters=[{'use_sim_time': 'use_sim_time' in on}],
                 remappings=[
                     *((f'/lerf/{topic}', f'/{space}/{topic}') for topic in SHOWN),
-                    ('/camera/image', topics['image']),
+                    ('/camera/image', cameras[0].topics['image']),
                     *tf,
                 ],
             )

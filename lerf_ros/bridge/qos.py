@@ -18,6 +18,13 @@ KEYFRAMES = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
+#: Each keyframe node's newest poses, for a map that comes late; of several cameras all are heard.
+KEYFRAME_POSES = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
 #: Services keep as many requests as may come at once: with the usual 10, those of further clients
 #: are lost without a word.
 SERVICES = QoSProfile(

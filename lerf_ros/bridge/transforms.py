@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import yaml
 from jaxtyping import Float
 from rclpy.duration import Duration
 from rclpy.node import Node
@@ -61,6 +62,17 @@ class Tf2Source:
         except tf2_ros.TransformException:
             return None
         return nanoseconds(found.header.stamp) or None
+
+    def above(self, frame: str) -> list[str]:
+        """Returns the frames that a frame hangs on, the nearest first."""
+        known = yaml.safe_load(self._buffer.all_frames_as_yaml())
+        if not isinstance(known, dict):  # of no frame tf2 gives an empty list
+            return []
+        found: list[str] = []
+        while (about := known.get(frame.lstrip('/'))) and about['parent'] not in found:
+            frame = str(about['parent'])
+            found.append(frame)
+        return found
 
     def start_again(self) -> None:
         """Forgets all that moves: tf2 refuses what is older than its newest."""

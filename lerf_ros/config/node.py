@@ -14,6 +14,26 @@ class NodeOptions(Section):
     """How the nodes talk."""
 
     world_frame: str = option('map', 'TF frame in which the map lives.')
+    odom_frame: str = option(
+        'odom',
+        'Frame that localisation moves in the world; keyframes follow its jumps. Empty: none do.',
+    )
+    jump_move_m: float = option(
+        0.05, 'A shift of odom_frame that is a jump.', unit='m', low=0.001, high=1000.0
+    )
+    jump_turn_deg: float = option(
+        2.0, 'A turn of odom_frame that is a jump.', unit='deg', low=0.01, high=180.0
+    )
+    reset_move_m: float = option(
+        5.0,
+        'A shift of it that is no correction but a reset: no keyframe follows.',
+        unit='m',
+        low=0.001,
+        high=100_000.0,
+    )
+    reset_turn_deg: float = option(
+        60.0, 'A turn of it that is a reset.', unit='deg', low=0.01, high=180.0
+    )
     pose_source: str = option(
         'auto',
         "Where camera poses come from: 'tf', the topic 'pose', or auto: TF where it is installed.",
@@ -105,3 +125,8 @@ class NodeOptions(Section):
         choices=('raw', 'centred', 'normalised'),
         live=True,
     )
+
+    def check_together(self) -> None:
+        """Raises a ValueError where every jump would be a reset."""
+        self.require_order('jump_move_m', 'reset_move_m', strictly=True)
+        self.require_order('jump_turn_deg', 'reset_turn_deg', strictly=True)

@@ -157,6 +157,31 @@ class PoseSource:
             return pose
         return pose @ self._mounted(camera, stamp_ns, last_chance)
 
+    def moves_with(self, odom_frame: str) -> bool:
+        """Tells whether the poses that were asked last go through the odometry frame."""
+        if self._transforms is None or odom_frame in ('', self.world_frame):
+            return False
+        start = self._parent if self._by_topic else self._asked
+        way = [start, *self._transforms.above(start)] if start else []
+        return odom_frame in way and self.world_frame in way[way.index(odom_frame) :]
+
+    def newest_odometry(self, odom_frame: str) -> tuple[int, Float[np.ndarray, '4 4']] | None:
+        """Returns the newest pose of the odometry frame in the world, with its stamp, if any."""
+        if self._transforms is None:
+            return None
+        stamp_ns = self._transforms.newest_ns(self.world_frame, odom_frame)
+        pose = None if stamp_ns is None else self.odometry_at(odom_frame, stamp_ns)
+        return None if stamp_ns is None or pose is None else (stamp_ns, pose)
+
+    def odometry_at(self, odom_frame: str, stamp_ns: int) -> Float[np.ndarray, '4 4'] | None:
+        """Returns the pose of the odometry frame in the world at a stamp, if it is known."""
+        if self._transforms is None:
+            return None
+        try:
+            return self._transforms.lookup(self.world_frame, odom_frame, stamp_ns)
+        except TransformError:
+            return None
+
     def _mounted(self, camera: str, stamp_ns: int, last_chance: bool) -> Float[np.ndarray, '4 4']:
         try:
             if self._transforms is None:

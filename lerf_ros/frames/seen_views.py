@@ -56,6 +56,10 @@ class SeenViews:
         self._depth_m[at] = _grid(frame)
         self._count += 1
 
+    def move(self, world_from_world: Float[Array, '4 4']) -> None:
+        """Moves all views: the world was found to be elsewhere."""
+        self._poses[: len(self)] = world_from_world @ self._poses[: len(self)]
+
     def share_seen(
         self, frame: PosedFrame, *, parallax_deg: float, without_newest: int, still_m: float
     ) -> float:

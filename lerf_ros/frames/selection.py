@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -164,6 +164,15 @@ class KeyframeSelector:
         self.keep(frame.camera_to_world, frame.stamp_ns)
         self._views.add(frame)
         return [frame]
+
+    def move(self, world_from_world: Float[np.ndarray, '4 4']) -> None:
+        """Moves all that was seen and kept: localisation was corrected."""
+        self._views.move(world_from_world)
+        if self._last_pose is not None:
+            self._last_pose = world_from_world @ self._last_pose
+        if self._held is not None:
+            pose = world_from_world @ self._held.frame.camera_to_world
+            self._held = replace(self._held, frame=replace(self._held.frame, camera_to_world=pose))
 
     def forget(self) -> None:
         """Forgets what was seen and kept: another map begins."""

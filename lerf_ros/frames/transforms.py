@@ -51,6 +51,10 @@ class TransformSource(Protocol):
         """Returns the stamp of the newest pose on the way between two frames, if any moves."""
         ...
 
+    def above(self, frame: str) -> list[str]:
+        """Returns the frames that a frame hangs on, the nearest first."""
+        ...
+
 
 class PoseTrack:
     """The poses of one thing over time.
@@ -231,6 +235,13 @@ class TransformTree:
         tracks = (self._tracks.get(name) for name in sorted(chain))
         stamps = [t.newest_ns for t in tracks if t is not None and t.newest_ns is not None]
         return min(stamps, default=None)
+
+    def above(self, frame: str) -> list[str]:
+        """Returns the frames that a frame hangs on, the nearest first."""
+        try:
+            return self._chain(frame.lstrip('/'))[1:]
+        except TransformError:
+            return []
 
     def _unknown(self, frame: str) -> str:
         frames = self.frames

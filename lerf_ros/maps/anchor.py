@@ -62,6 +62,7 @@ def named_by_stamp(
     stamps_ns: Sequence[int],
     camera_to_world: Float[Array, 'n 4 4'],
     stamps: Mapping[KeyframeId, int],
+    source: str | None = None,
 ) -> tuple[list[KeyframeId], Float[Array, 'k 4 4']]:
     """Returns the keyframes of corrected poses that name times, each with its pose.
 
@@ -69,9 +70,10 @@ def named_by_stamp(
         stamps_ns: Times of the poses; those without a keyframe are left out.
         camera_to_world: The poses.
         stamps: Stamps of the keyframes. Two cameras may share one.
+        source: The stream whose keyframes they are, of which none may have come yet; None: any.
 
     Raises:
-        ValueError: None of the times is that of a keyframe, or the numbers differ.
+        ValueError: None of the times is that of a keyframe of any stream, or the numbers differ.
     """
     if len(stamps_ns) != len(camera_to_world):
         raise ValueError(
@@ -79,7 +81,13 @@ def named_by_stamp(
             f'{len(camera_to_world)} poses'
         )
     pose_at = dict(zip(stamps_ns, camera_to_world, strict=True))
-    ids = [id_ for id_, stamp_ns in stamps.items() if stamp_ns in pose_at]
+    ids = [
+        id_
+        for id_, stamp_ns in stamps.items()
+        if stamp_ns in pose_at and source in (None, id_.source)
+    ]
+    if not ids and source is not None:
+        return [], np.zeros((0, 4, 4))
     if not ids:
         raise ValueError(
             f'corrected poses: expected stamps of keyframes, got {len(stamps_ns)} of which none is'

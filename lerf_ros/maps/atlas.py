@@ -200,12 +200,16 @@ class Atlas:
         self.pose_epoch += 1
 
     def correct(
-        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+        self,
+        stamps_ns: Sequence[int],
+        camera_to_world: Float[np.ndarray, 'n 4 4'],
+        source: str | None = None,
     ) -> int:
         """Moves the keyframes of these stamps; see :meth:`Submap.correct`."""
         stamps = {id_: stamp for node in self.nodes for id_, stamp in node.stamps.items()}
-        ids, poses = named_by_stamp(stamps_ns, camera_to_world, stamps)
-        self.update_poses(ids, poses)
+        ids, poses = named_by_stamp(stamps_ns, camera_to_world, stamps, source)
+        if ids:
+            self.update_poses(ids, poses)
         return len(ids)
 
     def keyframe_poses(self) -> Float[np.ndarray, 'n 4 4']:

@@ -233,14 +233,14 @@ class Submap:
         move_keyframes(self.trainer.store, self.surface_map, ids, poses)
 
     def correct(
-        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+        self,
+        stamps_ns: Sequence[int],
+        camera_to_world: Float[np.ndarray, 'n 4 4'],
+        source: str | None = None,
     ) -> int:
-        """Moves the keyframes of these stamps; returns how many there are.
-
-        Raises:
-            ValueError: None of the stamps is that of a keyframe, or a pose is not rigid.
-        """
-        ids, poses = named_by_stamp(stamps_ns, camera_to_world, self.trainer.store.stamps())
+        """Moves the keyframes that :func:`named_by_stamp` finds or refuses; returns how many."""
+        stamps = self.trainer.store.stamps()
+        ids, poses = named_by_stamp(stamps_ns, camera_to_world, stamps, source)
         self.update_poses(ids, poses)
         return len(ids)
 

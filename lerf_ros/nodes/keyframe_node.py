@@ -28,6 +28,7 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeSelector, PosedFrame
 from lerf_ros.frames.assembler import Assembler, PosedPairing
 from lerf_ros.frames.decoding import FrameDecoder
+from lerf_ros.frames.odometry_jumps import Jump
 from lerf_ros.frames.pairing import Kind, Pairer
 from lerf_ros.frames.pose_source import POSE_TYPES, PoseSource, mounting_of
 from lerf_ros.frames.resizing import limited
@@ -36,6 +37,7 @@ from lerf_ros.live_options import LiveOptions
 from lerf_ros.nodes.health import Health
 from lerf_ros.nodes.intake_watch import IntakeWatch
 from lerf_ros.nodes.keyframe_sender import KeyframeSender
+from lerf_ros.nodes.odometry_watch import OdometryWatch
 from lerf_ros.nodes.spinning import spin
 from lerf_ros.scheduling.inbox import Inbox
 from lerf_ros.scheduling.rate import Rate
@@ -130,6 +132,7 @@ class KeyframeNode(Node):
         self._sender = KeyframeSender(
             self, self._health, node.outbox_mb, on_other_map=self._selector.forget
         )
+        self._odometry = OdometryWatch(self, node, self._assembler.poses, self._follow)
         # The steady clock: a recording's /clock may stand still while frames wait.
         self.create_timer(TICK_S, self._tick, clock=Clock(clock_type=ClockType.STEADY_TIME))
 
@@ -232,7 +235,8 @@ class KeyframeNode(Node):
 
     def _advance(self, posed: PosedPairing) -> None:
         """Publishes a frame that shows something new, or lets it wait for a sharper one."""
-        camera_to_world, stamp_ns = posed.camera_to_world, posed.pairing.stamp_ns
+        stamp_ns = posed.pairing.stamp_ns
+        camera_to_world = self._odometry.mended(posed.camera_to_world, stamp_ns)
         now = time.monotonic()
         if posed.pairing.depth is not None:
             self._depth_seen_s = now
@@ -262,8 +266,31 @@ class KeyframeNode(Node):
     def _publish(self, frames: Sequence[PosedFrame]) -> None:
         config = self._config
         for frame in frames:
-            self._sender.send(frame, config.node.world_frame, config.keyframes.jpeg_quality)
+            self._sender.send(
+                frame,
+                config.node.world_frame,
+                config.keyframes.jpeg_quality,
+                self._odometry.at(frame.stamp_ns),
+            )
             self._watch.took(frame)
+
+    def _follow(self, jump: Jump) -> None:
+        """Moves keyframes with the odometry frame, unless localisation was reset."""
+        node = self._config.node
+        what = f'{node.world_frame} -> {node.odom_frame} jumped by {jump}'
+        count = self._sender.follow(jump, node.world_frame)
+        if jump.is_reset:
+            self._selector.forget()
+            self._health.complain(
+                'localisation_resets',
+                f'{what}: that is taken for a reset of the localisation, and keyframes stay where '
+                'they are; reset the map if they are wrong now, or raise node.reset_move_m or '
+                'node.reset_turn_deg',
+            )
+            return
+        self._selector.move(jump.move)
+        self._selector.move(jump.move)
+        self._health.note('corrections', f'{what}: {count} keyframes follow')
 
     @property
     def waiting_for_pose(self) -> int:

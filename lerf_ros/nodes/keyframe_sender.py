@@ -1,6 +1,7 @@
 """Sends keyframes, and sends them again to a map that has not got them.
 
-Publishes ``keyframes`` and hears ``status``, where a field node tells what has arrived. What was
+Publishes ``keyframes``, and ``keyframe_poses`` when localisation has moved them. Hears ``status``,
+where a field node tells what has arrived. What was
 sent while nobody listened, or while the link was cut, is kept within ``node.outbox_mb``.
 """
 
@@ -12,11 +13,16 @@ from collections.abc import Callable
 
 from rclpy.clock import Clock, ClockType
 from rclpy.node import Node
+from std_msgs.msg import Header
 
 from lerf_ros.bridge import qos
 from lerf_ros.bridge.keyframes import keyframe_message
+from lerf_ros.bridge.poses import pose_message, stamp_message
 from lerf_ros.frames import PosedFrame
-from lerf_ros.msg import FieldStatus, Keyframe
+from lerf_ros.frames.messages import nanoseconds
+from lerf_ros.frames.odometry_jumps import Jump
+from lerf_ros.geometry import Array
+from lerf_ros.msg import FieldStatus, Keyframe, KeyframePoses
 from lerf_ros.nodes.health import Health
 from lerf_ros.scheduling.outbox import NEVER, Outbox
 
@@ -29,6 +35,8 @@ STRANGER_BATCH = 5
 BATCH = 10
 # Room of a field node that has heard nothing of us yet.
 FIRST_ROOM = 4
+# Keyframes whose place is known, for jumps; the oldest are left where they are.
+MOST_PLACES = 20_000
 # Size of a keyframe without its pictures, about.
 SMALL_BYTES = 1000
 
@@ -61,13 +69,29 @@ class KeyframeSender:
         # The start of the field node that listens, and its map; '' before its first report.
         self._field_run = self._map_id = ''
         self._listened_since: float | None = None
+        # Where each keyframe belongs, and by what pose of the odometry frame it was placed.
+        self._places: dict[int, tuple[Array, Array | None]] = {}
+        self._poses = node.create_publisher(KeyframePoses, 'keyframe_poses', qos.KEYFRAME_POSES)
         self._publisher = node.create_publisher(Keyframe, 'keyframes', qos.KEYFRAMES)
         node.create_subscription(FieldStatus, 'status', self._hear, qos.LATCHED)
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         node.create_timer(LOOK_S, self._serve_strangers, clock=steady)
 
-    def send(self, frame: PosedFrame, world_frame: str, jpeg_quality: int) -> None:
-        """Publishes a keyframe, and keeps it where it may have to be sent again."""
+    def send(
+        self,
+        frame: PosedFrame,
+        world_frame: str,
+        jpeg_quality: int,
+        odom_to_world: Array | None = None,
+    ) -> None:
+        """Publishes a keyframe, and keeps it where it may have to be sent again.
+
+        Args:
+            frame: The frame.
+            world_frame: Frame of its pose.
+            jpeg_quality: Quality of its picture.
+            odom_to_world: Pose of the odometry frame by which it was placed, if there is one.
+        """
         message = keyframe_message(
             frame, self.count, world_frame, jpeg_quality, source=self._source, run=self.run
         )
@@ -77,6 +101,31 @@ class KeyframeSender:
         if self._field_run or listened_s < STRANGER_S:
             self._keep(message, now if listened_s >= 0 else NEVER)
         self.count += 1
+        self._places[frame.stamp_ns] = frame.camera_to_world, odom_to_world
+        if len(self._places) > MOST_PLACES:
+            del self._places[next(iter(self._places))]
+
+    def follow(self, jump: Jump, world_frame: str) -> int:
+        """Moves the keyframes to where they belong after a jump; returns how many there are.
+
+        Those that are kept are changed, and the map is told of all.
+        """
+        for stamp_ns, (pose, odom_to_world) in self._places.items():
+            self._places[stamp_ns] = jump.moved(pose, stamp_ns, odom_to_world), odom_to_world
+        for message in self._outbox:
+            place = self._places.get(nanoseconds(message.header.stamp))
+            if place is not None:
+                message.pose = pose_message(place[0])
+        self._poses.publish(
+            KeyframePoses(
+                header=Header(stamp=self._node.get_clock().now().to_msg(), frame_id=world_frame),
+                source=self._source,
+                run=self.run,
+                stamps=[stamp_message(stamp_ns) for stamp_ns in self._places],
+                poses=[pose_message(pose) for pose, _ in self._places.values()],
+            )
+        )
+        return len(self._places)
 
     def _keep(self, message: Keyframe, sent_s: float) -> None:
         size_bytes = SMALL_BYTES + len(message.image.data) + len(message.depth.data)

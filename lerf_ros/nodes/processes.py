@@ -32,15 +32,23 @@ class NodeProcesses:
         node: str,
         parameters: Mapping[str, object],
         remaps: Mapping[str, str] | None = None,
+        name: str = '',
     ) -> None:
-        """Starts `lerf_ros.nodes.<node>` with ROS parameters and names remapped."""
+        """Starts `lerf_ros.nodes.<node>` with ROS parameters and names remapped.
+
+        Args:
+            node: Its module.
+            parameters: Its parameters.
+            remaps: Names remapped; `__ns` is its namespace.
+            name: What it is called here, where several run of one module.
+        """
         command = [sys.executable, '-m', f'lerf_ros.nodes.{node}', '--ros-args']
-        for name, value in parameters.items():
-            command += ['-p', f'{name}:={_literal(value)}']
-        for name, other in (remaps or {}).items():
-            command += ['-r', f'{name}:={other}']
-        with (self._log_dir / f'{node}.log').open('wb') as log:
-            self._processes[node] = subprocess.Popen(
+        for option, value in parameters.items():
+            command += ['-p', f'{option}:={_literal(value)}']
+        for topic, other in (remaps or {}).items():
+            command += ['-r', f'{topic}:={other}']
+        with (self._log_dir / f'{name or node}.log').open('wb') as log:
+            self._processes[name or node] = subprocess.Popen(
                 command, env=self._environment, stdout=log, stderr=subprocess.STDOUT
             )
 

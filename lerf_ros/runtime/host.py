@@ -88,6 +88,8 @@ class MapHost:
         self.report: StepReport | None = None
         self.surface_points = 0
         self.on_replaced: list[Callable[[], None]] = []
+        # The newest corrected poses of each stream, by stamp.
+        self._corrected: dict[str, dict[int, np.ndarray]] = {}
         self._worker: Worker[StepReport] = Worker(
             lambda: self.map.step(), lambda: self.map.ready(), self._on_step
         )
@@ -106,6 +108,8 @@ class MapHost:
 
         def integrate() -> Keyframe | None:
             keyframe = jobs[-1]()
+            if keyframe is not None:
+                self._put_right(keyframe)
             self.keyframes.tick()
             self.surface_points = self.map.surface_points
             return keyframe
@@ -165,11 +169,34 @@ class MapHost:
 
         return self.submit(job, CONTROL)
 
+    def _put_right(self, keyframe: Keyframe) -> None:
+        """Moves a keyframe that came after the correction of its pose; in the worker's thread."""
+        corrected = self._corrected.get(keyframe.id.source, {})
+        pose = corrected.get(keyframe.frame.stamp_ns)
+        if pose is not None and not np.allclose(pose, keyframe.frame.camera_to_world):
+            self.map.update_poses([keyframe.id], pose[None])
+
     def correct(
-        self, stamps_ns: Sequence[int], camera_to_world: Float[np.ndarray, 'n 4 4']
+        self,
+        stamps_ns: Sequence[int],
+        camera_to_world: Float[np.ndarray, 'n 4 4'],
+        source: str | None = None,
     ) -> Future[int]:
-        """Moves the keyframes of these stamps; the future is how many there were."""
-        return self.submit(lambda: self.map.correct(stamps_ns, camera_to_world), CONTROL)
+        """Moves the keyframes of these stamps; the future is how many there were.
+
+        Args:
+            stamps_ns: The stamps.
+            camera_to_world: The poses.
+            source: The stream in the map that they are all of; those of its keyframes that come
+                later are moved then.
+        """
+
+        def job() -> int:
+            if source is not None:
+                self._corrected[source] = dict(zip(stamps_ns, camera_to_world, strict=True))
+            return self.map.correct(stamps_ns, camera_to_world, source)
+
+        return self.submit(job, CONTROL)
 
     def save(self, path: Path) -> Future[None]:
         """Writes the map to a file, however long it takes."""
