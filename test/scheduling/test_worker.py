@@ -57,6 +57,7 @@ def test_jobs_run_in_order_of_priority(worker, steps):
         worker.submit(lambda: steps.log.append('query 2'), QUERY),
         worker.submit(lambda: steps.log.append('control'), CONTROL),
     ]
+    time.sleep(0.05)  # intake gets as much time as the step before it took: this one is long
     steps.gate.set()
     for future in futures:
         future.result(5)
