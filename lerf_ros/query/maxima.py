@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lerf_ros.query.objects import DenseReader, SceneGraph, grow, oriented_box, robust_centre
 from lerf_ros.query.request import Maximum
@@ -54,8 +54,8 @@ def find_maxima(
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
-        points = grow(graph, peak, best_of_all, base, reach_m, dense)
-        points = points[allowed[points]]
+        grown = grow(graph, peak, best_of_all, base, reach_m, dense)
+        points = grown.points[allowed[grown.points]]
         best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
         best[points] = -np.inf
         # Language is blurred: around an object there are peaks that lead to it again.
@@ -63,9 +63,11 @@ def find_maxima(
             continue
         points = points[~taken[points]]
         taken[points] = True
-        # The scale that suits the whole support, not the one hottest point.
-        scale = int(scores[points].mean(axis=0).argmax())
-        maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale])))
+        core = np.intersect1d(points, grown.core)
+        core = core if len(core) else points
+        # The scale that suits the whole core, not the one hottest point.
+        scale = int(scores[core].mean(axis=0).argmax())
+        maxima.append(describe(graph, points, scores[core, scale], float(scales_m[scale]), core))
     maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
     return sorted(maxima, key=_worth, reverse=True)
 
@@ -76,9 +78,21 @@ def _worth(maximum: Maximum) -> tuple[bool, float]:
 
 
 def describe(
-    graph: SceneGraph, points: Array, relevancy: Float[Array, ' k'], scale_m: float
+    graph: SceneGraph,
+    points: Int[Array, ' k'],
+    relevancy: Float[Array, ' c'],
+    scale_m: float,
+    core: Int[Array, ' c'] | None = None,
 ) -> Maximum:
-    """Returns the maximum made of an object's points."""
+    """Returns the maximum made of an object's points.
+
+    Args:
+        graph: The surface.
+        points: All of them.
+        relevancy: Relevancy of the core.
+        scale_m: The scale at which it was read.
+        core: Those that say where it is; all if None.
+    """
     surface = graph.surface
     positions = surface.positions[points].astype(np.float64)
     centre = robust_centre(positions)
@@ -88,6 +102,8 @@ def describe(
     # What no camera saw, such as the underside, pulls the mean of the points away from it; the
     # middle of the box errs the other way on things that are thick at one end.
     position_m = (centre + box_to_world[:3, 3]) / 2
+    if core is not None and len(core) < len(points):
+        position_m = robust_centre(surface.positions[core].astype(np.float64))
     return Maximum(
         position_m=position_m,
         normal=normal / length if length > 0.1 else np.zeros(3),

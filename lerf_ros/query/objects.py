@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_matrix, csgraph
 from scipy.spatial import cKDTree
 
@@ -34,6 +34,9 @@ HOT_SHARE = 0.35
 # whole: its edges are better than those of language.
 WHOLE_SHARE = 0.5
 WHOLE_SIZE_M = 0.6
+# Where only language tells where an object ends, its place is that of the points that have this
+# share: the rest may be its neighbour of the same kind.
+CORE_SHARE = 0.9
 # A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
 BESIDE_SHARE = 0.8
 # A point is a stray if its closest neighbours, itself included, reach this many times as far as
@@ -83,6 +86,19 @@ class SceneGraph:
         return values[self.neighbours].mean(axis=1)
 
 
+@dataclass(frozen=True, eq=False)
+class Grown:
+    """The points of an object, sorted.
+
+    Attributes:
+        points: All of them.
+        core: Those that are surely its own: all where geometry bounds it, else the hottest.
+    """
+
+    points: Int[Array, ' k']
+    core: Int[Array, ' c']
+
+
 def grow(
     graph: SceneGraph,
     peak: int,
@@ -90,8 +106,8 @@ def grow(
     base: float,
     reach_m: float,
     dense: DenseReader | None = None,
-) -> Int[Array, ' k']:
-    """Returns the points of the object that holds a peak, sorted.
+) -> Grown:
+    """Returns the points of the object that holds a peak.
 
     Args:
         graph: The surface.
@@ -119,11 +135,16 @@ def grow(
     hot = member_share >= HOT_SHARE
     size_m = float(np.ptp(positions[members], axis=0).max())
     if graph.segments[start] >= 0 and hot.mean() >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
-        return members
-    hot[np.searchsorted(members, start)] = True
-    members = members[hot]
-    components = connected_components(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
-    return members[components == components[np.searchsorted(members, start)]]
+        return Grown(members, members)
+    touch_m = TOUCH_VOXELS * graph.surface.voxel_m
+
+    def around_start(chosen: Bool[Array, ' n']) -> Int[Array, ' k']:
+        chosen[np.searchsorted(members, start)] = True
+        own = members[chosen]
+        components = connected_components(positions[own], touch_m)
+        return own[components == components[np.searchsorted(own, start)]]
+
+    return Grown(around_start(hot), around_start(member_share >= CORE_SHARE))
 
 
 def spread_among_alike(

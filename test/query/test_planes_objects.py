@@ -55,7 +55,7 @@ def test_an_object_does_not_swallow_the_table(graph):
     beside = np.linalg.norm(positions - [-0.2, 0.035, 0.0], axis=1).argmin()
     assert graph.support.on_plane[beside]
     relevancy[beside] = 1.0
-    members = grow(graph, int(beside), relevancy, 0.0, reach_m=0.06)
+    members = grow(graph, int(beside), relevancy, 0.0, reach_m=0.06).points
     truth = np.flatnonzero(on_ball(graph, 2))
     overlap = len(np.intersect1d(members, truth)) / len(np.union1d(members, truth))
     assert overlap > 0.9
@@ -64,7 +64,7 @@ def test_an_object_does_not_swallow_the_table(graph):
 def test_the_table_itself_can_be_the_answer(graph):
     relevancy = np.where(graph.support.on_plane, 0.9, 0.1)
     peak = int(np.flatnonzero(graph.support.on_plane)[500])
-    members = grow(graph, peak, relevancy, 0.1, reach_m=0.05)
+    members = grow(graph, peak, relevancy, 0.1, reach_m=0.05).points
     assert graph.support.on_plane[members].all()
     assert len(members) > 0.5 * graph.support.on_plane.sum()
 
@@ -74,7 +74,7 @@ def test_touching_things_are_parted_by_relevancy(graph):
     ball = on_ball(graph, 0)
     upper = ball & (graph.surface.positions[:, 2] > 0.08)
     relevancy = np.where(upper, 0.9, 0.1)
-    members = grow(graph, int(np.flatnonzero(upper)[0]), relevancy, 0.1, reach_m=0.05)
+    members = grow(graph, int(np.flatnonzero(upper)[0]), relevancy, 0.1, reach_m=0.05).points
     assert set(members) == set(np.flatnonzero(upper))
 
 
@@ -94,8 +94,8 @@ def test_dense_features_give_a_touching_thing_its_border(graph):
     def iou(members):
         return len(np.intersect1d(members, truth)) / len(np.union1d(members, truth))
 
-    assert iou(grow(graph, peak, relevancy, 0.0, reach_m=0.05)) < 0.85
-    assert iou(grow(graph, peak, relevancy, 0.0, 0.05, features.__getitem__)) > 0.95
+    assert iou(grow(graph, peak, relevancy, 0.0, reach_m=0.05).points) < 0.85
+    assert iou(grow(graph, peak, relevancy, 0.0, 0.05, features.__getitem__).points) > 0.95
 
 
 def test_values_pass_among_alike_neighbours_only():
