@@ -23,7 +23,7 @@ class TrainingOptions(Section):
         256, 'Rays of a step that also carry language.', low=0, high=1_000_000
     )
     surface_updates: int = option(
-        2,
+        6,
         'Updates a step in which language learns at surface points, from many keyframes at once, '
         'instead of along rays; 0 learns along rays alone.',
         low=0,

@@ -112,6 +112,11 @@ class LanguageField(nn.Module):
                 nn.Linear(options.language_width, dense_size),
             )
 
+    @property
+    def hash_grids(self) -> list[HashGrid]:
+        """The grids, in the order of their features."""
+        return [grid for grid in self.grids if isinstance(grid, HashGrid)]
+
     def features(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n f']:
         """Returns the language features of positions."""
         unit = self.scene_box.to_unit(positions_world)

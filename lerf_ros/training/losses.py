@@ -15,7 +15,7 @@ from lerf_ros.field.rendering import ProposalStage, Rendering
 from lerf_ros.field.sampling import GUIDE_SIGMAS, depth_sigma, known
 
 # LERF's constant for CLIP (Kerr et al. 2023, section 3.3).
-_HUBER_DELTA = 1.25
+HUBER_DELTA = 1.25
 # Share of depth measurements that may be wrong altogether.
 _OUTLIER_SHARE = 0.05
 
@@ -64,7 +64,7 @@ def language_loss(
         valid: Which rays have a target.
     """
     count = valid.sum().clamp(min=1)
-    huber = F.huber_loss(embedding, target, delta=_HUBER_DELTA, reduction='none').sum(dim=-1)
+    huber = F.huber_loss(embedding, target, delta=HUBER_DELTA, reduction='none').sum(dim=-1)
     distance = 1 - F.cosine_similarity(embedding, target, dim=-1)
     return ((huber + distance) * valid).sum() / count
 

@@ -79,6 +79,10 @@ class FieldOptimizer:
         self._scaler.scale(loss).backward()
         self._scaler.unscale_(self._adam)
         self._checked = self._scaler.is_enabled()
+        return self.all_finite(loss)
+
+    def all_finite(self, loss: Float[Tensor, '']) -> Bool[Tensor, '']:
+        """Tells whether a loss and the gradients as they are, not scaled, are finite."""
         groups = self._adam.param_groups if self._checked else [{'params': self._networks}]
         gradients = [p.grad for group in groups for p in group['params'] if p.grad is not None]
         numbers = torch.stack([loss.detach().float(), *torch._foreach_norm(gradients)])

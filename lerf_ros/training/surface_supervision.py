@@ -10,16 +10,18 @@ from __future__ import annotations
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.language import LanguageField
 from lerf_ros.frames import KeyframeId
+from lerf_ros.keyframes.point_targets import PointTargets
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 from lerf_ros.training import losses
 from lerf_ros.training.hard_points import HardPoints
+from lerf_ros.training.language_gradient import add_language_gradient, is_written_out
 from lerf_ros.training.optimizer import FieldOptimizer
 
 # A loss, and its terms before weighting.
@@ -52,6 +54,7 @@ class SurfaceSupervision:
         self._language, self._store, self._options = language, store, options
         self._device = device
         self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
+        self._written_out = is_written_out(language)
         self._hard = HardPoints(device)
         self._points: SurfacePoints | None = None
         self._names: tuple[list[KeyframeId], list[KeyframeId]] | None = None
@@ -106,6 +109,30 @@ class SurfaceSupervision:
         views = self._seeing(chosen, generator)
         targets = self._store.point_targets(positions, views, generator)
         self.optimizer.listen()
+        if self._written_out:
+            weight = self._options.language_weight
+            value, cosine = add_language_gradient(
+                self._language,
+                positions,
+                targets.scale_m,
+                targets.embedding,
+                targets.valid,
+                weight,
+            )
+            result = weight * value, {'language': value}
+            finite = self.optimizer.all_finite(result[0])
+        else:
+            result, cosine, finite = self._backward(positions, targets)
+        self.optimizer.step(step, finite)
+        # What no keyframe on the device shows at this scale counts as explained: it cannot be
+        # learnt now.
+        self._hard.report(chosen, torch.where(targets.valid, 1 - cosine, 0.0))
+        return result, finite
+
+    def _backward(
+        self, positions: Float[Tensor, 'n 3'], targets: PointTargets
+    ) -> tuple[Losses, Float[Tensor, ' n'], Bool[Tensor, '']]:
+        """Computes gradients; returns the losses, cosines with targets, and if all is finite."""
         dtype = self.optimizer.autocast_dtype
         with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
             features = self._language.features(positions)
@@ -118,13 +145,9 @@ class SurfaceSupervision:
                 terms['dense'] = (self._options.dense_weight, value)
             loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
         finite = self.optimizer.backward(loss)
-        self.optimizer.step(step, finite)
         cosine = torch.cosine_similarity(embedding.detach().float(), targets.embedding, dim=-1)
-        # What no keyframe on the device shows at this scale counts as explained: it cannot be
-        # learnt now.
-        self._hard.report(chosen, torch.where(targets.valid, 1 - cosine, 0.0))
         detached = {name: value.detach() for name, (_, value) in terms.items()}
-        return (loss.detach(), detached), finite
+        return (loss.detach(), detached), cosine, finite
 
     def discard(self) -> None:
         """Forgets the gradients of an update that failed."""

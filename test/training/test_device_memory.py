@@ -50,7 +50,7 @@ PLACES = [
     '_optimizer.backward',
     'store.sample_rays',
     'store.point_targets',
-    '_supervision.optimizer.backward',
+    '_supervision.optimizer.all_finite',
 ]
 
 

@@ -10,7 +10,9 @@ import torch.nn.functional as F
 
 from lerf_ros.features.dense import FeatureMap
 from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.training import losses
 from lerf_ros.training.device_memory import DeviceMemoryError
+from lerf_ros.training.language_gradient import add_language_gradient, is_written_out
 from lerf_ros.training.trainer import Trainer
 
 
@@ -114,6 +116,7 @@ def test_no_keyframe_on_the_device_teaches_nothing(config):
 
 
 def test_dense_features_are_learnt_too(config):
+    config = config.replace({'training.surface_updates': 1})  # with more it is over at once
     trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE, dense_size=4)
     surface = SurfaceMap(config.query)
     for keyframe, pyramid, labels in spheres.keyframes(8):
@@ -139,3 +142,42 @@ def test_lack_of_memory_is_told(config, monkeypatch):
         trainer.step(surface)
     monkeypatch.undo()
     assert not trainer.step(surface).skipped
+
+
+def test_the_written_out_gradient_is_that_of_autograd(config) -> None:
+    trainer, _ = make(config, 2)
+    language = trainer.field.language
+    if not is_written_out(language):
+        pytest.skip('no native hash grid here')
+    generator = torch.Generator().manual_seed(4)
+    positions = 0.2 * torch.randn(50, 3, generator=generator)
+    scale_m = torch.rand(50, generator=generator) + 0.05
+    target = F.normalize(torch.randn(50, spheres.EMBEDDING_SIZE, generator=generator), dim=-1)
+    valid = torch.rand(50, generator=generator) < 0.8
+    target[0], valid[0] = 0, False
+    for grid in language.grids:  # as after a while: the first weights are nearly 0
+        grid.table.data.normal_(generator=generator)
+        grid._sink = None
+    sinks = []
+    embedding = language.head(language.features(positions), scale_m)
+    (3 * losses.language_loss(embedding, target, valid)).backward()
+    for grid in language.grids:
+        sinks.append([])
+        grid.send_gradients_to(sinks[-1])
+    expected = {
+        name: p.grad.clone() for name, p in language.named_parameters() if p.grad is not None
+    }
+    language.zero_grad()
+    loss, cosine = add_language_gradient(language, positions, scale_m, target, valid, 3.0)
+    torch.testing.assert_close(loss, losses.language_loss(embedding, target, valid).detach())
+    reference = F.cosine_similarity(embedding.detach(), target, dim=-1)
+    torch.testing.assert_close(cosine, reference, atol=1e-5, rtol=1e-4)
+    for name, parameter in language.head.named_parameters():
+        torch.testing.assert_close(parameter.grad, expected[f'head.{name}'], atol=1e-5, rtol=1e-4)
+    for grid, sink in zip(language.grids, sinks, strict=True):
+        ((place, grad),) = sink
+        grid._sink = None
+        grid.zero_grad()
+        (grid(place) * grad).sum().backward()
+        name = next(n for n, p in language.named_parameters() if p is grid.table)
+        torch.testing.assert_close(grid.table.grad, expected[name], atol=1e-5, rtol=1e-4)

@@ -64,6 +64,18 @@ class HashGrid(nn.Module):
             raise ValueError(f'sink: the backend {self.backend} has none')
         self._sink = sink
 
+    def take_gradient(
+        self, positions: Float[Tensor, 'n 3'], gradient: Float[Tensor, 'n width']
+    ) -> None:
+        """Keeps a gradient of features that was computed without autograd.
+
+        Raises:
+            ValueError: Nobody has asked for gradients by :meth:`send_gradients_to`.
+        """
+        if self._sink is None:
+            raise ValueError('gradient: expected a sink to send it to, there is none')
+        self._sink.append((positions.float().contiguous(), gradient.float().contiguous()))
+
     def forward(self, positions: Float[Tensor, 'n 3']) -> Float[Tensor, 'n width']:
         """Returns the features of each position in [0, 1]^3, level after level."""
         if self._sink is not None:
