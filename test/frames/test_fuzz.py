@@ -33,6 +33,13 @@ CAMERA = PinholeCamera(20.0, 21.0, 4.0, 3.0, 8, 6)
 PICTURE = np.random.default_rng(0).integers(0, 255, (6, 8, 3)).astype(np.uint8)
 JPEG = cv2.imencode('.jpg', PICTURE)[1].tobytes()
 PNG = cv2.imencode('.png', np.arange(48, dtype=np.uint16).reshape(6, 8) * 50)[1].tobytes()
+MASK = cv2.imencode('.png', np.uint8(255) * (PICTURE[..., 0] > 80))[1].tobytes()
+HIDDEN = cv2.imencode('.png', np.zeros((6, 8), np.uint8))[1].tobytes()
+# None, good, cut, of another size or kind, hiding all, or damaged at some place.
+MASKS = st.one_of(
+    st.sampled_from([b'', MASK, MASK[:30], JPEG, PNG, HIDDEN]),
+    st.builds(lambda at: MASK[:at] + b'?' + MASK[at + 1 :], st.integers(0, len(MASK) - 1)),
+)
 RVL = struct.pack('<iffII', 0, 0, 0, 8, 6) + bytes(range(64))
 NUMBERS = st.one_of(st.floats(-3, 3), st.floats(allow_nan=True, allow_infinity=True, width=64))
 SIZES = st.one_of(st.integers(0, 16), st.integers(0, 2**32 - 1))
@@ -200,9 +207,9 @@ def test_poses(message: Message) -> None:
 
 
 @FUZZ
-@given(infos(), packed(), packed(), packed(), poses())
+@given(infos(), packed(), packed(), MASKS, poses())
 def test_keyframes(
-    info: Message, image: Message, depth: Message, mask: Message, pose: Message
+    info: Message, image: Message, depth: Message, mask: bytes, pose: Message
 ) -> None:
     found = inner(pose)
     if hasattr(found, 'translation'):
@@ -212,7 +219,7 @@ def test_keyframes(
         camera_info=info,
         image=image,
         depth=depth,
-        mask=mask,
+        mask=Message(header=pose.header, format='mono8; png', data=mask),
         pose=found,
         index=0,
     )
