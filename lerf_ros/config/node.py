@@ -69,6 +69,12 @@ class NodeOptions(Section):
         '',
         'Where the camera sits on the frame that poses are of: x y z qx qy qz qw; empty: TF says.',
     )
+    corrected_poses_of: str = option(
+        'camera',
+        "What corrected_poses tells of: the 'camera' (optical frame), or the 'base' that "
+        'camera_extrinsic says where the camera sits on.',
+        choices=('camera', 'base'),
+    )
     image_reliability: str = option(
         'best_effort',
         'Reliability asked of the cameras; a reliable subscriber hears no best-effort camera.',

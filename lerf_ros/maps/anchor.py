@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import Array, inverse_transform, require_rigid, rotation_angle
@@ -58,6 +58,10 @@ def residual_large(
     return np.array(large, dtype=bool)
 
 
+# Stamps this close are one: seconds in floating point are rounded by a quarter of a microsecond.
+STAMP_SLACK_NS = 1000
+
+
 def named_by_stamp(
     stamps_ns: Sequence[int],
     camera_to_world: Float[Array, 'n 4 4'],
@@ -80,16 +84,29 @@ def named_by_stamp(
             f'corrected poses: expected one a stamp, got {len(stamps_ns)} stamps and '
             f'{len(camera_to_world)} poses'
         )
-    pose_at = dict(zip(stamps_ns, camera_to_world, strict=True))
-    ids = [
-        id_
-        for id_, stamp_ns in stamps.items()
-        if stamp_ns in pose_at and source in (None, id_.source)
-    ]
+    own = [id_ for id_ in stamps if source in (None, id_.source)]
+    rows = np.full(len(own), -1)
+    if stamps_ns and own:
+        wanted = np.array([stamps[id_] for id_ in own], dtype=np.int64)
+        rows = _closest(np.array(stamps_ns, dtype=np.int64), wanted)
+    ids = [id_ for id_, row in zip(own, rows, strict=True) if row >= 0]
     if not ids and source is not None:
         return [], np.zeros((0, 4, 4))
     if not ids:
         raise ValueError(
             f'corrected poses: expected stamps of keyframes, got {len(stamps_ns)} of which none is'
         )
-    return ids, np.stack([pose_at[stamps[id_]] for id_ in ids])
+    return ids, np.asarray(camera_to_world)[rows[rows >= 0]]
+
+
+def _closest(told_ns: Int[Array, ' n'], wanted_ns: Int[Array, ' k']) -> Int[Array, ' k']:
+    """Returns the row of the time closest to each, the last of equal ones; -1 without any."""
+    order = np.argsort(told_ns, kind='stable')
+    told_ns = told_ns[order]
+    before = np.searchsorted(told_ns, wanted_ns, side='right') - 1
+    after = np.minimum(before + 1, len(told_ns) - 1)
+    before = np.maximum(before, 0)
+    closer = np.abs(told_ns[after] - wanted_ns) < np.abs(told_ns[before] - wanted_ns)
+    rows = np.where(closer, after, before)
+    near = np.abs(told_ns[rows] - wanted_ns) <= STAMP_SLACK_NS
+    return np.where(near, order[rows], -1)

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from jaxtyping import Float
 
-from lerf_ros.config import LerfConfig
+from lerf_ros.config import LerfConfig, QueryOptions
 from lerf_ros.geometry import Array, inverse_transform, transform_points
 from lerf_ros.maps.atlas_answer import in_world, merged
 from lerf_ros.maps.atlas_nodes import AtlasNodes
@@ -66,23 +66,23 @@ class AtlasQuery:
 
     def __init__(self, config: LerfConfig, extraction: Extraction) -> None:
         self._config, self._extraction = config, extraction
-        self._engine = QueryEngine(extraction.encoder, config.query, config.features)
         self._embed = TextEmbedder(extraction.encoder)
         self.clear()
 
     def clear(self) -> None:
         """Forgets what was read of the map; to be called when it is replaced."""
         self._readings: OrderedDict[int, Reading] = OrderedDict()
+        self._engines: OrderedDict[int, QueryEngine] = OrderedDict()
         self._asked = False
-        self._engine.clear()
 
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while the map lives."""
         self._config = config
-        self._engine.configure(config.query)
+        for engine in self._engines.values():
+            engine.configure(self._engine_options)
 
     def forget(self, node: AtlasNode) -> None:
-        """Drops what was read of a submap that changes."""
+        """Drops what was read of the file of a submap that changes; embeddings age by steps."""
         self._readings.pop(node.name, None)
 
     def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
@@ -131,12 +131,10 @@ class AtlasQuery:
             points = reading.patch(patch.centre, self._config.atlas.patch_m)
             if len(points) < _LEAST_POINTS:
                 continue
-            # Its cache belongs to one field; a patch is read whole anyway.
-            self._engine.clear()
             submap_to_world, region = patch.node.submap_to_world, request.region
             if region is not None:
                 region = region.moved(inverse_transform(submap_to_world))
-            (result,) = self._engine.query(
+            (result,) = self._engine_of(patch.node).query(
                 replace(request, region=region),
                 field=reading.field,
                 surface=points,
@@ -147,6 +145,28 @@ class AtlasQuery:
         if not answers:
             return _nothing(phrase.text)
         return merged(answers, request.max_maxima)
+
+    @property
+    def _engine_options(self) -> QueryOptions:
+        """The options of the engine of one submap: its share of the cache."""
+        options = self._config.query
+        share = max(1, options.cache_limit_mb // self._config.atlas.read_submaps)
+        return replace(options, cache_limit_mb=share)
+
+    def _engine_of(self, node: AtlasNode) -> QueryEngine:
+        """Returns what answers about a submap, and remembers what it has read there."""
+        if node.name not in self._engines:
+            self._engines[node.name] = QueryEngine(
+                self._extraction.encoder,
+                self._engine_options,
+                self._config.features,
+                by_pieces=True,
+                embed=self._embed,
+            )
+        self._engines.move_to_end(node.name)
+        while len(self._engines) > self._config.atlas.read_submaps:
+            self._engines.popitem(last=False)
+        return self._engines[node.name]
 
     def patches(
         self, phrase: Phrase, nodes: AtlasNodes, region: Region | None = None

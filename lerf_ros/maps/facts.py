@@ -23,6 +23,7 @@ class MapFacts:
         keyframe_count: Number of keyframes that were taken in.
         next_index: Number of the next keyframe of each source.
         own_frame: The frame it computes in.
+        pose_epoch: How often poses were corrected.
     """
 
     map_id: str
@@ -30,6 +31,7 @@ class MapFacts:
     keyframe_count: int
     next_index: dict[str, int]
     own_frame: OwnFrame
+    pose_epoch: int = 0
 
     def metadata(self, encoder: LanguageEncoder, world_frame: str) -> dict[str, Any]:
         """Returns what the header of a map file says."""
@@ -41,6 +43,7 @@ class MapFacts:
             'keyframes': self.keyframe_count,
             'next_index': self.next_index,
             'world_frame': world_frame,
+            'pose_epoch': self.pose_epoch,
             'origin_m': self.own_frame.origin_m.tolist(),
         }
 
@@ -69,6 +72,7 @@ def read_map(
             int(metadata['keyframes']),
             {str(name): int(n) for name, n in metadata['next_index'].items()},
             OwnFrame.of_file(metadata),
+            int(metadata.get('pose_epoch', 0)),
         )
     except (KeyError, TypeError, AttributeError) as error:
         trainer.store.close()

@@ -56,6 +56,7 @@ class Submap:
         id: Identity of the map: another one after a reset, that of the file after a load.
         config: All options, as they are now.
         keyframe_count: Number of keyframes that were taken in.
+        pose_epoch: How often poses were corrected.
         last_camera: Intrinsics of the last keyframe; None before the first.
         last_stamp_ns: Stamp of the newest keyframe.
         own_frame: The frame it computes in.
@@ -104,7 +105,7 @@ class Submap:
         self.engine.clear()
         self._reader: MapReader = MapReader(self.engine, trainer, surface_map)
         self.last_stamp_ns = 0
-        self.keyframe_count = 0
+        self.keyframe_count = self.pose_epoch = 0
         self.last_camera: PinholeCamera | None = None
         # The map names its keyframes: a source that starts again repeats its own numbers.
         self._next_index: dict[str, int] = {}
@@ -226,11 +227,11 @@ class Submap:
         Until the next steps have taught the field, it answers by where things were.
 
         Raises:
-            ValueError: A pose is no rigid transform, the numbers differ, or an id is unknown;
-                nothing has moved.
+            ValueError: A pose is not rigid, the numbers differ or an id is unknown; nothing moved.
         """
         poses = self.own_frame.poses(camera_to_world)
         move_keyframes(self.trainer.store, self.surface_map, ids, poses)
+        self.pose_epoch += 1
 
     def correct(
         self,
@@ -321,7 +322,7 @@ class Submap:
         if not self.ready():
             raise NotReadyError('there is no map to save yet')
         counts = self.last_stamp_ns, self.keyframe_count, self._next_index
-        facts = MapFacts(self.id, *counts, self.own_frame)
+        facts = MapFacts(self.id, *counts, self.own_frame, self.pose_epoch)
         metadata = facts.metadata(self.encoder, self.config.node.world_frame)
         surface = {'surface': self.surface_map.state_dict()}
         save_map(path, self.trainer, surface, metadata, keep_keyframes)
@@ -330,8 +331,7 @@ class Submap:
         """Replaces this map by a saved one; on any error this map stays as it was.
 
         Raises:
-            ValueError: The file is no map, is damaged, was made with another encoder, or lives in
-                another world frame.
+            ValueError: The file is no map, is damaged, or of another encoder or world frame.
             OSError: The file cannot be read.
         """
         trainer, surface_map = self._new_trainer(), SurfaceMap(self.config.query)
@@ -339,7 +339,7 @@ class Submap:
         facts = read_map(path, trainer, surface_map, self.encoder, world_frame)
         self._begin(trainer, surface_map, facts.map_id)
         self.last_stamp_ns, self.keyframe_count = facts.stamp_ns, facts.keyframe_count
-        self._next_index = facts.next_index
+        self._next_index, self.pose_epoch = facts.next_index, facts.pose_epoch
         self._settle(facts.own_frame)
         for id_ in trainer.store.ids[-1:]:
             self.last_camera = trainer.store.keyframe(id_).frame.camera

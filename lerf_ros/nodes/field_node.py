@@ -81,8 +81,8 @@ class FieldNode(Node):
         self._ask = AskTopic(self, self._host, self._requests.later, self._show)
         self._corrections = Corrections(
             self,
-            self._host,
-            lambda: self._options.world_frame,
+            self._host.correct,
+            self._options,
             functools.partial(self._health.complain, 'rejected_corrections'),
         )
         self._page = open_page(self, self._host, self._health)
@@ -165,6 +165,7 @@ class FieldNode(Node):
             map_id=live_map.id,
             run=self._run,
             step=live_map.step_count,
+            pose_epoch=live_map.pose_epoch,
             steps_per_second=host.steps_per_second,
             loss=float(host.loss),
             keyframes_received=counted(host.intake.received),

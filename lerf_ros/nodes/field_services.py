@@ -156,6 +156,7 @@ class FieldServices:
                 frame_id=message.frame_id or self._world_frame,
             )
             response.step, response.map_id = answer.step, answer.map_id
+            response.pose_epoch = answer.pose_epoch
             frame_from_world = inverse_transform(world_from_frame)
             response.results = [
                 reply.phrase_result_message(

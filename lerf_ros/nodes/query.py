@@ -139,6 +139,7 @@ def as_dict(response: Any) -> dict[str, Any]:
         'frame_id': response.header.frame_id,
         'stamp': stamp.sec + stamp.nanosec * 1e-9,
         'step': response.step,
+        'pose_epoch': response.pose_epoch,
         'results': [
             {
                 'phrase': result.phrase,

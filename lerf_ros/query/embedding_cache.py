@@ -51,16 +51,21 @@ class EmbeddingCache:
     Args:
         limit_bytes: Bound on the memory of the embeddings. Points beyond it are read anew by each
             query.
+        by_pieces: Whether surfaces are pieces of a larger one: what is not in the piece of now is
+            kept as long as there is room, what was asked for longest ago goes first.
     """
 
-    def __init__(self, limit_bytes: int) -> None:
-        self._limit_bytes = limit_bytes
+    def __init__(self, limit_bytes: int, *, by_pieces: bool = False) -> None:
+        self._limit_bytes, self._by_pieces = limit_bytes, by_pieces
         self.clear()
 
     def clear(self) -> None:
         """Forgets all entries."""
         self._blocks: list[Float[Tensor, 'b s d']] = []
         self._steps: Int[np.ndarray, ' r'] = np.zeros(0, np.int64)
+        # When each row was last part of the surface, in surfaces.
+        self._used: Int[np.ndarray, ' r'] = np.zeros(0, np.int64)
+        self._turn = 0
         # The voxels that have a row, in ascending order, and these rows.
         self._keys: Int[np.ndarray, ' m'] = np.zeros(0, np.int64)
         self._key_rows: Int[np.ndarray, ' m'] = np.zeros(0, np.int64)
@@ -95,11 +100,13 @@ class EmbeddingCache:
         if len(self._keys):
             known = self._keys[at] == keys
             rows[known] = self._key_rows[at[known]]
+        new = np.sort(order[rows < 0])
+        other = self._others(rows[rows >= 0], len(new), scales * size * _dtype(device).itemsize)
         taken = np.zeros(len(self._steps), bool)
         taken[rows[rows >= 0]] = True
+        taken[self._key_rows[other]] = True
         # What is no longer seen gives its row to what is new.
         self._steps[~taken] = MISSING
-        new = np.sort(order[rows < 0])
         self._grow(int(taken.sum()) + len(new), scales, size, device)
         free = np.flatnonzero(
             np.pad(~taken, (0, len(self._steps) - len(taken)), constant_values=1)
@@ -109,25 +116,44 @@ class EmbeddingCache:
         by_point[new[: len(free)]] = free[: len(new)]
         self._rows, self._surface = by_point, surface
         held = by_point[order] >= 0
-        self._keys, self._key_rows = keys[held], by_point[order][held]
+        named = np.concatenate([keys[held], self._keys[other]])
+        sorted_ = np.argsort(named, kind='stable')
+        self._key_rows = np.concatenate([by_point[order][held], self._key_rows[other]])[sorted_]
+        self._keys = named[sorted_]
+        self._turn += 1
+        self._used[by_point[by_point >= 0]] = self._turn
         if len(new) > len(free) and not self._told_full:
             self._told_full = True
             logger.info(
                 'the embedding cache holds %d of %d surface points; raise query.cache_limit_mb '
                 'for faster answers',
-                len(self._keys),
+                int(held.sum()),
                 len(surface),
             )
 
+    def _others(
+        self, present: Int[np.ndarray, ' p'], new: int, entry_bytes: int
+    ) -> Int[np.ndarray, ' o']:
+        """Returns which of the known voxels keep their rows though they are not in this piece."""
+        if not self._by_pieces:
+            return np.zeros(0, np.int64)
+        here = np.zeros(len(self._steps), bool)
+        here[present] = True
+        others = np.flatnonzero(~here[self._key_rows])
+        room = max(0, self._limit_bytes // entry_bytes - len(present) - new)
+        # The ones asked for last stay.
+        latest = np.argsort(-self._used[self._key_rows[others]], kind='stable')
+        return np.sort(others[latest[:room]])
+
     def _grow(self, rows: int, scales: int, size: int, device: torch.device) -> None:
         """Takes blocks until there are so many rows, or as many as the bound allows."""
-        # Half precision pays on a GPU; CPUs multiply it slower than they save on reading it.
-        dtype = torch.float16 if device.type == 'cuda' else torch.float32
+        dtype = _dtype(device)
         limit = self._limit_bytes // (dtype.itemsize * scales * size)
         while len(self._steps) < min(rows, limit):
             count = min(BLOCK_ROWS, limit - len(self._steps))
             self._blocks.append(torch.zeros((count, scales, size), dtype=dtype, device=device))
             self._steps = np.append(self._steps, np.full(count, MISSING))
+            self._used = np.append(self._used, np.zeros(count, np.int64))
 
     def refresh(self, read: Reader, step: int, budget_points: int, min_age_steps: int = 0) -> int:
         """Reads the oldest entries anew; returns how many.
@@ -209,6 +235,14 @@ class EmbeddingCache:
             chosen = values[torch.from_numpy(own).to(values.device)]
             block[torch.from_numpy(rows[own] % BLOCK_ROWS)] = chosen.to(block.dtype)
 
+    def _taken(self, rows: Int[Tensor, ' n']) -> Float[Tensor, 'n s d']:
+        """Returns the entries of rows."""
+        taken = self._blocks[0].new_empty(len(rows), *self._blocks[0].shape[1:])
+        for number, block in enumerate(self._blocks):
+            own = (rows // BLOCK_ROWS == number).nonzero()[:, 0]
+            taken[own] = block[rows[own] % BLOCK_ROWS]
+        return taken
+
     def _by_point(
         self, of_block: Callable[[Tensor], Tensor], of_positions: Callable[[Tensor], Tensor]
     ) -> Tensor:
@@ -216,8 +250,16 @@ class EmbeddingCache:
         without = self._rows < 0
         if without.all():
             return of_positions(self._positions(without))
-        values = torch.cat([of_block(block) for block in self._blocks])
-        result = values[torch.from_numpy(np.maximum(self._rows, 0)).to(values.device)]
+        rows = torch.from_numpy(np.maximum(self._rows, 0)).to(self._blocks[0].device)
+        if self._by_pieces:  # most rows are of other pieces
+            result = of_block(self._taken(rows))
+        else:
+            result = torch.cat([of_block(block) for block in self._blocks])[rows]
         if without.any():
             result[torch.from_numpy(without)] = of_positions(self._positions(without))
         return result
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    """Half precision pays on a GPU; CPUs multiply it slower than they save on reading it."""
+    return torch.float16 if device.type == 'cuda' else torch.float32

@@ -16,11 +16,11 @@ from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
-from lerf_ros.features.encoder import ExistenceModel, LanguageEncoder
+from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
-from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence
+from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import DenseReader, SceneGraph
@@ -65,6 +65,8 @@ class QueryEngine:
         options: How to answer.
         features: Tile sizes of the pyramid the map is trained with; they bound the scales that
             were trained at each point.
+        by_pieces: Whether it is asked about pieces of one surface, now this, now that one.
+        embed: Embeds texts, where several engines share what is known of them.
     """
 
     def __init__(
@@ -72,9 +74,12 @@ class QueryEngine:
         encoder: LanguageEncoder,
         options: QueryOptions,
         features: FeatureOptions | None = None,
+        *,
+        by_pieces: bool = False,
+        embed: TextEmbedder | None = None,
     ) -> None:
-        self._encoder = encoder
-        self._embed = TextEmbedder(encoder)
+        self._encoder, self._by_pieces = encoder, by_pieces
+        self._embed = embed or TextEmbedder(encoder)
         self._options = options
         self._search = ScaleSearch(options, features or FeatureOptions())
         self.clear()
@@ -85,7 +90,8 @@ class QueryEngine:
 
     def clear(self) -> None:
         """Forgets what was read of the map; to be called when the map is replaced."""
-        self._cache = EmbeddingCache(self._options.cache_limit_mb * 2**20)
+        limit = self._options.cache_limit_mb * 2**20
+        self._cache = EmbeddingCache(limit, by_pieces=self._by_pieces)
         self._graph: SceneGraph | None = None
         self._step = 0
 
@@ -245,18 +251,15 @@ class QueryEngine:
     def _follow(
         self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
     ) -> tuple[SurfacePoints, Float[Tensor, ' s'], Reader]:
-        """Points the cache at this surface and step; returns both and how to read the field.
-
-        Raises:
-            ValueError: There is no surface.
-        """
+        """Points the cache at this surface and step; returns both and how to read the field."""
         points = surface.points() if isinstance(surface, SurfaceMap) else surface
         if len(points) == 0:
             raise ValueError(NO_SURFACE)
         if step < self._step:
             self._cache.clear()
         self._step = step
-        scales_m = self._search.active_m(points)
+        # Pieces share a cache, so they share their scales, too.
+        scales_m = self._search.all_m if self._by_pieces else self._search.active_m(points)
         device = self._embed(['object']).device
         self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
         return points, scales_m, FieldReader(field, scales_m)
@@ -282,7 +285,7 @@ class QueryEngine:
             min_relevancy=request.min_relevancy,
             dense=scene.dense,
         )
-        found = None
+        found, probability = None, 0.0
         if maxima:
             found = gather_evidence(
                 maxima[0],
@@ -291,7 +294,8 @@ class QueryEngine:
                 phrase.distractors,
                 phrase.temperature,
             )
-        probability = confidence(found, self._existence_of(phrase)) if found else 0.0
+            model = model_of(self._encoder.existence, pictured=phrase.background is not None)
+            probability = confidence(found, model)
         if phrase.doubt:
             probability = min(probability, DOUBTED)
         points = scene.graph.surface
@@ -311,12 +315,6 @@ class QueryEngine:
             evidence=found,
             doubt=phrase.doubt,
         )
-
-    def _existence_of(self, phrase: Phrase) -> ExistenceModel | None:
-        calibration = self._encoder.existence
-        if calibration is None:
-            return None
-        return calibration.phrases if phrase.background is None else calibration.pictures
 
     def _answer_part(
         self, scene: _Scene, text: PhraseText, whole: QueryResult, request: QueryRequest

@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lerf_ros.features.encoder import ExistenceModel
+from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.query.request import Evidence, Maximum
 
 # Without a calibration, nothing was fitted and nobody knows how sure to be. The cautious rule asks
@@ -62,6 +62,13 @@ def confidence(evidence: Evidence, model: ExistenceModel | None) -> float:
         weakest = min(evidence.relevancy, evidence.margin - CAUTIOUS_MARGIN)
         return min(_logistic(weakest), CAUTIOUS_LIMIT)
     return _logistic(model.bias + float(np.dot(model.weights, evidence.values(model.features))))
+
+
+def model_of(calibration: ExistenceCalibration | None, *, pictured: bool) -> ExistenceModel | None:
+    """Returns the model fitted to phrases or to pictures; None without a calibration."""
+    if calibration is None:
+        return None
+    return calibration.pictures if pictured else calibration.phrases
 
 
 def _logistic(total: float) -> float:

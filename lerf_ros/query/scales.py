@@ -28,20 +28,23 @@ class ScaleSearch:
     Args:
         options: Their number and bounds.
         features: The tile sizes the map was trained with.
+
+    Attributes:
+        all_m: All of them, in ascending order.
     """
 
     def __init__(self, options: QueryOptions, features: FeatureOptions) -> None:
         self._shares = (features.tile_share_min, features.tile_share_max)
-        self._all_m = search_scales(options.min_scale_m, options.max_scale_m, options.scales)
+        self.all_m = search_scales(options.min_scale_m, options.max_scale_m, options.scales)
 
     def active_m(self, points: SurfacePoints) -> Float[Tensor, ' s']:
         """Returns the scales that were trained at some point, in ascending order."""
-        scales_m = self._all_m.numpy()
+        scales_m = self.all_m.numpy()
         low = self._shares[0] / SLACK * float(points.visible_height_m[:, 0].min())
         high = self._shares[1] * SLACK * float(points.visible_height_m[:, 1].max())
         start = min(int(np.searchsorted(scales_m, low)), len(scales_m) - 1)
         stop = max(int(np.searchsorted(scales_m, high, side='right')), start + 1)
-        return self._all_m[start:stop]
+        return self.all_m[start:stop]
 
     def trained(
         self, points: SurfacePoints, scales_m: Float[Tensor, ' s']

@@ -43,12 +43,14 @@ class Answer:
         map_id: The map that answered.
         step: Its training step.
         stamp_ns: Stamp of its last keyframe.
+        pose_epoch: How often its poses had been corrected.
     """
 
     results: list[QueryResult]
     map_id: str
     step: int
     stamp_ns: int
+    pose_epoch: int
 
 
 class MapHost:
@@ -148,7 +150,8 @@ class MapHost:
 
         def answer() -> Answer:
             results = self.map.query(request)
-            return Answer(results, self.map.id, self.map.step_count, self.map.last_stamp_ns)
+            now = self.map
+            return Answer(results, now.id, now.step_count, now.last_stamp_ns, now.pose_epoch)
 
         return self.questions.admit(lambda: self.submit(answer, QUERY))
 

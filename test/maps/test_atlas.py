@@ -15,13 +15,14 @@ from colour_encoder import ColourEncoder
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import inverse_transform
-from lerf_ros.maps.anchor import residual_large, rigid_fit
+from lerf_ros.maps.anchor import named_by_stamp, residual_large, rigid_fit
 from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
 from lerf_ros.maps.atlas_nodes import share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
+from lerf_ros.query import reading
 from lerf_ros.query.engine import QueryRequest, Region
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 
@@ -139,6 +140,28 @@ def test_a_question_reads_a_few_places_wherever_they_sleep(atlas):
     awake = [node.name for node in atlas.nodes.awake()]
     atlas.query(QueryRequest(positives=WORDS))
     assert [node.name for node in atlas.nodes.awake()] == awake, 'questions wake nobody'
+
+
+def test_what_was_read_of_a_place_serves_the_next_questions(atlas, monkeypatch):
+    read, real = [], reading.read_embeddings
+    atlas.configure(CONFIG.replace({'atlas.read_submaps': 20}))
+    first = {word: atlas.query(QueryRequest(positives=(word,)))[0] for word in WORDS}
+
+    def counted(field, positions, scales_m):
+        read.append(len(positions))
+        return real(field, positions, scales_m)
+
+    monkeypatch.setattr(reading, 'read_embeddings', counted)
+    again = {word: atlas.query(QueryRequest(positives=(word,)))[0] for word in WORDS}
+    assert sum(read) == 0
+    atlas._query._engines.clear()
+    fresh = {word: atlas.query(QueryRequest(positives=(word,)))[0] for word in WORDS}
+    assert sum(read) > 0
+    for word in WORDS:
+        for answer in (again[word], fresh[word]):
+            assert answer.confidence == pytest.approx(first[word].confidence, abs=1e-3)
+            best, expected = answer.maxima[0], first[word].maxima[0]
+            np.testing.assert_allclose(best.position_m, expected.position_m, atol=1e-3)
 
 
 def test_a_region_bounds_the_answers_whatever_the_submap(atlas):
@@ -296,3 +319,20 @@ def test_points_belong_to_the_cube_that_holds_them():
     assert grid.half_m == 1.5
     local = inverse_transform(np.eye(4))
     assert np.array_equal(local, np.eye(4))
+
+
+def test_stamps_that_went_through_seconds_still_name_their_keyframes():
+    stamps = {KeyframeId('camera', i): 1_700_000_000_123_456_789 + i * 10**8 for i in range(3)}
+    told = [round(stamp / 1e9 * 1e9) for stamp in stamps.values()]
+    assert told != list(stamps.values())
+    poses = np.stack([np.eye(4) * 1.0 for _ in range(4)])
+    poses[:, 0, 3] = range(4)
+    unknown = told[0] + 10**7
+    ids, found = named_by_stamp([told[2], unknown, told[0], told[0]], poses, stamps)
+    assert ids == [KeyframeId('camera', 0), KeyframeId('camera', 2)]
+    # Of two poses for one time the later one counts.
+    assert found[:, 0, 3].tolist() == [3.0, 0.0]
+    with pytest.raises(ValueError, match='got 1 stamps of which none is'):
+        named_by_stamp([unknown], poses[:1], stamps)
+    with pytest.raises(ValueError, match='expected stamps of keyframes, got none'):
+        named_by_stamp([], poses[:0], stamps)

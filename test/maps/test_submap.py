@@ -187,10 +187,18 @@ def test_corrected_poses_move_the_surface_and_training_goes_on(live_map):
 
 
 def test_corrected_poses_move_the_surface_of_a_loaded_map(live_map, encoder, frames, tmp_path):
+    epoch = live_map.pose_epoch
     live_map.save(tmp_path / 'a.map')
     other = Submap(CONFIG, encoder)
     other.load(tmp_path / 'a.map')
+    assert other.pose_epoch == epoch
     assert_shifted(*shift_all(other))
+    assert other.pose_epoch == epoch + 1
+    other.save(tmp_path / 'a.map')
+    other.reset()
+    assert other.pose_epoch == 0
+    other.load(tmp_path / 'a.map')
+    assert other.pose_epoch == epoch + 1
     other.ingest(frames[3])
     assert np.isfinite(other.step().loss)
     assert other.query(QUESTION)[0].maxima
@@ -201,12 +209,13 @@ def test_a_bad_correction_moves_nothing(live_map):
     poses = np.stack([live_map.trainer.store.pose(id_) for id_ in ids])
     poses[0, :3, 3] += SHIFT
     poses[1, 0, 0] = np.nan
-    before = live_map.surface().positions
+    before, epoch = live_map.surface().positions, live_map.pose_epoch
     with pytest.raises(ValueError, match='finite'):
         live_map.update_poses(ids, poses)
     np.testing.assert_array_equal(live_map.surface().positions, before)
     with pytest.raises(ValueError, match='no keyframes'):
         live_map.update_poses([KeyframeId('elsewhere', 0)], poses[:1])
+    assert live_map.pose_epoch == epoch
 
 
 def test_a_map_that_is_replaced_leaves_no_files(encoder, frames, tmp_path):

@@ -10,6 +10,7 @@ from scenery import SIZE as SIZE_OF_WORDS
 from lerf_ros.config import FeatureOptions, FieldOptions, QueryOptions
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.scene_box import SceneBox
+from lerf_ros.maps.reading import points_at
 from lerf_ros.query import reading
 from lerf_ros.query.embedding_cache import BLOCK_ROWS, EmbeddingCache
 from lerf_ros.query.engine import QueryEngine, QueryRequest
@@ -232,3 +233,52 @@ def test_production_folds_where_there_is_no_room(surface_map, monkeypatch):
     assert len(folded) == 1
     assert 0 < folded[0] < len(surface_map.points())
     np.testing.assert_allclose(answers[0], answers[1], atol=1e-4)
+
+
+def pieces(surface):
+    """Four quarters of a surface, as patches of a large map."""
+    middle = np.median(surface.positions, axis=0)
+    east, north = (surface.positions[:, axis] > middle[axis] for axis in (0, 1))
+    return [
+        points_at(surface, np.flatnonzero((east == x) & (north == y)))
+        for x in (False, True)
+        for y in (False, True)
+    ]
+
+
+def ask_of(cache, surface, step):
+    """Returns how many points had to be read for the cosines, which are right."""
+    reader = Counter()
+    cache.follow(surface, SCALES, SIZE, CPU)
+    cache.refresh(reader, step, len(surface), 100)
+    assert cache.cosines(reader, TEXTS) == pytest.approx(exact(surface), abs=1e-5)
+    assert cache.embeddings(reader, np.arange(len(surface))) == pytest.approx(
+        Counter()(torch.from_numpy(surface.positions)), abs=1e-5
+    )
+    return reader.points
+
+
+def test_pieces_of_a_surface_keep_what_was_read_of_them(surface_map):
+    parts = pieces(surface_map.points())
+    cache = EmbeddingCache(1 << 30, by_pieces=True)
+    assert [ask_of(cache, part, 1) for part in parts] == [len(part) for part in parts]
+    assert [ask_of(cache, part, 2) for part in parts] == [0] * 4
+    assert (cache.steps == 1).all()
+    # Too old, piece by piece.
+    assert ask_of(cache, parts[0], 200) == len(parts[0])
+    assert ask_of(cache, parts[0], 201) == 0
+    # One alone forgets the others.
+    alone = EmbeddingCache(1 << 30)
+    assert [ask_of(alone, part, 1) for part in (*parts, parts[0])][-1] == len(parts[0])
+
+
+def test_of_pieces_the_one_asked_for_longest_ago_goes_first(surface_map):
+    parts = pieces(surface_map.points())
+    entry = 4 * SCALES * SIZE
+    room = len(parts[0]) + len(parts[1]) + len(parts[2]) // 2
+    cache = EmbeddingCache(room * entry, by_pieces=True)
+    for part in parts[:3]:
+        assert ask_of(cache, part, 1) == len(part)
+    assert sum(len(block) for block in cache._blocks) <= room
+    assert ask_of(cache, parts[1], 2) == 0
+    assert ask_of(cache, parts[0], 2) > len(parts[0]) // 3
