@@ -268,7 +268,7 @@ def test_a_loop_closure_moves_submaps_as_wholes(saved):
     ids = list(poses)
     wanted = np.stack([*(shift @ poses[id_] for id_ in ids), np.eye(4)])
     # A time without a keyframe is left alone.
-    assert atlas.correct([*(stamps[id_] for id_ in ids), 7], wanted) == len(ids)
+    assert atlas.correct([*(stamps[id_] for id_ in ids), 7_000_000], wanted) == len(ids)
     assert np.allclose(
         atlas.keyframe_poses(), [shift @ poses[id_] for id_ in sorted(ids, key=str_of)]
     )
@@ -279,7 +279,7 @@ def test_a_loop_closure_moves_submaps_as_wholes(saved):
     with pytest.raises(ValueError, match='no keyframes with the ids'):
         atlas.update_poses([KeyframeId('nobody', 1)], np.eye(4)[None])
     with pytest.raises(ValueError, match='stamps of keyframes'):
-        atlas.correct([7], np.eye(4)[None])
+        atlas.correct([7_000_000], np.eye(4)[None])
     atlas.close()
 
 
