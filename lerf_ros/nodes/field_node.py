@@ -82,6 +82,7 @@ class FieldNode(Node):
         self._corrections = Corrections(
             self,
             self._host.correct,
+            self._host.intake.name_of,
             self._options,
             functools.partial(self._health.complain, 'rejected_corrections'),
         )

@@ -62,7 +62,9 @@ class Moves:
     def __init__(self) -> None:
         self.told: list[tuple[list[int], np.ndarray]] = []
 
-    def correct(self, stamps_ns: list[int], poses: np.ndarray) -> Future[int]:
+    def correct(
+        self, stamps_ns: list[int], poses: np.ndarray, source: str | None = None
+    ) -> Future[int]:
         """Notes a correction."""
         self.told.append((stamps_ns, poses))
         done: Future[int] = Future()
@@ -78,7 +80,7 @@ def test_poses_of_the_base_become_those_of_the_camera_on_it(
     options = NodeOptions(corrected_poses_of='base', camera_extrinsic=extrinsic)
     name = f'corrections_{len(extrinsic)}'
     node = spinner.add(Node(name, namespace=name))
-    Corrections(node, moves.correct, options, complaints.append)
+    Corrections(node, moves.correct, lambda source, run: source, options, complaints.append)
     base_to_world = look_at(np.array([1.0, 2.0, 0.5]), np.array([0.0, 0.0, 0.2]))
     message = Path()
     message.header.frame_id = 'map'
