@@ -332,7 +332,7 @@ def test_stamps_that_went_through_seconds_still_name_their_keyframes():
     assert ids == [KeyframeId('camera', 0), KeyframeId('camera', 2)]
     # Of two poses for one time the later one counts.
     assert found[:, 0, 3].tolist() == [3.0, 0.0]
-    with pytest.raises(ValueError, match='got 1 stamps of which none is'):
+    with pytest.raises(ValueError, match='got 1 of which none is'):
         named_by_stamp([unknown], poses[:1], stamps)
-    with pytest.raises(ValueError, match='got 0 stamps of which none is'):
+    with pytest.raises(ValueError, match='got 0 of which none is'):
         named_by_stamp([], poses[:0], stamps)
