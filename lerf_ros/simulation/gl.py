@@ -6,6 +6,7 @@ it from `mujoco_module`, which sets the variable first.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import importlib
@@ -58,8 +59,19 @@ def mujoco_module() -> ModuleType:
     return mujoco
 
 
+def _load_triton_first() -> None:
+    """Imports triton, where it is installed, before a software OpenGL brings another LLVM.
+
+    torch imports it at its first optimiser. Both bring an LLVM of their own, and the process dies
+    (SIGSEGV) where Mesa's is loaded first; the other way round both work.
+    """
+    with contextlib.suppress(Exception):  # a broken triton is torch's to complain of
+        importlib.import_module('triton')
+
+
 @functools.cache
 def _context() -> Any:
+    _load_triton_first()
     mujoco = mujoco_module()
     backend = os.environ.get('MUJOCO_GL', '')
     try:
