@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from field_robot import CAMERA, SECOND, Robot, frame
@@ -49,6 +50,10 @@ HERE = {
     'keyframes.min_rotation_deg',
     'keyframes.min_interval_s',
     'keyframes.max_interval_s',
+    'keyframes.max_view_overlap',
+    'keyframes.view_parallax_deg',
+    'keyframes.min_sharpness',
+    'keyframes.blur_wait_s',
     'keyframes.jpeg_quality',
     'keyframes.max_depth_m',
 }
@@ -227,13 +232,21 @@ class Camera:
         assert future.result().results[0].successful, future.result().results[0].reason
 
     def see(
-        self, x_m: float, turn_deg: float = 0.0, after_s: float = 1.0, *, with_pose: bool = True
+        self,
+        x_m: float,
+        turn_deg: float = 0.0,
+        after_s: float = 1.0,
+        *,
+        with_pose: bool = True,
+        blurred: bool = False,
     ) -> int:
         """Takes a picture from a place; returns its stamp."""
         self._now_ns += int(after_s * SECOND)
         header = Header(stamp=stamp_message(self._now_ns), frame_id='camera')
         rng = np.random.default_rng(0)
         image = rng.integers(0, 255, (CAMERA.height, CAMERA.width, 3), np.uint8)
+        if blurred:
+            image = cv2.GaussianBlur(image, (0, 0), 3.0)
         depth_m = np.full(image.shape[:2], 2.0, np.float32)
         pose = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), np.array([0, 1.0, 0]))
         angle = np.radians(turn_deg)
@@ -307,6 +320,41 @@ def test_keyframe_options_act_at_once(camera: Camera, wait_until: Callable[..., 
     assert len(camera.raw[-1].image.data) < len(camera.raw[-2].image.data) / 2
     assert np.nanmax(camera.found[-2].depth) == pytest.approx(2.0, abs=1e-3)
     assert np.isnan(camera.found[-1].depth).all()
+
+
+def test_what_counts_as_new_and_as_sharp_acts_at_once(
+    camera: Camera, wait_until: Callable[..., None]
+) -> None:
+    kept: list[int] = []
+
+    def sees(*stamps_ns: int) -> None:
+        kept.extend(stamps_ns)
+        wait_until(lambda: camera.found and camera.found[-1].stamp_ns == kept[-1], 'a keyframe')
+        assert [found.stamp_ns for found in camera.found] == kept
+
+    def set_option(name: str, value: Any) -> None:
+        camera.set(f'keyframes.{name}', value, wait_until)
+
+    for x_m in np.arange(0, 3.1, 0.3):
+        sees(camera.see(float(x_m)))
+    camera.see(0.3)  # seen from there before
+    sees(camera.see(4.0))
+    set_option('max_view_overlap', 1.0)
+    sees(camera.see(0.0))
+    set_option('max_view_overlap', 0.95)
+    camera.see(0.4)
+    sees(camera.see(4.5))
+    set_option('view_parallax_deg', 0.1)
+    sees(camera.see(0.4))
+    set_option('min_sharpness', 0.0)
+    sees(camera.see(5.0, blurred=True))
+    set_option('min_sharpness', 0.9)
+    set_option('blur_wait_s', 5.0)
+    camera.see(6.0, blurred=True)  # a sharper one follows in time
+    sees(camera.see(6.5))
+    set_option('blur_wait_s', 0.5)
+    blurred = camera.see(7.0, blurred=True)
+    sees(blurred, camera.see(7.5))
 
 
 def test_an_image_waits_for_its_pose_as_long_as_the_option_says(
