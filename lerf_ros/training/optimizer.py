@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import torch
+import torch._dynamo  # the first optimiser imports it: seconds that the first keyframe would wait
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
