@@ -404,7 +404,9 @@ def test_odometry_with_the_cameras_mounting(tmp_path: Path) -> None:
     path = bag_of(tmp_path, [*recorded(pose_message=bags.odometry), *static])
     expected = (pose(0) @ mounting)[:3, 3]
     np.testing.assert_allclose(next(iter(Bag(path))).camera_to_world[:3, 3], expected)
-    given = bag_of(tmp_path / 'given', recorded(pose_message=bags.odometry))
+    folder = tmp_path / 'given'
+    folder.mkdir()
+    given = bag_of(folder, recorded(pose_message=bags.odometry))
     options = SourceOptions(extrinsic=(0.1, 0.2, 0.3, 0.0, 0.0, 0.0, 1.0))
     np.testing.assert_allclose(inspect(given, options).figures()['position_m'], expected)
 
