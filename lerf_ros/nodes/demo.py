@@ -157,11 +157,13 @@ def hold(
     # Of a recording, whose encoder may know few of the words, the first right answer is enough.
     wanted = math.ceil(RIGHT_SHARE * len(present)) if not arguments.data else 1
     first_answer_s = eight_of_ten_s = None
+    next_ask_s = 0.0
     while (seconds := time.monotonic() - started) < arguments.seconds:
         nodes.check()
         progress(client, seconds)
-        # All questions again and again until enough are right, then the line alone.
-        if present and eight_of_ten_s is None:
+        # All questions again and again until enough are right, then the line alone. Between two
+        # rounds the map learns for at least as long as it answered.
+        if present and eight_of_ten_s is None and seconds >= next_ask_s:
             right = [verdict for verdict in ask(client, present, started) if verdict.right]
             if right and first_answer_s is None:
                 first_answer_s = right[0].seconds
@@ -171,6 +173,8 @@ def hold(
                 eight_of_ten_s = right[0].seconds
                 print()
                 say(f'{len(right)} of {len(present)} right after {eight_of_ten_s:.1f} s')
+            answered_s = time.monotonic() - started
+            next_ask_s = 2 * answered_s - seconds
         time.sleep(TICK_S)
     print()
     say('asking while the map goes on learning')
