@@ -21,7 +21,10 @@ class QueryOptions(Section):
         2, 'Keyframes that must have seen a surface point for it to answer.', low=1, high=1000
     )
     min_maximum_views: int = option(
-        4, 'Keyframes that must have seen a place for it to be a maximum.', low=1, high=1000
+        6,
+        'Keyframes that must have seen a place for it to be a maximum; fewer in a young map.',
+        low=1,
+        high=1000,
     )
     max_range_m: float = option(
         1.5, 'Depth beyond this gives no surface points.', unit='m', low=0.1, high=1000.0

@@ -26,6 +26,7 @@ SEVEN_SCENES_COLOUR_PX = 525.0
 ROOM_OPTIONS: dict[str, object] = {
     'features.encoder': 'photo',
     'query.max_range_m': 4.0,
+    'query.min_maximum_views': 4,
     'query.voxel_m': 0.03,
     'query.min_scale_m': 0.08,
     'query.max_scale_m': 1.0,

@@ -37,7 +37,9 @@ from lerf_ros.surface.points import SurfacePoints
 
 __all__ = ['Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult', 'Region']
 
-# A maximum must be seen by one keyframe more for each so many in the map, up to the option.
+# A maximum must be seen by one keyframe more for each so many in the map, up to the option. On 20
+# development scenes no phrase of 203 that was there had its place seen by fewer than six, and a
+# tenth of 406 that were not.
 KEYFRAMES_PER_VIEW = 8
 NO_SURFACE = 'the map has no surface yet: wait for keyframes with depth, or for training'
 

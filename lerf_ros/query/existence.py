@@ -47,8 +47,9 @@ def gather_evidence(
     scale = int(own.argmax())
     # The mean over the points, not renormalised: its cosine is then the mean of theirs.
     others = distractors @ embeddings[:, scale].mean(dim=0)
+    mean = maximum.relevancy if maximum.mean_relevancy is None else maximum.mean_relevancy
     return Evidence(
-        relevancy=log_odds(maximum.relevancy),
+        relevancy=log_odds(mean),
         margin=temperature * float(own[scale] - others.max()),
         contrast=temperature * float(own[scale] - torch.quantile(cosines[:, scale], 0.75)),
         views=math.log1p(maximum.views),

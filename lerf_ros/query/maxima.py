@@ -67,7 +67,7 @@ def find_maxima(
         core = core if len(core) else points
         # The scale that suits the whole core, not the one hottest point.
         scale = int(scores[core].mean(axis=0).argmax())
-        maxima.append(describe(graph, points, scores[core, scale], float(scales_m[scale]), core))
+        maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale]), core))
     maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
     return sorted(maxima, key=_worth, reverse=True)
 
@@ -80,7 +80,7 @@ def _worth(maximum: Maximum) -> tuple[bool, float]:
 def describe(
     graph: SceneGraph,
     points: Int[Array, ' k'],
-    relevancy: Float[Array, ' c'],
+    relevancy: Float[Array, ' k'],
     scale_m: float,
     core: Int[Array, ' c'] | None = None,
 ) -> Maximum:
@@ -89,7 +89,7 @@ def describe(
     Args:
         graph: The surface.
         points: All of them.
-        relevancy: Relevancy of the core.
+        relevancy: Relevancy of each at that scale.
         scale_m: The scale at which it was read.
         core: Those that say where it is; all if None.
     """
@@ -102,18 +102,20 @@ def describe(
     # What no camera saw, such as the underside, pulls the mean of the points away from it; the
     # middle of the box errs the other way on things that are thick at one end.
     position_m = (centre + box_to_world[:3, 3]) / 2
-    if core is not None and len(core) < len(points):
-        position_m = robust_centre(surface.positions[core].astype(np.float64))
+    own = np.ones(len(points), bool) if core is None else np.isin(points, core)
+    if not own.all():
+        position_m = robust_centre(positions[own])
     return Maximum(
         position_m=position_m,
         normal=normal / length if length > 0.1 else np.zeros(3),
-        relevancy=float(relevancy.mean()),
+        relevancy=float(relevancy[own].mean()),
         scale_m=scale_m,
         box_to_world=box_to_world,
         box_size_m=box_size_m,
         point_indices=points,
         views=int(np.median(surface.views[points])),
         viewpoints=surface.viewpoints(points),
+        mean_relevancy=float(relevancy.mean()),
     )
 
 

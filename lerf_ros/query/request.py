@@ -154,13 +154,14 @@ class Maximum:
     Attributes:
         position_m: Robust centre of the object's surface points.
         normal: Mean unit normal of these points; zero where they face every way.
-        relevancy: Mean relevancy of these points, in [0, 1].
+        relevancy: Mean relevancy of those points that are surely its own, in [0, 1].
         scale_m: Height of the crop that answers best there.
         box_to_world: Pose of the oriented box around the points, z up along the supporting plane.
         box_size_m: Sides of that box.
         point_indices: The object's points among the surface points.
         views: Keyframes that saw the object: the median over its points.
         viewpoints: Centres of the cameras that saw it.
+        mean_relevancy: Mean relevancy of all its points; None where it was not asked for.
     """
 
     position_m: Float[Array, '3']
@@ -172,6 +173,7 @@ class Maximum:
     point_indices: Int[Array, ' k']
     views: int
     viewpoints: Float[Array, 'v 3']
+    mean_relevancy: float | None = None
 
 
 @dataclass(frozen=True)
@@ -179,7 +181,8 @@ class Evidence:
     """What speaks for a phrase.
 
     Attributes:
-        relevancy: Relevancy of the best maximum, as log-odds.
+        relevancy: Relevancy of the best maximum, the mean of all its points, as log-odds: a few
+            hot ones amid others are no object.
         margin: Cosine of that place with the phrase, less the greatest with a distractor, times
             the encoder's temperature.
         contrast: Cosine of that place with the phrase, less its upper quartile over the scene,
