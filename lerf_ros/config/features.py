@@ -54,6 +54,7 @@ class FeatureOptions(Section):
         'auto',
         "Precision of the shipped encoder's image tower: 'auto' (bfloat16 where the processor "
         "multiplies it in hardware), 'float32' or 'bfloat16'.",
+        choices=('auto', 'float32', 'bfloat16'),
     )
     cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')
     cache_limit_mb: int = option(

@@ -14,12 +14,7 @@ def tower_dtype(precision: str, device: torch.device) -> torch.dtype:
     Args:
         precision: ``features.precision``.
         device: Where the tower runs.
-
-    Raises:
-        ValueError: The precision is unknown.
     """
-    if precision not in ('auto', 'float32', 'bfloat16'):
-        raise ValueError(f"precision: expected 'auto', 'float32' or 'bfloat16', got {precision!r}")
     if precision == 'auto':
         fast = device.type == 'cpu' and multiplies_bfloat16()
         return torch.bfloat16 if fast else torch.float32

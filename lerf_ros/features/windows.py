@@ -83,8 +83,11 @@ class SharedWindows:
         """
         height, width = image.shape[1:]
         boxes = boxes.to(self._device, torch.float32)
-        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(dim=1).sqrt().tolist()
-        octaves = torch.tensor([self._octaves.of_tile(side, width, height) for side in sides])
+        sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(dim=1).sqrt().cpu()
+        sides, which = sides.unique(return_inverse=True)  # the tiles of a grid have one
+        octaves = torch.tensor(
+            [self._octaves.of_tile(side, width, height) for side in sides.tolist()]
+        )[which]
         out = torch.zeros(len(boxes), self._embedding_size, device=self._device)
         for octave in octaves.unique().tolist():
             chosen = (octaves == octave).nonzero().squeeze(1).to(self._device)

@@ -119,9 +119,6 @@ def test_equal_seeds_give_equal_numbers_in_any_number_of_processes(
 
 
 def test_the_real_clock_runs_here() -> None:
-    # The first optimiser of a process loads this, for seconds that are not the map's.
-    import torch._dynamo  # noqa: F401
-
     result, (report,), _ = evaluate(
         replace(RUN, seeds=(9001,), seconds=(6.0,), realtime=True, baselines=False)
     )
