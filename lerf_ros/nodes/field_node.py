@@ -177,7 +177,7 @@ class FieldNode(Node):
             device=str(live_map.device),
             memory_bytes=self._process.memory_info().rss,
             device_memory_bytes=torch.cuda.memory_allocated(live_map.device) if cuda else 0,
-            last_error=str(error) if error is not None else self._health.last_error,
+            last_error=str(error) if error is not None else self._health.complaint,
         )
         self._status.publish(message)
 
