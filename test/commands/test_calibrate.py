@@ -61,7 +61,9 @@ def test_numbers_below_their_least_are_refused(tmp_path, wrong):
 
 def test_evidence_does_not_depend_on_the_number_of_processes():
     pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
-    words = ['--seconds', '1.5', '--keyframe-rate', '3', '--set', 'training.rays_per_step=256']
+    words = ['--seconds', '1.5', '--keyframe-rate', '3']
+    for option in ('training.rays_per_step=256', 'query.voxel_m=0.02', 'query.scales=8'):
+        words += ['--set', option]
     alone, both = (
         calibrate.gather(parsed(*words, '--jobs', str(len(seeds)), '--output', 'x'), seeds)
         for seeds in ((9002,), (9002, 9001))

@@ -30,7 +30,13 @@ from lerf_ros.simulation import SENSORS, TabletopScene
 # Timings and memory differ from run to run; all else must not.
 MEASURED = ('steps_per_s', 'query_ms', 'peak_rss_mb')
 CONFIG = LerfConfig.from_flat(
-    {'features.pyramid_levels': 3, 'features.tile_share_min': 0.1, 'training.rays_per_step': 256}
+    {
+        'features.pyramid_levels': 3,
+        'features.tile_share_min': 0.1,
+        'training.rays_per_step': 256,
+        'query.voxel_m': 0.02,
+        'query.scales': 8,
+    }
 )
 RUN = TabletopRun(seeds=(9003, 9001), seconds=(0.4, 2.0), steps_per_second=30.0, held_out_views=1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,6 +20,8 @@ def wait_until(condition: Callable[[], Any], what: str, timeout_s: float = 30.0)
     """
     end = time.monotonic() + timeout_s
     while not (value := condition()):
-        assert time.monotonic() < end, f'{what}: not within {timeout_s:g} s'
+        if time.monotonic() > end:
+            faulthandler.dump_traceback()  # what each thread waits for instead
+            raise AssertionError(f'{what}: not within {timeout_s:g} s')
         time.sleep(LOOK_S)
     return value
