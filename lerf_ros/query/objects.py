@@ -14,9 +14,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 from jaxtyping import Bool, Float, Int
-from scipy.sparse import coo_matrix, csgraph
 from scipy.spatial import cKDTree
 
+from lerf_ros.query.segments import TOUCH_VOXELS, connected_components, find_segments
 from lerf_ros.surface.planes import Plane, Support, find_support
 from lerf_ros.surface.points import SurfacePoints
 
@@ -24,8 +24,6 @@ Array = np.ndarray
 # Dense unit features of the points with these indices.
 DenseReader = Callable[[Int[Array, ' k']], Float[Array, 'k c']]
 
-# Points closer than this many voxels touch.
-TOUCH_VOXELS = 1.8
 # Closest points, itself included, over which values are smoothed.
 NEIGHBOURS = 8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
@@ -55,8 +53,7 @@ class SceneGraph:
         surface: The points.
         tree: Search tree over their positions.
         support: Supporting planes.
-        segments: Number of the connected component that each point belongs to when the supporting
-            planes are taken away; -1 on the planes.
+        segments: Number of the piece that each point belongs to, -1 on supporting planes.
         neighbours: The closest points of each point, itself first.
     """
 
@@ -70,11 +67,7 @@ class SceneGraph:
     def of(cls, surface: SurfacePoints) -> SceneGraph:
         """Analyses a surface."""
         support = find_support(surface)
-        segments = np.full(len(surface), -1)
-        free = np.flatnonzero(~support.on_plane)
-        segments[free] = connected_components(
-            surface.positions[free], TOUCH_VOXELS * surface.voxel_m
-        )
+        segments = find_segments(surface, support)
         tree = cKDTree(surface.positions)
         _, neighbours = tree.query(
             surface.positions, k=range(1, min(NEIGHBOURS, len(surface)) + 1)
@@ -170,17 +163,6 @@ def spread_among_alike(
     for _ in range(ALIKE_ROUNDS):
         values = (weights * values[neighbours]).sum(axis=1)
     return values
-
-
-def connected_components(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
-    """Returns the number of each point's component: points within reach of each other join."""
-    count = len(positions)
-    if count == 0:
-        return np.zeros(0, np.int64)
-    pairs = cKDTree(positions).query_pairs(reach_m, output_type='ndarray')
-    ones = np.ones(len(pairs), bool)
-    graph = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
-    return csgraph.connected_components(graph, directed=False)[1]
 
 
 def robust_centre(positions: Float[Array, 'k 3']) -> Float[Array, '3']:

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 
 from lerf_ros.query.maxima import describe
-from lerf_ros.query.objects import TOUCH_VOXELS, SceneGraph, connected_components
+from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.request import Maximum
+from lerf_ros.query.segments import TOUCH_VOXELS, connected_components
 
 Array = np.ndarray
 

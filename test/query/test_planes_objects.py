@@ -6,7 +6,6 @@ from scenery import CENTRES, RADII, mapped
 
 from lerf_ros.query.objects import (
     SceneGraph,
-    connected_components,
     grow,
     oriented_box,
     robust_centre,
@@ -106,13 +105,6 @@ def test_values_pass_among_alike_neighbours_only():
     assert spread[10:] == pytest.approx(np.zeros(10), abs=1e-3)
     assert spread[5] > 0.01
     assert spread_among_alike(positions[:1], values[9:10], features[:1]) == pytest.approx([1.0])
-
-
-def test_components_are_what_hangs_together():
-    points = np.array([[0.0, 0, 0], [0.01, 0, 0], [0.5, 0, 0], [0.02, 0, 0]])
-    components = connected_components(points, 0.015)
-    assert components[0] == components[1] == components[3] != components[2]
-    assert len(connected_components(np.zeros((0, 3)), 0.1)) == 0
 
 
 def test_stray_points_do_not_move_the_centre():
