@@ -15,6 +15,7 @@ from lerf_ros.viewer.words import HINT, answer_html, error_html, note_html, shor
 HISTORY = 20
 MAX_BUTTONS = 12
 NO_HISTORY = '(history)'
+CLICK = 'A click on a point tells what it is most like.'
 
 
 class AskPanel:
@@ -47,19 +48,17 @@ class AskPanel:
         button.on_click(lambda _: form.submit())
         self._history = gui.add_dropdown('Asked before', (NO_HISTORY,))
         self._history.on_update(lambda _: self._recall())
-        self._html = gui.add_html(note_html(HINT))
+        self._likeness = gui.add_html('', visible=False)
+        self._html = gui.add_html(note_html(f'{HINT} {CLICK}'))
         self._places = gui.add_folder('Fly to', visible=False)
         self._buttons: list[GuiButtonHandle] = []
         self._download = gui.add_button('Download the answer (JSON)', visible=False)
         self._download.on_click(lambda _: on_download())
         with gui.add_folder('What is it?', expand_by_default=False):
-            self._identify = gui.add_checkbox(
-                'Click asks', True, hint='A click on a point tells what it is most like.'
-            )
+            self._identify = gui.add_checkbox('Click asks', True, hint=CLICK)
             self._texts = gui.add_text(
                 'Of', '; '.join(NOUNS), multiline=True, hint='What a place is compared with.'
             )
-        self._likeness = gui.add_html(note_html('A click on a point tells what it is most like.'))
 
     @property
     def phrase(self) -> str:
@@ -109,6 +108,7 @@ class AskPanel:
         """Shows an answer."""
         results = tuple(answer.own_frame.world_results(answer.results))
         self._html.content = answer_html(results, answer.step, answer.frame, seconds)
+        self._likeness.visible = False
         self._download.visible = True
         for button in self._buttons:
             button.remove()
@@ -127,9 +127,9 @@ class AskPanel:
 
     def show_likeness(self, page: str) -> None:
         """Shows what a clicked place is like."""
-        self._likeness.content = page
+        self._likeness.content, self._likeness.visible = page, True
 
     def forget(self) -> None:
         """Takes the answer away: its map is gone."""
         self._html.content = note_html('The map is another one: ask again.')
-        self._places.visible = self._download.visible = False
+        self._places.visible = self._download.visible = self._likeness.visible = False

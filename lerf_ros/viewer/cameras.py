@@ -30,6 +30,10 @@ FLIGHT_S = 0.3
 # How close a person is brought, in times of a thing's size, and at least.
 CLOSE_SIZES = 5.0
 CLOSE_M = 0.35
+# The first look shows this part of the points, from so many times as far as they reach.
+MOST, AWAY = 0.75, 2.0
+# Cameras closer to the middle than this part of where the points reach stand among them.
+INSIDE = 0.8
 
 
 def pose_of(camera: CameraHandle) -> Transform:
@@ -68,6 +72,14 @@ def fly(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '
             camera.look_at = target + share * (target_m - target)
         if step < FLIGHT_STEPS:
             time.sleep(FLIGHT_S / FLIGHT_STEPS)  # the flight is as slow as the eye needs it
+
+
+def place(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '3']) -> None:
+    """Puts a browser's camera at a place at once, looking at a target."""
+    with client.atomic():
+        client.camera.up_direction = UP
+        client.camera.position = eye_m
+        client.camera.look_at = target_m
 
 
 def look_from(client: ClientHandle, camera: PinholeCamera, camera_to_world: Transform) -> None:
@@ -117,12 +129,29 @@ def picked(
     return int(near[depth_m[near].argmin()]) if len(near) else None
 
 
-def overview(points: Float[Array, 'n 3']) -> tuple[Float[Array, '3'], Float[Array, '3']]:
-    """Returns an eye and a target that show most of a cloud."""
-    low, high = np.quantile(points, [0.03, 0.97], axis=0)
-    centre = (low + high) / 2
-    size_m = max(float(np.linalg.norm(high - low)), 0.1)
-    return centre + size_m * np.array([0.55, -0.75, 0.75]), centre
+def overview(
+    points: Float[Array, 'n 3'], poses: Float[Array, 'k 4 4']
+) -> tuple[Float[Array, '3'], Float[Array, '3']]:
+    """Returns an eye and a target for the first look at a map.
+
+    What was looked at from around is shown from above, from the side of the first camera. In a
+    room, whose walls stand around the cameras, one looks from where that camera stood.
+
+    Args:
+        points: The surface.
+        poses: Of the cameras that saw it, the first one first.
+    """
+    target = np.median(points, axis=0).astype(np.float64)
+    radius_m = max(float(np.quantile(np.linalg.norm(points - target, axis=1), MOST)), 0.05)
+    away = poses[0, :3, 3] - target if len(poses) else np.array([0.6, -0.8, 0.0])
+    if len(poses):
+        camera_m = float(np.median(np.linalg.norm(poses[:, :3, 3] - target, axis=1)))
+        if camera_m < INSIDE * radius_m:
+            return poses[0, :3, 3], target
+    flat = away * (1, 1, 0)
+    length = float(np.linalg.norm(flat))
+    flat = flat / length if length > 1e-6 else np.array([0.6, -0.8, 0.0])
+    return target + AWAY * radius_m * (0.8 * flat + np.array([0.0, 0.0, 0.6])), target
 
 
 def distance_m(points: Float[Array, 'n 3'], camera_to_world: Transform) -> Float[Array, ' n']:

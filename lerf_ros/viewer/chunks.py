@@ -49,16 +49,23 @@ class Chunk:
 
     def looks_like(self, other: Chunk, voxel_m: float) -> bool:
         """Tells whether nobody would see the difference."""
-        _, mine, theirs = np.intersect1d(
-            self.keys, other.keys, assume_unique=True, return_indices=True
-        )
-        different = len(self.keys) + len(other.keys) - 2 * len(mine)
+        mine, theirs, shared = self._shared(other)
+        different = len(self.keys) + len(other.keys) - 2 * shared
         if different > COME_AND_GONE * len(self.keys):
             return False
         moved = np.abs(self.positions[mine] - other.positions[theirs]).max(initial=0)
         before, after = (c.astype(np.int16) for c in (self.colours[mine], other.colours[theirs]))
         recoloured = np.abs(before - after).max(initial=0)
         return bool(moved <= MOVED_VOXELS * voxel_m and recoloured <= RECOLOURED)
+
+    def _shared(self, other: Chunk) -> tuple[Array, Array, int] | tuple[slice, slice, int]:
+        """Returns the rows of the points that both have, and how many those are."""
+        if np.array_equal(self.keys, other.keys):
+            return slice(None), slice(None), len(self.keys)
+        _, mine, theirs = np.intersect1d(
+            self.keys, other.keys, assume_unique=True, return_indices=True
+        )
+        return mine, theirs, len(mine)
 
 
 class ChunkedSurface:
@@ -95,10 +102,10 @@ class ChunkedSurface:
             return {}
         side_m = CHUNK_VOXELS * surface.voxel_m
         cells = np.floor(surface.positions / side_m).astype(np.int64)
-        _, group = np.unique(cells, axis=0, return_inverse=True)
+        group = (cells - cells.min(axis=0)) @ _strides(cells)
         # By chunk, and by voxel in it: the same points come in the same order.
-        order = np.lexsort((surface.keys, group.reshape(-1)))
-        bounds = np.flatnonzero(np.diff(group.reshape(-1)[order])) + 1
+        order = np.lexsort((surface.keys, group))
+        bounds = np.flatnonzero(np.diff(group[order])) + 1
         self._version += 1
         chunks = {}
         for rows in np.split(order, bounds):
@@ -113,3 +120,9 @@ class ChunkedSurface:
                 surface.confidence[rows],
             )
         return chunks
+
+
+def _strides(cells: Int[Array, 'n 3']) -> Int[Array, '3']:
+    """Returns the strides that make one number of each cell."""
+    counts = np.ptp(cells, axis=0) + 1
+    return np.array([counts[1] * counts[2], counts[2], 1])

@@ -93,6 +93,12 @@ class MapAccess:
             note=self._note(),
         )
 
+    def sight(self) -> tuple[object, ...]:
+        """Returns what is another one whenever a keyframe has changed what is to be seen."""
+        host, live_map = self._host, self._host.map
+        counts = live_map.keyframe_count, live_map.last_stamp_ns, live_map.pose_epoch
+        return (live_map.id, *counts, host.surface_points)
+
     def look(self) -> Future[Snapshot]:
         """Looks at the surface and the keyframes."""
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from viser import GuiApi
+from viser import GuiApi, GuiHtmlHandle
 
 from lerf_ros.viewer.state import Status
-from lerf_ros.viewer.words import note_html, status_html
+from lerf_ros.viewer.words import headline_html, note_html, status_html
 
 DEFAULT_FILE = 'map.safetensors'
 
@@ -17,17 +17,18 @@ class MapPanel:
 
     Args:
         gui: The browser's panels; the current tab is filled.
+        headline: What stands above all tabs.
         act: Called with the name of a lever: 'pause', 'resume', 'reset', 'save', 'load' or 'ply'.
     """
 
-    def __init__(self, gui: GuiApi, act: Callable[[str], None]) -> None:
-        self._gui = gui
+    def __init__(self, gui: GuiApi, headline: GuiHtmlHandle, act: Callable[[str], None]) -> None:
+        self._gui, self._headline = gui, headline
         self._html = gui.add_html(note_html('…'))
         self._pause = gui.add_button('Pause')
         self._resume = gui.add_button('Resume')
         self._pause.on_click(lambda _: act('pause'))
         self._resume.on_click(lambda _: act('resume'))
-        gui.add_button('Reset').on_click(lambda _: self._confirm(act))
+        gui.add_button('Reset', color='red').on_click(lambda _: self._confirm(act))
         self._path = gui.add_text('File', DEFAULT_FILE, hint='On the machine of the map.')
         gui.add_button('Save').on_click(lambda _: act('save'))
         gui.add_button('Load').on_click(lambda _: act('load'))
@@ -44,6 +45,7 @@ class MapPanel:
         page = status_html(status, points)
         if page != self._told:
             self._told = self._html.content = page
+            self._headline.content = headline_html(status)
             self._pause.disabled = status.state == 'PAUSED'
             self._resume.disabled = status.state not in ('PAUSED', 'FAILED')
 

@@ -30,6 +30,7 @@ class PictureDesk:
         view: The browser's view, whose background a picture takes.
         do: Queues a job of the session.
         ask: Asks by a picture.
+        on_drawing: Called when a rectangle may be drawn from now on, or no more.
 
     Attributes:
         drawing: Whether a rectangle may be drawn now.
@@ -43,9 +44,10 @@ class PictureDesk:
         view: ViewDesk,
         do: Callable[[Callable[[], None]], None],
         ask: Callable[[QueryRequest], None],
+        on_drawing: Callable[[], None],
     ) -> None:
         self._client, self._access, self._cameras, self._view = client, access, cameras, view
-        self._do, self._ask = do, ask
+        self._do, self._ask, self._on_drawing = do, ask, on_drawing
         self._ids: tuple[KeyframeId, ...] = ()
         self._chosen: tuple[KeyframeId, PosedFrame] | None = None
         self._corners_uv = np.zeros((2, 2))
@@ -66,7 +68,7 @@ class PictureDesk:
         """Shows the picture of a keyframe."""
         frame = self._access.picture(id_).result(READ_S)
         self._chosen = id_, frame
-        self._cameras.choose(id_)
+        self._cameras.choose(id_, frame.camera_to_world)
         self._panel.show(id_, frame.image)
 
     def forget(self) -> None:
@@ -83,6 +85,7 @@ class PictureDesk:
             self._client.scene.remove_rect_select_callback()
             self._panel.drawing(False)
             self._view.give_background(False)
+            self._on_drawing()
 
     def _choose(self, number: int) -> None:
         if 0 <= number < len(self._ids):
@@ -92,6 +95,8 @@ class PictureDesk:
 
     def _look(self) -> None:
         if self._chosen is not None:
+            # From inside, its frustum would be a frame around everything.
+            self._cameras.choose(None)
             look_from(self._client, self._chosen[1].camera, self._chosen[1].camera_to_world)
 
     def _begin(self) -> None:
@@ -99,6 +104,7 @@ class PictureDesk:
         if self._chosen is None:
             return
         frame = self._chosen[1]
+        self._cameras.choose(None)
         window, self._corners_uv = fitted(frame.image, float(self._client.camera.aspect))
         look_from(
             self._client, window_camera(frame.camera, self._corners_uv), frame.camera_to_world
@@ -109,6 +115,7 @@ class PictureDesk:
         self._view.give_background(True)
         self._view.backdrop.show(window)
         self._panel.drawing(True)
+        self._on_drawing()
 
     def _on_rectangle(self, event: SceneRectSelectEvent) -> None:
         self._do(lambda: self._ask_within(event.screen_min, event.screen_max))

@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import threading
+import time
 
 from viser import ClientHandle, ViserServer
 
@@ -20,6 +21,10 @@ _log = logging.getLogger(__name__)
 # How often a page hears how the map does.
 STATUS_S = 0.5
 LOOK_TIMEOUT_S = 30.0
+GOODBYE_S = 0.8
+# A map that seems to stand still is looked at all the same after so many periods: the surface of a
+# map without depth comes of learning.
+LOOK_ANYWAY = 5
 LABEL = 'lerf_ros'
 AMBIENT = 2.5
 
@@ -63,7 +68,11 @@ class Viewer:
         host = 'localhost' if options.host in ('127.0.0.1', '0.0.0.0') else options.host
         self.url = f'http://{host}:{port}'
         self._server.gui.set_panel_label(LABEL)
-        self._server.gui.configure_theme(show_logo=False, show_share_button=False, dark_mode=True)
+        self._server.gui.configure_theme(
+            control_width='large', show_logo=False, show_share_button=False, dark_mode=True
+        )
+        # Beside the scene and not over it: the middle of the scene is the middle of what is seen.
+        self._server.gui.main_panel.dock_right()
         # Flat colours: a browser without a GPU needs a quarter of a minute for the shader of a lit
         # surface in an environment.
         self._server.scene.configure_default_lights(False)
@@ -89,6 +98,11 @@ class Viewer:
             self._sessions.clear()
         for session in sessions:
             session.close()
+        # viser stops badly while somebody is there.
+        self._server._websock_server.disconnect_all_clients()
+        deadline_s = time.monotonic() + GOODBYE_S
+        while self._server.get_clients() and time.monotonic() < deadline_s:
+            time.sleep(0.01)
         self._server.stop()
 
     def _open(self, client: ClientHandle) -> None:
@@ -110,25 +124,30 @@ class Viewer:
 
     def _run(self) -> None:
         """Tells every page how the map does; does nothing while none is open."""
-        since_look_s = float('inf')
+        since_look_s, sight = float('inf'), self._access.sight()
         while not self._stopping.is_set():
-            with self._lock:
-                sessions = list(self._sessions.values())
-            if not sessions:
+            if not self._sessions:
                 # What nobody sees is not kept.
                 self._surface, self._snapshot = ChunkedSurface(), None
                 self._came.wait()
                 self._came.clear()
                 since_look_s = float('inf')
                 continue
-            if since_look_s >= self._config.viewer.cloud_period_s:
-                since_look_s = 0.0
+            period_s, sight_now = self._config.viewer.cloud_period_s, self._access.sight()
+            if since_look_s >= (period_s if sight_now != sight else LOOK_ANYWAY * period_s):
+                since_look_s, sight = 0.0, sight_now
                 self._look()
-            status = self._access.status()
-            for session in sessions:
-                session.refresh(self._surface, self._snapshot, status)
+            self._tell()
             self._stopping.wait(STATUS_S)
             since_look_s += STATUS_S
+
+    def _tell(self) -> None:
+        """Tells every page what is new."""
+        with self._lock:
+            sessions = list(self._sessions.values())
+        status = self._access.status()
+        for session in sessions:
+            session.refresh(self._surface, self._snapshot, status)
 
     def _look(self) -> None:
         try:

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -21,10 +19,11 @@ from lerf_ros.surface.ply import ply_bytes
 from lerf_ros.viewer.answer_layer import AnswerLayer
 from lerf_ros.viewer.ask_panel import AskPanel
 from lerf_ros.viewer.camera_layer import CameraLayer
-from lerf_ros.viewer.cameras import eye_for, fly, overview, picked, pose_of
+from lerf_ros.viewer.cameras import eye_for, fly, overview, picked, place, pose_of
 from lerf_ros.viewer.chunks import ChunkedSurface
 from lerf_ros.viewer.cloud_layer import CloudLayer
 from lerf_ros.viewer.exports import answer_json
+from lerf_ros.viewer.jobs import PERSON, UPKEEP, Job, Jobs
 from lerf_ros.viewer.map_access import EXPECTED, MapAccess
 from lerf_ros.viewer.map_panel import MapPanel
 from lerf_ros.viewer.painter import Painter
@@ -39,6 +38,8 @@ _log = logging.getLogger(__name__)
 # A clicked ray finds a point within so many voxels.
 REACH_VOXELS = 1.5
 NOTICE_S = 6.0
+# viser collects messages for a sixtieth of a second; what is flushed is gone by then.
+WORDS_S = 0.02
 
 
 class Session:
@@ -53,12 +54,12 @@ class Session:
     def __init__(self, client: ClientHandle, access: MapAccess, config: LerfConfig) -> None:
         self._client, self._access = client, access
         self._timeout_s = config.node.query_timeout_s
-        self._thread = ThreadPoolExecutor(1, f'lerf-browser-{client.client_id}')
+        self._jobs = Jobs(f'lerf-browser-{client.client_id}')
         self._surface: ChunkedSurface | None = None
         self._snapshot: Snapshot | None = None
         self._map_id: str | None = None
         self._answer: Answer | None = None
-        self._shown_points = self._refreshing = False
+        self._shown_points = self._refreshing = self._moving = False
         self._cloud = CloudLayer(client)
         self._cameras = CameraLayer(
             client,
@@ -67,6 +68,7 @@ class Session:
         )
         self._submaps = SubmapLayer(client)
         self._answers = AnswerLayer(client, lambda place: self.do(lambda: self._fly_to(place)))
+        headline = client.gui.add_html('')
         tabs = client.gui.add_tab_group()
         with tabs.add_tab('Ask', Icon.SEARCH):
             self._ask = AskPanel(
@@ -88,13 +90,22 @@ class Session:
             )
         with tabs.add_tab('Keyframes', Icon.CAMERA):
             self._pictures = PictureDesk(
-                client, access, self._cameras, self._view, self.do, self._put
+                client,
+                access,
+                self._cameras,
+                self._view,
+                self.do,
+                ask=self._put,
+                on_drawing=self._show_layers,
             )
         with tabs.add_tab('Map', Icon.MAP):
-            self._map = MapPanel(client.gui, lambda lever: self.do(lambda: self._pull(lever)))
+            self._map = MapPanel(
+                client.gui, headline, lambda lever: self.do(lambda: self._pull(lever))
+            )
         client.scene.on_click()(self._on_click)
+        client.camera.on_update(lambda _: self._on_camera())
 
-    def do(self, job: Callable[[], None]) -> None:
+    def do(self, job: Job, urgency: int = PERSON) -> None:
         """Queues a job of this session; what goes wrong is told to the person."""
 
         def guarded() -> None:
@@ -106,23 +117,32 @@ class Session:
                 _log.exception('the viewer has failed')
                 self._complain('internal error: see the log of the viewer')
 
-        try:
-            self._thread.submit(guarded)
-        except RuntimeError:
-            # The page was closed meanwhile.
-            return
+        self._jobs.submit(guarded, urgency)
 
     def close(self) -> None:
         """Ends this session; jobs that wait are dropped."""
         self._view.close()
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._jobs.close()
         self._surface = self._snapshot = self._answer = None
 
     def refresh(self, surface: ChunkedSurface, snapshot: Snapshot | None, status: Status) -> None:
         """Shows the newest state of the map, unless the last one is being shown still."""
         if not self._refreshing:
             self._refreshing = True
-            self.do(lambda: self._refresh(surface, snapshot, status))
+            self.do(lambda: self._refresh(surface, snapshot, status), UPKEEP)
+
+    def _on_camera(self) -> None:
+        """Hears that the browser's camera has moved, or that it came to what was sent."""
+        if not self._moving:
+            self._moving = True
+            self.do(self._moved, UPKEEP)
+
+    def _moved(self) -> None:
+        self._moving = False
+        if self._cloud.taken_in():
+            self._paint()
+        self._answers.arrange()
+        self._view.moved()
 
     def _refresh(self, surface: ChunkedSurface, snapshot: Snapshot | None, status: Status) -> None:
         try:
@@ -134,13 +154,13 @@ class Session:
                 self._forget()
             self._map_id = snapshot.map_id
             self._surface, self._snapshot = surface, snapshot
+            if points and not self._shown_points and surface.surface is not None:
+                self._shown_points = True
+                place(self._client, *overview(surface.surface.positions, snapshot.poses))
+            self._paint()
             self._cameras.show(snapshot)
             self._submaps.show(snapshot.submaps)
             self._pictures.offer(snapshot)
-            if points and not self._shown_points and surface.surface is not None:
-                self._shown_points = True
-                fly(self._client, *overview(surface.surface.positions))
-            self._paint()
         finally:
             self._refreshing = False
 
@@ -156,13 +176,16 @@ class Session:
     def _paint(self) -> None:
         if self._surface is None:
             return
-        painter = Painter(self._view.paint, self._answer, pose_of(self._client.camera))
-        if self._cloud.show(self._surface, painter.chunk, self._view.coat):
-            self.do(self._paint)
+        self._answers.points_visible = self._view.paint.phrase is None
+        self._cloud.show(self._surface, lambda: self._painter().chunk, self._view.coat)
+
+    def _painter(self) -> Painter:
+        return Painter(self._view.paint, self._answer, pose_of(self._client.camera))
 
     def _show_layers(self) -> None:
-        self._cameras.visible = self._view.panel.shows_cameras
-        self._answers.visible = self._view.panel.shows_answers
+        panel, free = self._view.panel, not self._pictures.drawing
+        self._cameras.visible = free and panel.shows_cameras
+        self._answers.visible = free and panel.shows_answers
 
     def _ask_phrases(self) -> None:
         text = self._ask.phrase
@@ -190,6 +213,9 @@ class Session:
         answer = self._access.ask(request).result(self._timeout_s)
         self._answer = answer
         self._ask.show(answer, time.perf_counter() - started)
+        # By itself: a page shows what is only words without drawing its scene before.
+        self._client.flush()
+        time.sleep(WORDS_S)  # until viser has sent them
         self._answers.show(answer)
         self._view.answered(answer, request)
         self._paint()

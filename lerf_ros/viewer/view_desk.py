@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
 from viser import ClientHandle
 
 from lerf_ros.config import LerfConfig
@@ -16,6 +17,9 @@ from lerf_ros.viewer.outputs import Paint, paint_view
 from lerf_ros.viewer.state import Answer, Drawing
 from lerf_ros.viewer.view_drawer import ViewDrawer, Wanted
 from lerf_ros.viewer.view_panel import BACKGROUND, POINTS, ViewPanel
+
+# A camera whose numbers differ by less stands still; metres, radians.
+MOVED = 3e-4
 
 
 class ViewDesk:
@@ -65,13 +69,21 @@ class ViewDesk:
         self._seen: tuple[Paint, float, str] | None = None
         self._last: tuple[Wanted, Drawing] | None = None
         self._given_away = False
+        self._at = np.zeros(0)
         self.coat = 0
-        client.camera.on_update(lambda _: self._look())
 
     @property
     def paint(self) -> Paint:
         """How the points are painted: without an answer there is no relevancy."""
         return self.panel.paint
+
+    def moved(self) -> None:
+        """Hears that the browser's camera may have moved."""
+        camera = self._client.camera
+        at = np.array([*camera.wxyz, *camera.position, camera.fov, camera.aspect])
+        if self._at.shape != at.shape or not np.allclose(self._at, at, rtol=0, atol=MOVED):
+            self._at = at
+            self._look()
 
     def answered(self, answer: Answer, request: QueryRequest) -> None:
         """Takes a new answer: its relevancy is what is shown from now on."""

@@ -7,6 +7,7 @@ In the text box ``;`` separates phrases, as in LERF's viewer, and ``>`` names a 
 from __future__ import annotations
 
 import html
+import math
 
 import numpy as np
 
@@ -69,19 +70,24 @@ def answer_html(results: tuple[QueryResult, ...], step: int, frame: str, seconds
         else:
             head, colour = f'not found, confidence {result.confidence:.2f}', '#868e96'
         lines = [f'<b>{name}</b>: <span style="color:{colour}">{head}</span>']
-        lines += [_maximum_words(rank, place) for rank, place in enumerate(result.shown, start=1)]
-        if not result.exists:
+        if result.exists:
+            places = enumerate(result.shown, start=1)
+            lines += [_maximum_words(f'{rank}. at', place) for rank, place in places]
+        else:
             lines.append(html.escape(why_not(result)))
+            lines += [_maximum_words('Nearest to it: at', place) for place in result.shown]
         blocks.append('<br>'.join(lines))
     head = f'step {step}, {seconds * 1e3:.0f} ms, metres in {html.escape(frame)}'
     return _page([*blocks, f'<span style="color:#868e96">{head}</span>'])
 
 
-def _maximum_words(rank: int, maximum: Maximum) -> str:
+def _maximum_words(where: str, maximum: Maximum) -> str:
     size = ' × '.join(f'{value:.2f}' for value in maximum.box_size_m)
+    views = 'view' if maximum.views == 1 else 'views'
     return (
-        f'{rank}. at {place_words(maximum.position_m)}, relevancy {maximum.relevancy:.2f}, '
-        f'scale {maximum.scale_m:.2f} m, box {size}, seen by {maximum.views}'
+        f'{where} {place_words(maximum.position_m)}, relevancy {maximum.relevancy:.2f}'
+        f'<br><span style="color:#868e96">size {size}, scale {maximum.scale_m:.2f}, '
+        f'{maximum.views} {views}</span>'
     )
 
 
@@ -117,11 +123,19 @@ def note_html(sentence: str) -> str:
     return _page([html.escape(sentence)])
 
 
+def headline_html(status: Status) -> str:
+    """Returns how the map does in a line, and why nothing is seen where nothing is."""
+    words = f'{status.state.lower()}, {status.keyframes} keyframes, step {status.step}'
+    lines = [f'<span style="color:#868e96">{words}</span>']
+    lines += _worries(status)
+    return _page(['<br>'.join(lines)])
+
+
 def status_html(status: Status, points: int) -> str:
     """Returns how the map does, and why nothing arrives where nothing does."""
     lines = [
         f'<b>{status.state}</b>, step {status.step}, {status.steps_per_second:.1f} steps/s, '
-        f'loss {status.loss:.4f}',
+        f'loss {"–" if math.isnan(status.loss) else format(status.loss, ".4f")}',
         f'{status.keyframes} keyframes, {points} points, {status.memory_mb:.0f} MB',
         f'encoder {html.escape(status.encoder)} on {html.escape(status.device)}',
     ]
@@ -130,12 +144,18 @@ def status_html(status: Status, points: int) -> str:
             f'keyframes received {status.received}, waiting {status.waiting}, '
             f'dropped {status.dropped}'
         )
-    for sentence in (status.error, status.note):
-        if sentence:
-            lines.append(f'<span style="color:#e8590c">{html.escape(sentence)}</span>')
-    if status.keyframes == 0 and not status.note:
-        lines.append(f'<span style="color:#e8590c">{WAITING}</span>')
+    lines += _worries(status)
     return _page(['<br>'.join(lines)])
+
+
+def _worries(status: Status) -> list[str]:
+    """Returns what went wrong, why nothing arrives, and what else there is to know."""
+    empty = status.keyframes == 0
+    worries = [status.error, (status.note or WAITING) if empty else '']
+    lines = [f'<span style="color:#e8590c">{html.escape(text)}</span>' for text in worries if text]
+    if status.note and not empty:
+        lines.append(f'<span style="color:#868e96">{html.escape(status.note)}</span>')
+    return lines
 
 
 def _page(blocks: list[str]) -> str:

@@ -6,16 +6,20 @@ import contextlib
 import shutil
 import socket
 import threading
-from dataclasses import dataclass
+from concurrent.futures import Future
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scenery import mapped
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.simulation import SceneObject, TabletopOptions
+from lerf_ros.surface.points import SurfacePoints
 from lerf_ros.viewer.map_access import MapAccess
+from lerf_ros.viewer.state import Snapshot
 
 CHROMIUM = next(filter(None, map(shutil.which, ('chromium', 'chromium-browser'))), None)
 FLAGS = [
@@ -29,7 +33,7 @@ FLAGS = [
 ]
 SIZE = {'width': 800, 'height': 600}
 # Left of the panel and below the notice of software rendering.
-SCENE = {'x': 0, 'y': 190, 'width': 460, 'height': 400}
+SCENE = {'x': 0, 'y': 190, 'width': 400, 'height': 400}
 SCREENSHOTS = Path(__file__).resolve().parents[2] / 'report' / 'browser'
 OPTIONS = TabletopOptions(
     width=160,
@@ -65,6 +69,45 @@ class Table:
     def place(self, name: str) -> np.ndarray:
         """Returns where a thing truly is."""
         return next(obj.surface_centre_world for obj in self.objects if obj.name == name)
+
+
+def large_surface(count: int) -> SurfacePoints:
+    """Returns a surface of about so many points: copies of a small one side by side."""
+    points = mapped(views=8, noise_m=0.001).points()
+    copies = range(-(-count // len(points)))
+    side_m = 2 * float(np.ptp(points.positions[:, 0]))
+
+    def many(values: np.ndarray) -> np.ndarray:
+        return np.concatenate([values for _ in copies])
+
+    shifted = [points.positions + np.float32([side_m * copy, 0, 0]) for copy in copies]
+    return replace(
+        points,
+        positions=np.concatenate(shifted),
+        colours=many(points.colours),
+        normals=many(points.normals),
+        views=many(points.views),
+        confidence=many(points.confidence),
+        visible_height_m=many(points.visible_height_m),
+        seen_by=many(points.seen_by),
+        keys=np.arange(len(points) * len(copies)),
+    )
+
+
+class LargeMap(MapAccess):
+    """A map that shows a larger surface than it has; all else is its own."""
+
+    def __init__(self, host: MapHost, count: int) -> None:
+        super().__init__(host)
+        self._large = large_surface(count)
+
+    def look(self) -> Future[Snapshot]:
+        """Looks at the map."""
+        look, done = super().look(), Future[Snapshot]()
+        look.add_done_callback(
+            lambda it: done.set_result(replace(it.result(), surface=self._large))
+        )
+        return done
 
 
 class Page:
@@ -108,11 +151,16 @@ class Page:
         self.page.get_by_role('button', name=name, exact=True).first.click()
 
     def scene(self) -> np.ndarray:
-        """Returns the pixels of the scene, without panel and notices."""
+        """Returns the colours of the scene, without panel and notices.
+
+        Each is of four by four pixels: viser draws coarser ones where drawing is slow.
+        """
         import cv2
 
         raw = self.page.screenshot(clip=SCENE)
-        return cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR).astype(np.float32)
+        pixels = cv2.imdecode(np.frombuffer(raw, np.uint8), cv2.IMREAD_COLOR)
+        size = SCENE['width'] // 4, SCENE['height'] // 4
+        return cv2.resize(pixels, size, interpolation=cv2.INTER_AREA).astype(np.float32)
 
     def keep(self, name: str) -> None:
         """Keeps a screenshot for a person."""

@@ -5,13 +5,16 @@ The tests run in this order on one page: it is opened, asked, steered, shared, a
 
 from __future__ import annotations
 
+import gc
 import logging
 import re
+import weakref
 from collections.abc import Callable
 
 import numpy as np
 import pytest
-from viewer_page import Page, Table, threads
+from slow_link import slow_link
+from viewer_page import LargeMap, Page, Table, free_port, threads
 from waiting import wait_until
 
 from lerf_ros.config import LerfConfig
@@ -168,6 +171,54 @@ def test_two_browsers_have_a_page_each(
     other.page.close()
     wait_until(lambda: viewer.browsers == 1, 'one browser')
     wait_until(lambda: len(threads()) < len(mine), 'its threads are gone')
+
+
+def test_a_page_behind_a_slow_link_answers_before_all_points_have_come(
+    open_page: Callable[..., Page], table: Table
+) -> None:
+    config = LerfConfig.from_flat(table.config.flat() | {'viewer.port': free_port()})
+    viewer = Viewer(LargeMap(table.host, 60_000), config)
+    try:
+        with slow_link(config.viewer.port, 2e6) as link:
+            page = open_page(f'http://localhost:{link.port}', 560, 420)
+            session = wait_until(lambda: viewer._sessions and session_of(viewer), 'a session')
+            # Half a minute for all points.
+            link.bytes_per_s = 20e3
+            buffer = session._client._websock_connection.get_message_buffer()
+            wait_until(lambda: session._cloud.pulse.beating, 'points on the way')
+            page.ask('red mug')
+            page.see('red mug:', 25)
+            page.keep('slow_link')
+            assert session._cloud._complete is None
+            # What it cannot take is not piled up: each thing waits once, as it is now.
+            waiting = list(buffer.message_from_id.values())
+            assert len(waiting) < 150
+            page.page.close()
+        wait_until(lambda: viewer.browsers == 0, 'the page is gone')
+    finally:
+        viewer.close()
+
+
+def test_a_closed_page_leaves_nothing(open_page: Callable[..., Page], viewer: Viewer) -> None:
+    known, before = set(viewer._sessions), threads()
+    page = open_page(viewer.url, 560, 420)
+    (number,) = wait_until(lambda: set(viewer._sessions) - known, 'a page')
+    session = weakref.ref(viewer._sessions[number])
+    client = weakref.ref(viewer._sessions[number]._client)
+    page.ask('blue book')
+    page.see('blue book:')
+    page.tab('View')
+    page.choose('Shown as', 'rendered panel')
+    page.see('Rendered view')
+    page.page.close()
+    wait_until(lambda: set(viewer._sessions) <= known, 'the page is gone')
+    wait_until(lambda: threads() <= before, 'its threads are gone')
+
+    def freed() -> bool:
+        gc.collect()
+        return session() is None and client() is None
+
+    wait_until(freed, 'what it held is freed', 15)
 
 
 def test_a_busy_port_gives_way_to_the_next(

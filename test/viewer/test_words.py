@@ -37,7 +37,7 @@ def test_what_asks_for_nothing_is_refused(text: str) -> None:
 def test_an_answer_says_where_and_how_sure() -> None:
     given = answer()
     page = words.answer_html(given.results, given.step, given.frame, 0.25)
-    for piece in ('there, confidence 0.90', 'at 0.100 0.000 0.050', 'step 9, 250 ms'):
+    for piece in ('there, confidence 0.90', '1. at 0.100 0.000 0.050', 'step 9, 250 ms'):
         assert piece in page
 
 
@@ -65,6 +65,7 @@ def test_no_word_of_a_person_becomes_markup() -> None:
 
 def test_a_status_says_why_nothing_arrives() -> None:
     assert 'is the camera stream running' in words.status_html(STATUS, 0)
+    assert 'is the camera stream running' in words.headline_html(STATUS)
     told = words.status_html(replace(STATUS, note='nobody publishes /lerf/keyframes'), 0)
     assert 'nobody publishes' in told
     assert 'camera stream' not in told
@@ -104,5 +105,18 @@ def test_one_flies_closer_from_where_a_camera_saw_it() -> None:
         seen_from / np.linalg.norm(seen_from),
     )
     assert np.linalg.norm(eye - place.position_m) == pytest.approx(0.5)
-    eye, target = overview(np.random.default_rng(0).normal(size=(100, 3)))
+
+
+def test_a_table_is_first_seen_from_above_and_a_room_from_within() -> None:
+    points = np.random.default_rng(0).uniform(-1, 1, (500, 3)) * (1, 1, 0.1)
+    poses = np.tile(np.eye(4), (4, 1, 1))
+    poses[:, :3, 3] = [[2, 0, 1.5], [0, 2, 1.5], [-2, 0, 1.5], [0, -2, 1.5]]
+    eye, target = overview(points, poses)
+    assert np.linalg.norm(target) < 0.2
+    assert eye[2] > 0.5
+    assert eye[0] > abs(eye[1])
+    poses[:, :3, 3] *= 0.1
+    eye, target = overview(points, poses)
+    np.testing.assert_array_equal(eye, poses[0, :3, 3])
+    eye, target = overview(points, np.zeros((0, 4, 4)))
     assert eye[2] > target[2]
