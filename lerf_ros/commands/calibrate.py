@@ -1,6 +1,7 @@
 """Subcommand `calibrate`: fit an encoder's existence confidence.
 
-On simulated scenes, or by `--recording` and `--labels` on a recording of the user's own.
+On simulated tables, for another `--place` on simulated flats, or by `--recording` and `--labels`
+on a recording of the user's own.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from lerf_ros.commands.arguments import add_options, make_config, parse_seeds, require_positive
+from lerf_ros.commands.calibrate_flats import FlatWalk, flat_work
 from lerf_ros.commands.calibrate_recording import Labels, gather_recording
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
@@ -32,6 +35,8 @@ from lerf_ros.query.request import Evidence
 from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene, absent_phrases
 from lerf_ros.training.device import resolve_device
 
+TABLE = 'table'
+TABLE_SECONDS = 30.0
 PATHS = ('orbit', 'handheld', 'wrist')
 # Absent phrases for each object of a scene: there are more things that are not there.
 ABSENT_FOR_EACH = 2
@@ -60,7 +65,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--steps-each', type=int, default=12, help='training steps after each (%(default)s)'
     )
     parser.add_argument(
-        '--seconds', type=float, default=30.0, help='camera time of each scene (%(default)s)'
+        '--place',
+        default=TABLE,
+        help='what is mapped, a file of config/places; all but table are flats (%(default)s)',
+    )
+    parser.add_argument(
+        '--area', type=float, default=30.0, metavar='M2', help='of a flat (%(default)s m2)'
+    )
+    parser.add_argument(
+        '--width', type=int, default=640, help='of the pictures of a flat (%(default)s px)'
+    )
+    parser.add_argument(
+        '--seconds',
+        type=float,
+        help='camera time of each scene (30 on a table, 6.4 for each square metre of a flat)',
     )
     parser.add_argument(
         '--keyframe-rate', type=float, default=2.0, help='frames/s of the camera (%(default)s)'
@@ -94,18 +112,26 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.from_evidence:
         fingerprint, samples = read_evidence(arguments.from_evidence)
     else:
-        require_positive('seconds', arguments.seconds)
+        for name in ('area', 'width'):
+            require_positive(name, getattr(arguments, name))
+        if arguments.seconds is not None:
+            require_positive('seconds', arguments.seconds)
         require_positive('keyframe-rate', arguments.keyframe_rate)
         require_positive('steps-per-second', arguments.steps_per_second)
         fingerprint, samples = gather(arguments, seeds)
     if arguments.evidence:
         write_evidence(arguments.evidence, fingerprint, samples)
-    models = {
+    models: dict[str, Any] = {
         kind: fit([found for _, found in samples[kind]], [there for there, _ in samples[kind]])
         for kind in KINDS
+        if samples[kind]
     }
+    if 'pictures' not in models:
+        # Of flats no pictures were asked for: those of tables are the best that is known.
+        known = load_encoder(make_config(arguments.variant, arguments.set).features).existence
+        models['pictures'] = known.pictures if known else None
     ExistenceCalibration(fingerprint, **models).save(arguments.output)
-    for kind in KINDS:
+    for kind in [kind for kind in KINDS if samples[kind]]:
         sys.stdout.write('\n'.join(summary(kind, models[kind], samples[kind])) + '\n')
     return 0
 
@@ -137,15 +163,16 @@ def gather(arguments: argparse.Namespace, seeds: tuple[int, ...]) -> tuple[str, 
 
     The evidence is in the order of the seeds, and the same whatever the number of processes.
     """
-    config = make_config(arguments.variant, arguments.set)
-    walk = Walk(
-        {seed: PATHS[number % len(PATHS)] for number, seed in enumerate(seeds)},
-        arguments.seconds,
-        arguments.keyframe_rate,
-        arguments.steps_per_second,
-    )
+    config = make_config(arguments.variant, arguments.set, arguments.place)
     progress = Progress(len(seeds))
-    make_work = functools.partial(scene_work, config, walk)
+    seconds, steps_per_second = arguments.seconds, arguments.steps_per_second
+    if arguments.place == TABLE:
+        paths = {seed: PATHS[number % len(PATHS)] for number, seed in enumerate(seeds)}
+        walk = Walk(paths, seconds or TABLE_SECONDS, arguments.keyframe_rate, steps_per_second)
+        make_work = functools.partial(scene_work, config, walk)
+    else:
+        tour = FlatWalk(arguments.area, seconds or 0.0, steps_per_second, arguments.width)
+        make_work = functools.partial(flat_work, config, tour)
     try:
         found = dict(each_seed(make_work, seeds, require_jobs(arguments.jobs), progress.advance))
     finally:

@@ -31,6 +31,11 @@ class FeatureOptions(Section):
         "File of the encoder's existence calibration, made by `lerf_ros calibrate`; empty for the "
         'one beside its weights.',
     )
+    existence_place: str = option(
+        '',
+        'Place that the calibration beside the weights was fitted in, as in config/places; empty, '
+        'or one that was never fitted, for that of tables.',
+    )
     dense: str = option(
         'none',
         "Dense features: 'none', 'encoder' (the encoder's own patches) or a timm model name.",

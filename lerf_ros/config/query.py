@@ -29,6 +29,13 @@ class QueryOptions(Section):
     max_range_m: float = option(
         1.5, 'Depth beyond this gives no surface points.', unit='m', low=0.1, high=1000.0
     )
+    thin_beyond_m: float = option(
+        0.0,
+        'Depth beyond which the surface is kept on a grid twice as coarse; 0 never.',
+        unit='m',
+        low=0.0,
+        high=1000.0,
+    )
     region_min_x_m: float = option(
         -1000.0, 'Least x of surface points in the world frame.', unit='m'
     )

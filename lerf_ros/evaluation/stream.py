@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import Keyframe, KeyframeSelector, PosedFrame
+from lerf_ros.frames.resizing import limited
 
 if TYPE_CHECKING:
     from lerf_ros.maps.atlas import Atlas
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Shot:
-    """A frame that is read only when it becomes a keyframe.
+    """A frame that is read only when the camera has moved enough for a keyframe.
 
     Attributes:
         stamp_ns: Time of exposure.
@@ -116,8 +117,12 @@ class Stream:
                 if clock is not None and clock.now_s() >= next_s:
                     self.effort.dropped += 1
                 elif selector.wants(shot.camera_to_world, shot.stamp_ns):
-                    self._take_in(shot)
-                    selector.keep(shot.camera_to_world, shot.stamp_ns)
+                    frame = shot.read()
+                    for chosen in [] if frame is None else selector.choose(self._fit(frame)):
+                        self._take_in(chosen)
+            if not pending:
+                for chosen in selector.give_up_waiting():
+                    self._take_in(chosen)
             self._train_until(time_s, clock)
             if clock is not None:
                 clock.stop()
@@ -125,10 +130,10 @@ class Stream:
             if clock is not None:
                 clock.resume()
 
-    def _take_in(self, shot: Shot) -> None:
-        frame = shot.read()
-        if frame is None:
-            return
+    def _fit(self, frame: PosedFrame) -> PosedFrame:
+        return limited(frame, self.options.max_width, self.options.max_depth_m)
+
+    def _take_in(self, frame: PosedFrame) -> None:
         started = time.perf_counter()
         keyframe = self.live_map.ingest(frame)
         self.effort.intake_s += time.perf_counter() - started

@@ -26,11 +26,11 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.atlas_query import AtlasQuery
-from lerf_ros.maps.cells import cell_shares, seen_points
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.own_frame import OwnFrame
+from lerf_ros.maps.routing import MOST_SUBMAPS, route
 from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import MapView
 from lerf_ros.query.request import QueryRequest, QueryResult
@@ -39,9 +39,6 @@ from lerf_ros.surface.points import SurfacePoints
 from lerf_ros.training.step_report import StepReport
 
 logger = logging.getLogger(__name__)
-
-# A keyframe goes to this many submaps at most: the one it sees most of, and a neighbour.
-MOST_SUBMAPS = 2
 
 
 class Atlas:
@@ -144,8 +141,10 @@ class Atlas:
             self.configure(self.config)
         inside = self.own_frame.keyframe(keyframe)
         frame = inside.frame
-        for node in self._route(frame):
-            node.used_at = self.keyframe_count + 1
+        chosen = route(frame, self.nodes, self.config)
+        for rank, node in enumerate(chosen):
+            node.used_at = MOST_SUBMAPS * (self.keyframe_count + 1) - rank
+        for node in chosen:
             self.nodes.add(node, inside, features)
             self._query.forget(node)
         self.keyframe_count += 1
@@ -153,20 +152,6 @@ class Atlas:
         self.last_stamp_ns = max(self.last_stamp_ns, frame.stamp_ns)
         if self.on_features is not None:
             self.on_features(keyframe, features.pyramid)
-
-    def _route(self, frame: PosedFrame) -> list[AtlasNode]:
-        """Returns the submaps that a frame belongs to, most of it first; makes what is missing."""
-        points = seen_points(frame, self.config.query.max_range_m)
-        if len(points) == 0:
-            points = frame.camera_to_world[None, :3, 3]
-        grid = self.nodes.grid_around(frame.camera_to_world[:3, 3])
-        shares = cell_shares(grid, points)
-        chosen = [
-            cell
-            for rank, (cell, share) in enumerate(shares.items())
-            if rank == 0 or share >= self.config.atlas.least_share
-        ]
-        return [self.nodes.at(cell) for cell in chosen[:MOST_SUBMAPS]]
 
     def ready(self) -> bool:
         """Tells whether there is anything to train on."""

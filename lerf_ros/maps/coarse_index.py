@@ -1,8 +1,9 @@
 """A few embeddings for each cell of a surface: where in a large map an exact look is worth while.
 
 A cell is a cube of space. A few of its surface points stand for it, each at a few scales; their
-unit embeddings are kept in 8 bits. The index answers in which cells a phrase may be, not where
-exactly; it stays in memory while its submap sleeps.
+unit embeddings are kept in 8 bits, along the few directions in which those of a submap differ. The
+index answers in which cells a phrase may be, not where exactly; it stays in memory while its
+submap sleeps.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ from lerf_ros.surface.points import SurfacePoints
 # Crops of things one carries: as wide as they are, and up to three times as wide.
 SCALES_M = (0.08, 0.13, 0.21, 0.34)
 _UNIT = 127.0
+# Directions that are kept: so many that this share of the squared length is left, or all.
+_KEPT_SHARE = 0.998
+_MOST_DIRECTIONS = 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,12 +34,14 @@ class CoarseIndex:
 
     Attributes:
         centres: Middle of the points that stand for each cell, metres, in the submap's frame.
-        embeddings: Their unit embeddings times 127, by point and scale.
+        embeddings: Their unit embeddings times 127, by point and scale, along the basis.
+        basis: Orthonormal directions.
         step: Training step they were read at.
     """
 
     centres: Float32[np.ndarray, 'm 3']
-    embeddings: Int8[Tensor, 'm e d']
+    embeddings: Int8[Tensor, 'm e k']
+    basis: Float[Tensor, 'k d']
     step: int
 
     def __len__(self) -> int:
@@ -47,20 +53,22 @@ class CoarseIndex:
         if not len(self):
             return np.zeros(0, np.float32)
         texts = torch.cat([phrase.positives, phrase.negatives])
-        cosines = self.embeddings.to(texts.dtype) @ (texts.T / _UNIT)
+        along = self.basis.to(texts) @ texts.T / _UNIT
+        cosines = self.embeddings.to(along) @ along
         best = relevancy(cosines, len(phrase.positives), temperature).amax(dim=1)
         return best.cpu().numpy()
 
     def means(self) -> Float[Tensor, 's d']:
         """Returns the unit mean embedding at each scale: what the submap shows."""
         by_scale = self.embeddings.float().unflatten(1, (-1, len(SCALES_M))).mean(dim=(0, 1))
-        return torch.nn.functional.normalize(by_scale, dim=-1)
+        return torch.nn.functional.normalize(by_scale @ self.basis, dim=-1)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns everything as tensors, for a map file."""
         return {
             'centres': torch.from_numpy(self.centres),
             'embeddings': self.embeddings,
+            'basis': self.basis,
             'step': torch.tensor(self.step),
         }
 
@@ -73,9 +81,12 @@ class CoarseIndex:
         """
         try:
             centres, embeddings = state['centres'].numpy(), state['embeddings']
+            basis = state['basis']
             if centres.shape != (len(embeddings), 3) or embeddings.dtype != torch.int8:
                 raise ValueError(f'index: expected cells, got {centres.shape}')
-            return cls(centres, embeddings, int(state['step']))
+            if embeddings.dim() != 3 or embeddings.shape[2] != len(basis):
+                raise ValueError(f'index: expected a basis of {embeddings.shape}')
+            return cls(centres, embeddings, basis, int(state['step']))
         except KeyError as error:
             raise ValueError(f'index: the saved state lacks {error}') from error
 
@@ -111,15 +122,26 @@ def build_index(
     rows = order[starts[:, None] + np.arange(points_each)[None] % counts[:, None]]
     chosen = torch.from_numpy(points.positions[rows.ravel()]).to(device)
     scales = torch.tensor(SCALES_M)
-    read = [
-        (read_embeddings(field, chunk, scales) * _UNIT).round().to(torch.int8).cpu()
-        for chunk in chosen.split(CHUNK_POINTS)
-    ]
-    size = read[0].shape[-1] if read else 0
-    embeddings = torch.cat(read) if read else torch.zeros(0, len(SCALES_M), 0, dtype=torch.int8)
+    read = [read_embeddings(field, chunk, scales) for chunk in chosen.split(CHUNK_POINTS)]
+    basis = _basis_of(read)
+    narrow = [(chunk @ basis.T * _UNIT).round().to(torch.int8).cpu() for chunk in read]
+    embeddings = torch.cat(narrow) if narrow else torch.zeros(0, dtype=torch.int8)
     centres = points.positions[rows].mean(axis=1) if len(rows) else np.zeros((0, 3), np.float32)
     return CoarseIndex(
         centres.astype(np.float32),
-        embeddings.reshape(len(rows), points_each * len(SCALES_M), size),
+        embeddings.reshape(len(rows), points_each * len(SCALES_M), len(basis)),
+        basis.cpu(),
         step,
     )
+
+
+def _basis_of(read: list[Float[Tensor, 'n s d']]) -> Float[Tensor, 'k d']:
+    """Returns the directions, the strongest first, along which embeddings lie."""
+    if not read:
+        return torch.zeros(0, 0)
+    squares = sum(chunk.flatten(end_dim=1).T @ chunk.flatten(end_dim=1) for chunk in read)
+    strength, directions = torch.linalg.eigh(torch.as_tensor(squares).double())
+    strength, directions = strength.flip(0).clamp(min=0), directions.flip(1)
+    left = strength.cumsum(0) / strength.sum()
+    count = min(int((left < _KEPT_SHARE).sum()) + 1, _MOST_DIRECTIONS)
+    return directions[:, :count].T.to(read[0].dtype).contiguous()

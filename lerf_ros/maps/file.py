@@ -27,7 +27,7 @@ from lerf_ros.maps.compact import compacted, restored, spread
 from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
-VERSION = 2
+VERSION = 3
 # Options of the field that change none of its weights. The box comes from the map; the backends
 # share one layout; the others say how rays are sampled and decoded.
 FREE_OPTIONS = frozenset(
@@ -85,7 +85,7 @@ def save_map(
         for group, values in groups.items()
         for name, value in values.items()
     }
-    types: dict[str, str] = {}
+    notes: dict[str, Any] = {}
     if keep_keyframes is not None:
         pictures = {
             f'keyframes/{KeyframeId(**each["id"])}': (
@@ -94,9 +94,9 @@ def save_map(
             )
             for each in keyframes
         }
-        tensors, types = compacted(tensors, pictures)
+        tensors, notes = compacted(tensors, pictures)
     header = {
-        'types': json.dumps(types),
+        'compact': json.dumps(notes),
         'format': FORMAT,
         'version': str(VERSION),
         'options': json.dumps(asdict(trainer.config.field)),
@@ -239,12 +239,12 @@ def _read_groups(
                 for key in file.keys()  # noqa: SIM118  it is no dict
                 if not wanted or key.split('/', 1)[0] in wanted
             ]
-            types = json.loads(header.get('types', '{}'))
-            tensors = restored({name: file.get_tensor(name) for name in names}, types)
+            notes = json.loads(header.get('compact', '{}'))
+            tensors = restored({name: file.get_tensor(name) for name in names}, notes)
             for key, value in tensors.items():
                 group, name = key.split('/', 1)
                 groups.setdefault(group, {})[name] = value
-    except (SafetensorError, json.JSONDecodeError) as error:
+    except (SafetensorError, KeyError, json.JSONDecodeError) as error:
         raise ValueError(f'{path}: the file is damaged or no map: {error}') from error
     return groups, header
 

@@ -30,7 +30,8 @@ class AtlasNode:
         index: Its coarse index; None before it has learnt.
         poses: ``camera_to_submap`` of its keyframes.
         stamps: Their stamps, nanoseconds.
-        used_at: When a keyframe came last, in keyframes of the atlas.
+        used_at: When a keyframe came last: greater is later, and where one came to several, for
+            the one that it saw more of.
         step_count: Its training steps.
         keyframe_count: Its keyframes.
         stamp_ns: Stamp of the newest of them.
@@ -66,8 +67,11 @@ class AtlasNode:
 
     def distance_m(self, position_m: Float[np.ndarray, '3']) -> float:
         """Returns how far a place is from the middle of the box, along the farthest axis."""
-        local = transform_points(inverse_transform(self.submap_to_world), position_m[None])[0]
-        return float(np.abs(local - self.centre_m).max())
+        return float(np.abs(self.to_local(position_m[None])[0] - self.centre_m).max())
+
+    def to_local(self, positions_m: Float[np.ndarray, 'n 3']) -> Float[np.ndarray, 'n 3']:
+        """Returns points of the world in the submap's frame."""
+        return transform_points(inverse_transform(self.submap_to_world), positions_m)
 
     def as_json(self) -> dict[str, object]:
         """Returns what an atlas file says of it."""

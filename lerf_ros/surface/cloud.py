@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 import cv2
 import numpy as np
@@ -23,7 +23,8 @@ from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid, transform_points
 from lerf_ros.surface.depth_view import view_pixels, voxel_keys
 from lerf_ros.surface.points import SurfacePoints
-from lerf_ros.surface.voxels import Columns, Voxels, empty_columns, joined
+from lerf_ros.surface.thinning import FAR_VOXELS, find_far, mean_columns
+from lerf_ros.surface.voxels import Columns, Voxels, joined
 
 Array = np.ndarray
 
@@ -112,11 +113,11 @@ class SurfaceMap:
         self._turn += 1
         row = self._camera_row(keyframe_id, pose)
         self._carve(depth_m, camera, pose)
-        view = self._thin(keyframe_id, depth_m, image, camera, pose)
-        known, rows = self._voxels.find(view['keys'])
-        self._voxels.average(rows, {name: column[known] for name, column in view.items()}, row)
-        view['seen_by'][:, 0] = row
-        self._voxels.append({name: column[~known] for name, column in view.items()})
+        for view, far in self._thin(keyframe_id, depth_m, image, camera, pose):
+            known, rows = find_far(self._voxels, view) if far else self._voxels.find(view['keys'])
+            self._voxels.average(rows, {name: column[known] for name, column in view.items()}, row)
+            view['seen_by'][:, 0] = row
+            self._voxels.append({name: column[~known] for name, column in view.items()})
         if len(self) > self._options.max_points:
             self._make_room(pose[:3, 3])
         self._points = None
@@ -239,35 +240,18 @@ class SurfaceMap:
         image: UInt8[Array, 'height width 3'],
         camera: PinholeCamera,
         pose: Float[Array, '4 4'],
-    ) -> Columns:
-        """Returns the columns of one view's voxels, seen for the first time, sorted by key."""
+    ) -> Iterator[tuple[Columns, bool]]:
+        """Yields columns of one view's voxels, sorted by key, and whether they are far away."""
+        voxel_m = self._options.voxel_m
         near = np.where(depth_m <= self._options.max_range_m, depth_m, 0)
-        pixels = view_pixels(near, camera, pose, self._options.voxel_m, keyframe_id.index)
+        pixels = view_pixels(near, camera, pose, voxel_m, keyframe_id.index)
         pixels = pixels.at(self._inside(pixels.positions))
-        keys, voxel = np.unique(
-            voxel_keys(pixels.positions, self._options.voxel_m), return_inverse=True
-        )
-        values = np.concatenate(
-            [
-                pixels.positions,
-                image.reshape(-1, 3)[pixels.pixels].astype(np.float64),
-                pixels.normals,
-                pixels.depth_m[:, None],
-            ],
-            axis=1,
-        )
-        count = np.bincount(voxel, minlength=len(keys))
-        sums = [np.bincount(voxel, weights=value, minlength=len(keys)) for value in values.T]
-        means = (np.stack(sums, axis=1) / count[:, None]).astype(np.float32)
-        columns = empty_columns(len(keys))
-        columns['keys'] = keys
-        columns['positions'], columns['colours'] = means[:, :3], means[:, 3:6]
-        columns['normals'] = means[:, 6:9]
-        columns['heights'] = np.repeat(means[:, 9:] * (camera.height / camera.fy), 2, axis=1)
-        for name in ('weight', 'views', 'hits'):
-            columns[name][:] = 1
-        columns['last_seen'][:] = self._turn
-        return columns
+        far = pixels.depth_m > (self._options.thin_beyond_m or np.inf)
+        for chosen, voxels in ((~far, 1), (far, FAR_VOXELS)):
+            if chosen.any():
+                columns = mean_columns(pixels.at(chosen), image, camera, voxel_m, voxels)
+                columns['last_seen'][:] = self._turn
+                yield columns, voxels > 1
 
     def _carve(
         self,

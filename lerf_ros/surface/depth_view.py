@@ -88,6 +88,19 @@ def voxel_keys(positions: Float[Array, 'n 3'], voxel_m: float) -> Int[Array, ' n
     return (cells[:, 0] << 2 * KEY_BITS) | (cells[:, 1] << KEY_BITS) | cells[:, 2]
 
 
+def cube_keys(keys: Int[Array, ' n'], voxels: int) -> Int[Array, ' n']:
+    """Returns the key of the cube of so many voxels a side, a power of two, that holds each."""
+    mask = ((1 << KEY_BITS) - 1) & -voxels
+    return keys & ((mask << 2 * KEY_BITS) | (mask << KEY_BITS) | mask)
+
+
+def voxel_corners(keys: Int[Array, ' n'], voxel_m: float) -> Float[Array, 'n 3']:
+    """Returns the corner of least x, y and z of the voxels with these keys."""
+    mask = (1 << KEY_BITS) - 1
+    cells = np.stack([keys >> 2 * KEY_BITS, keys >> KEY_BITS & mask, keys & mask], axis=1)
+    return (cells - KEY_OFFSET) * voxel_m
+
+
 def _flying(depth_m: Float32[Array, 'height width']) -> Bool[Array, 'height width']:
     """Marks pixels in the middle of a jump in depth: sensors that interpolate invent them."""
     jump = 0.01 + 0.02 * depth_m

@@ -64,9 +64,11 @@ def test_only_what_is_seen_from_near_by_often_enough_is_asked_for(flat):
     obj = flat.objects[0].obj
     eye = obj.surface_centre_world + np.array([0.0, 0.05, 0.6])
     view = flat.render(look_at(eye, obj.surface_centre_world), room=flat.objects[0].room)
-    for _ in range(3):
+    sightings.look(99, view)  # a picture that becomes no keyframe
+    for number in range(3):
         assert obj.index not in sightings.seen()
-        sightings.note(view)
+        sightings.look(number, view)
+        sightings.note(number)
     assert obj.index in sightings.seen()
     assert sightings.nearest_m[obj.index] == pytest.approx(0.6, abs=0.15)
 

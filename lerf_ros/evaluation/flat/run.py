@@ -119,6 +119,7 @@ def run_flat(
             shots(scene, path, run.sensor, sightings),
             config.keyframes,
             steps_per_second=run.steps_per_second,
+            on_keyframe=lambda keyframe: sightings.note(keyframe.frame.stamp_ns),
         )
         leaves = leaving_times(scene, path)
         times = sorted({*leaves, run.duration_s})
@@ -161,14 +162,14 @@ def run_flat(
 
 
 def shots(scene: FlatScene, path: Array, sensor: str, sightings: Sightings) -> list[Shot]:
-    """Returns the camera's walk; frames are rendered only when they become keyframes."""
+    """Returns the camera's walk; frames are rendered only where the camera has moved."""
 
     def shot(index: int) -> Shot:
         stamp_ns = round(index / CAMERA_HZ * 1e9)
 
         def read() -> PosedFrame:
             frame, view = scene.shoot(path[index], index, stamp_ns, SENSORS[sensor])
-            sightings.note(view)
+            sightings.look(stamp_ns, view)
             return frame
 
         return Shot(stamp_ns, scene.reported_pose(path[index], index, SENSORS[sensor]), read)

@@ -28,6 +28,8 @@ SEEN_RANGE_M = 3.0
 # Keyframes that must show an object before it is asked for.
 SEEN_VIEWS = 3
 NEAR_M = 0.25
+# Pictures of which it is not known yet whether they become keyframes.
+LOOKS = 100
 # Fewer surface points than this and not even the oracle finds the thing.
 FEW_POINTS = 8
 
@@ -81,17 +83,19 @@ class Sightings:
 
     views: dict[int, int] = field(default_factory=dict)
     nearest_m: dict[int, float] = field(default_factory=dict)
+    _looks: dict[int, dict[int, float]] = field(default_factory=dict)
 
-    def note(self, view: View) -> None:
-        """Counts what a perfect picture shows."""
-        shown = view.objects[view.objects >= 0]
-        counts = np.bincount(shown) if len(shown) else np.zeros(0, int)
-        for index in np.flatnonzero(counts >= SEEN_SHARE * view.objects.size):
-            far_m = float(np.median(view.depth[view.objects == index]))
-            if far_m <= SEEN_RANGE_M:
-                number = int(index)
-                self.views[number] = self.views.get(number, 0) + 1
-                self.nearest_m[number] = min(self.nearest_m.get(number, math.inf), far_m)
+    def look(self, stamp_ns: int, view: View) -> None:
+        """Remembers what a perfect picture shows, until it has become a keyframe or has not."""
+        self._looks[stamp_ns] = distances_m(view)
+        while len(self._looks) > LOOKS:
+            del self._looks[next(iter(self._looks))]
+
+    def note(self, stamp_ns: int) -> None:
+        """Counts what the picture of a keyframe shows."""
+        for index, far_m in self._looks.pop(stamp_ns).items():
+            self.views[index] = self.views.get(index, 0) + 1
+            self.nearest_m[index] = min(self.nearest_m.get(index, math.inf), far_m)
 
     def seen(self) -> list[int]:
         """Returns the indices of the objects that were seen often enough to be asked for."""
@@ -196,3 +200,14 @@ class FlatTruth:
             held = inside_oriented_box(positions[near], obj.box_to_world, obj.box_size_m)
             labels[near[held]] = obj.index
         return labels
+
+
+def distances_m(view: View) -> dict[int, float]:
+    """Returns how far the objects are that a perfect picture shows well, by index."""
+    shown = view.objects[view.objects >= 0]
+    counts = np.bincount(shown) if len(shown) else np.zeros(0, int)
+    far_m = {
+        int(index): float(np.median(view.depth[view.objects == index]))
+        for index in np.flatnonzero(counts >= SEEN_SHARE * view.objects.size)
+    }
+    return {index: distance_m for index, distance_m in far_m.items() if distance_m <= SEEN_RANGE_M}

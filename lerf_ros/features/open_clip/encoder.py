@@ -75,15 +75,25 @@ def load_clip_encoder(options: FeatureOptions, device: torch.device) -> ClipEnco
         _LOGGER.warning('%s has random weights: good for timing, useless for queries', name)
     else:
         load_weights(model, path, name)
-    return ClipEncoder(name, model, tokenizer, device, load_existence(path))
+    existence = load_existence(path, options.existence_place)
+    return ClipEncoder(name, model, tokenizer, device, existence)
 
 
-def load_existence(weights: Path | None) -> ExistenceCalibration | None:
-    """Returns the calibration that lies beside a weights file, or None."""
+def load_existence(weights: Path | None, place: str = '') -> ExistenceCalibration | None:
+    """Returns the calibration that lies beside a weights file, or None.
+
+    Args:
+        weights: The weights; None for random ones.
+        place: Where it was fitted; where there is none of that place, the one for tables is taken.
+    """
     if weights is None:
         return None
-    path = weights.with_suffix('.existence.json')
-    return ExistenceCalibration.load(path) if path.is_file() else None
+    names = [f'.{place}.existence.json'] if place else []
+    for name in (*names, '.existence.json'):
+        path = weights.with_suffix(name)
+        if path.is_file():
+            return ExistenceCalibration.load(path)
+    return None
 
 
 class ClipEncoder:

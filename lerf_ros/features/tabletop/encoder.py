@@ -18,6 +18,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lerf_ros.config import FeatureOptions
+from lerf_ros.features.encoder import ExistenceCalibration
 from lerf_ros.features.open_clip.encoder import ClipEncoder, load_existence
 from lerf_ros.features.open_clip.module import hub_access, open_clip, unspoken_weights
 from lerf_ros.features.open_clip.weights import RANDOM, load_weights
@@ -66,7 +67,8 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
             )
         load_weights(model, path, TABLETOP)
     dtype = tower_dtype(options.precision, device)
-    return TabletopEncoder(model, tokenizer, device, path, dtype)
+    existence = load_existence(path, options.existence_place)
+    return TabletopEncoder(model, tokenizer, device, existence, dtype)
 
 
 class TabletopEncoder(ClipEncoder):
@@ -76,7 +78,7 @@ class TabletopEncoder(ClipEncoder):
         model: The model with its weights.
         tokenizer: Its tokenizer.
         device: Where it runs.
-        weights: The file the weights came from; None for untrained ones.
+        existence: Calibration found beside the weights; dropped unless fitted for them.
         precision: In which cells of windows are computed; lone crops keep that of the model.
     """
 
@@ -85,10 +87,10 @@ class TabletopEncoder(ClipEncoder):
         model: Any,
         tokenizer,
         device: torch.device,
-        weights: Path | None,
+        existence: ExistenceCalibration | None,
         precision: torch.dtype = torch.float32,
     ) -> None:
-        super().__init__(TABLETOP, model, tokenizer, device, load_existence(weights))
+        super().__init__(TABLETOP, model, tokenizer, device, existence)
         model.visual.trunk.fold()
         self._trunk = copy.deepcopy(model.visual.trunk).to(precision)
         self._precision = precision
