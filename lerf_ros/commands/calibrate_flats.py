@@ -61,6 +61,7 @@ def flat_work(
         )
         live_map = make_map(config, encoder)
         found: list[tuple[bool, Evidence]] = []
+        asked = 0
         with FlatScene(seed, options) as scene:
             truth, sightings = FlatTruth(scene), Sightings()
             path = scene.path(walk.duration_s, CAMERA_HZ)
@@ -79,9 +80,11 @@ def flat_work(
                 here = [i for i in sightings.seen() if truth.objects[i].room in rooms]
                 present = truth.questions(here)
                 absent = truth.absent_questions(ABSENT_FOR_EACH * len(present))
+                asked += len(present)
                 found += ask(live_map, truth, [*present, *absent])
         live_map.close()
-        advance(1, f'seed {seed}')
+        right = sum(there for there, _ in found)
+        advance(1, f'seed {seed}: {right} of {asked} found')
         return encoder.fingerprint, {'phrases': found, 'pictures': []}
 
     return work

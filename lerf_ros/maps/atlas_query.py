@@ -38,7 +38,7 @@ _LEAST_POINTS = 8
 # Steps before which a submap only answers where no other does.
 LEARNT_STEPS = 60
 # Steps after which the index of a submap that learns is read anew.
-INDEX_STEPS = 150
+INDEX_STEPS = 50
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,9 +87,7 @@ class AtlasQuery:
 
     def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
         """Reads the index of a submap that learns anew, once in a while, if anybody asks."""
-        if self._asked and (
-            node.index is None or node.step_count - node.index.step >= INDEX_STEPS
-        ):
+        if self._asked and _index_is_old(node):
             nodes.renew_index(node)
 
     def answer(self, request: QueryRequest, nodes: AtlasNodes) -> list[QueryResult]:
@@ -100,7 +98,7 @@ class AtlasQuery:
         """
         self._asked = True
         for node in nodes.awake():
-            if node.index is None:
+            if _index_is_old(node):
                 nodes.renew_index(node)
         if not any(node.index is not None and len(node.index) for node in nodes):
             raise NotReadyError(
@@ -233,6 +231,11 @@ class AtlasQuery:
             if reading is not None and len(reading.points):
                 parts.append((reading.points, node.submap_to_world))
         return joined_points(parts, self._config.query.voxel_m)
+
+
+def _index_is_old(node: AtlasNode) -> bool:
+    """Tells whether a submap has learnt much since its index was read."""
+    return node.index is None or node.step_count - node.index.step >= INDEX_STEPS
 
 
 def _part(request: QueryRequest, index: int) -> tuple[str, ...]:

@@ -12,7 +12,11 @@ from lerf_ros.training.memory import estimate_memory
 # Surface over a square metre of floor: the floor, a share of the walls, furniture and things.
 SURFACE_PER_FLOOR = 3.0
 # A surface point as its columns lie in memory, and in a compact file.
-_POINT_BYTES, _POINT_FILE_BYTES = 140, 76
+_POINT_BYTES, _POINT_FILE_BYTES = 140, 16
+# Weights with gradients and two moments, over hash tables in 8 bits, deflated.
+_WEIGHTS_OVER_FILE = 24
+# Directions of the coarse index, of few and of many dimensions of an embedding.
+_DIRECTIONS = 28
 # A submap whose box reaches over the edge of what is mapped is not full.
 _SPILL = 1.4
 # A keyframe's depth as PNG and its picture as JPEG, bytes a pixel.
@@ -70,10 +74,11 @@ def estimate_area(
     surface = points * _POINT_BYTES / _MB
     awake, read = min(atlas.awake_submaps, submaps), min(atlas.read_submaps, submaps)
     cells_per_m2 = SURFACE_PER_FLOOR / atlas.index_cell_m**2
-    index = cells_per_m2 * atlas.index_points * len(SCALES_M) * embedding_size / _MB
+    directions = min(embedding_size, _DIRECTIONS)
+    index = cells_per_m2 * atlas.index_points * len(SCALES_M) * directions / _MB
     pixels = config.keyframes.max_width**2 * 0.75
     keyframes = atlas.sleeping_keyframes * pixels * _PICTURE_BYTES / _MB
-    file = memory.weights / 8 + points * _POINT_FILE_BYTES / _MB + keyframes
+    file = memory.weights / _WEIGHTS_OVER_FILE + points * _POINT_FILE_BYTES / _MB + keyframes
     return AreaEstimate(
         submaps=submaps,
         device=awake * memory.weights + memory.step + memory.keyframes + memory.fixed,

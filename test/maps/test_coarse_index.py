@@ -1,0 +1,101 @@
+"""Tests of lerf_ros.maps.coarse_index: what it says of cells, in few numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from lerf_ros.config import QueryOptions
+from lerf_ros.frames import KeyframeId
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps.coarse_index import SCALES_M, CoarseIndex, build_index
+from lerf_ros.query.phrase import Phrase
+from lerf_ros.query.reading import read_embeddings
+from lerf_ros.query.relevancy import relevancy
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.surface.points import SurfacePoints
+
+SIZE, KINDS, CELL_M = 128, 6, 0.1
+
+
+class Striped:
+    """A field that shows one of a few kinds in each 20 cm of x, a little otherwise at each scale."""
+
+    def __init__(self) -> None:
+        generator = torch.Generator().manual_seed(0)
+        self.kinds = F.normalize(torch.randn(KINDS, SIZE, generator=generator), dim=-1)
+        self.by_scale = 0.2 * F.normalize(torch.randn(SIZE, generator=generator), dim=-1)
+
+    def language_features(self, positions_world):
+        kind = (positions_world[:, 0] / 0.2).floor().long() % KINDS
+        return F.one_hot(kind, KINDS).float()
+
+    def embed(self, features, scale_m):
+        return F.normalize(features @ self.kinds + scale_m[:, None] * self.by_scale, dim=-1)
+
+
+@pytest.fixture(scope='module')
+def points() -> SurfacePoints:
+    camera = PinholeCamera(100.0, 100.0, 80.0, 60.0, 160, 120)
+    surface = SurfaceMap(QueryOptions(voxel_m=0.02, min_views=1))
+    depth_m, image = np.full((120, 160), 0.8, np.float32), np.zeros((120, 160, 3), np.uint8)
+    surface.integrate(KeyframeId('camera', 0), depth_m, image, camera, np.eye(4))
+    return surface.points()
+
+
+@pytest.fixture(scope='module')
+def index(points) -> CoarseIndex:
+    return build_index(Striped(), points, CELL_M, 3, 7, torch.device('cpu'))
+
+
+def phrase_of(field: Striped, kind: int) -> Phrase:
+    others = field.kinds[torch.arange(KINDS) != kind]
+    return Phrase('thing', field.kinds[kind][None], others, distractors=others, temperature=10.0)
+
+
+def test_the_best_cells_of_a_phrase_are_those_that_show_it(index, points):
+    field = Striped()
+    assert index.step == 7
+    for kind in range(3):
+        scores = index.scores(phrase_of(field, kind), 10.0)
+        shown = np.floor(index.centres[:, 0] / 0.2).astype(int) % KINDS == kind
+        best = np.argsort(-scores)[: shown.sum() // 2]
+        assert shown[best].all()
+
+
+def test_few_directions_say_what_all_would(index, points):
+    field = Striped()
+    assert index.embeddings.shape[2] == len(index.basis) < SIZE / 4
+    assert torch.allclose(index.basis @ index.basis.T, torch.eye(len(index.basis)), atol=1e-5)
+    phrase = phrase_of(field, 1)
+    texts = torch.cat([phrase.positives, phrase.negatives])
+    nearest = [
+        int(np.linalg.norm(points.positions - centre, axis=1).argmin()) for centre in index.centres
+    ]
+    read = read_embeddings(
+        field, torch.from_numpy(points.positions[nearest]), torch.tensor(SCALES_M)
+    )
+    exact = relevancy(read @ texts.T, 1, 10.0).amax(dim=1).numpy()
+    assert np.abs(index.scores(phrase, 10.0) - exact).max() < 0.02
+
+
+def test_an_index_comes_back_from_a_file_as_it_was(index):
+    state = index.state_dict()
+    again = CoarseIndex.from_state(state)
+    phrase = phrase_of(Striped(), 2)
+    assert np.array_equal(again.scores(phrase, 10.0), index.scores(phrase, 10.0))
+    assert torch.equal(again.means(), index.means())
+    assert again.means().shape == (len(SCALES_M), SIZE)
+    with pytest.raises(ValueError, match='lacks'):
+        CoarseIndex.from_state({name: state[name] for name in ('centres', 'step', 'embeddings')})
+    with pytest.raises(ValueError, match='expected a basis'):
+        CoarseIndex.from_state({**state, 'basis': state['basis'][:-1]})
+
+
+def test_a_surface_without_points_has_an_index_without_cells():
+    empty = SurfaceMap(QueryOptions()).points()
+    index = build_index(Striped(), empty, CELL_M, 3, 0, torch.device('cpu'))
+    assert len(index) == 0
+    assert len(index.scores(phrase_of(Striped(), 0), 10.0)) == 0
