@@ -135,7 +135,7 @@ def build_index(
     )
 
 
-def _basis_of(read: list[Float[Tensor, 'n s d']]) -> Float[Tensor, 'k d']:
+def _basis_of(read: list[Float[Tensor, '_ s d']]) -> Float[Tensor, 'k d']:
     """Returns the directions, the strongest first, along which embeddings lie."""
     if not read:
         return torch.zeros(0, 0)

@@ -21,7 +21,7 @@ SIZE, KINDS, CELL_M = 128, 6, 0.1
 
 
 class Striped:
-    """A field that shows one of a few kinds in each 20 cm of x, a little otherwise at each scale."""
+    """A field that shows one of a few kinds in each 20 cm of x, changed a little by scale."""
 
     def __init__(self) -> None:
         generator = torch.Generator().manual_seed(0)
