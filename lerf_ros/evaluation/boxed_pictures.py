@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
-from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.features.encoder import KindEncoder, LanguageEncoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tile_grid import tile_grids
 from lerf_ros.query.exemplars import exemplar_phrase, square_crop
-from lerf_ros.query.phrase import TextEmbedder, embed_phrase
+from lerf_ros.query.phrase import TextEmbedder, parse_phrase
+from lerf_ros.query.relevancy import phrase_relevancy
 from lerf_ros.query.request import Exemplar
+from lerf_ros.query.rivals import common_kinds
 from lerf_ros.sources.boxes import BoxedPictures, BoxPx
 
 # A crop is the square around a box with a tenth of margin on every side.
@@ -34,6 +36,7 @@ class _Windows:
     centres: Float[np.ndarray, 'n 2']
     levels: Float[Tensor, ' n']
     embeddings: Float[Tensor, 'n d']
+    common: Int[Tensor, ' c'] | None
 
     def best(self, scores: Float[Tensor, ' n']) -> Float[np.ndarray, '2']:
         return self.centres[int(scores.argmax())]
@@ -67,7 +70,9 @@ def _windows(
     levels = [torch.full((grid.rows * grid.cols,), i) for i, grid in enumerate(grids)]
     embeddings = torch.cat([level.embeddings.flatten(0, 1) for level in pyramid.levels])
     centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).numpy()
-    return _Windows(centres, torch.cat(levels), embeddings)
+    kinds = encoder.kinds if isinstance(encoder, KindEncoder) else None
+    common = None if kinds is None else common_kinds(embeddings, kinds)
+    return _Windows(centres, torch.cat(levels), embeddings, common)
 
 
 def _crops(encoder: LanguageEncoder, pictures: BoxedPictures) -> dict[str, float]:
@@ -117,9 +122,8 @@ def _words(
 
 
 def _scores(embed: TextEmbedder, text: str, seen: _Windows) -> Float[Tensor, ' n']:
-    phrase = embed_phrase(embed, text, (text,))
-    negative = (seen.embeddings @ phrase.negatives.T).amax(dim=1)
-    return seen.embeddings @ phrase.positives[0] - negative
+    phrase = embed.object_phrase(parse_phrase(text), common=seen.common)
+    return phrase_relevancy(seen.embeddings @ phrase.compared.T, phrase)
 
 
 def _exemplars(

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Protocol, runtime_checkable
 
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 
@@ -156,19 +156,25 @@ class KindEncoder(Protocol):
     """An encoder that knows a list of kinds, and says so when it is asked for another.
 
     Attributes:
+        kinds: Unit vector of each kind.
         negatives: What stands for nothing in particular; used where a question names none.
         picture_temperature: Factor of the cosines of pictures with each other.
     """
 
-    negatives: Float[Tensor, 'm d']
+    kinds: Float[Tensor, 'm d']
+    negatives: Float[Tensor, 'q d']
     picture_temperature: float
 
     def doubt(self, text: str) -> str:
         """Returns a sentence where the text names no kind that is known, '' where it does."""
         ...
 
-    def other_kinds(self, text: str) -> Float[Tensor, 'm d']:
-        """Returns unit vectors of the kinds that are not like what the text names."""
+    def other_kinds(self, text: str) -> Bool[Tensor, ' m']:
+        """Tells which of the kinds are not like what the text names."""
+        ...
+
+    def left_out(self, text: str) -> tuple[str, ...]:
+        """Returns the words of a text, such as colours, that its vector knows nothing of."""
         ...
 
 

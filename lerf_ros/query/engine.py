@@ -7,30 +7,33 @@ Everything in and out is in metres, in the world frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32
+from jaxtyping import Bool, Float, Float32, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.query.colours import colour_factors
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
-from lerf_ros.query.objects import DenseReader, SceneGraph
+from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, parse_phrase
 from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
-from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, relevancy
+from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy, relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
+from lerf_ros.query.rivals import CommonKinds
 from lerf_ros.query.scales import ScaleSearch, only_scale
+from lerf_ros.query.scene import Scene
 from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
@@ -42,21 +45,6 @@ __all__ = ['Exemplar', 'Maximum', 'QueryEngine', 'QueryRequest', 'QueryResult', 
 # tenth of 406 that were not.
 KEYFRAMES_PER_VIEW = 8
 NO_SURFACE = 'the map has no surface yet: wait for keyframes with depth, or for training'
-
-
-@dataclass(frozen=True, eq=False)
-class _Scene:
-    """What all positives of a request share."""
-
-    graph: SceneGraph
-    scales_m: Float[Tensor, ' s']
-    trained: Bool[Tensor, 'n s']
-    inside: Bool[np.ndarray, ' n']
-    allowed: Bool[np.ndarray, ' n']
-    read: Reader
-    dense: DenseReader | None
-    step: int
-    stamp_ns: int
 
 
 class QueryEngine:
@@ -95,6 +83,7 @@ class QueryEngine:
         limit = self._options.cache_limit_mb * 2**20
         self._cache = EmbeddingCache(limit, by_pieces=self._by_pieces)
         self._graph: SceneGraph | None = None
+        self._kinds = CommonKinds(self._encoder)
         self._step = 0
 
     @torch.no_grad()
@@ -122,7 +111,8 @@ class QueryEngine:
         request.check()
         scene = self._scene(field, surface, request, step, stamp_ns)
         texts = request.phrases()
-        phrases = [self._embed.object_phrase(text, request.negatives) for text in texts]
+        common = self._common(scene.graph.surface, scene.trained, scene.read)
+        phrases = [self._embed.object_phrase(text, request.negatives, common) for text in texts]
         if request.exemplars:
             means = self._cache.means()
             background = self._cache.cosines_by_scale(scene.read, means)[..., None]
@@ -197,7 +187,6 @@ class QueryEngine:
         Raises:
             ValueError: The phrase holds no word, or there is no surface.
         """
-        phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives)
         while True:
             # Meanwhile the surface may have grown, and answers may have read younger weights.
             step = max(step, self._step)
@@ -208,8 +197,10 @@ class QueryEngine:
                 break
             yield
         trained = torch.from_numpy(self._search.trained(points, scales_m))
-        texts = torch.cat([phrase.positives, phrase.negatives])
-        scores = self._scores(trained, phrase, self._cache.cosines(read, texts))
+        common = self._common(points, trained, read)
+        phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives, common)
+        factors = colour_factors(points.colours, phrase.colour)
+        scores = self._scores(trained, phrase, self._cache.cosines(read, phrase.compared))
         best_m = scales_m.numpy()[scores.argmax(axis=1)]
         if scale_m is not None:
             best_m = np.full_like(best_m, scale_m)
@@ -221,6 +212,7 @@ class QueryEngine:
             camera_to_world,
             (cKDTree(points.positions), best_m),
             phrase,
+            factors,
         )
         return result
 
@@ -231,7 +223,7 @@ class QueryEngine:
         request: QueryRequest,
         step: int,
         stamp_ns: int,
-    ) -> _Scene:
+    ) -> Scene:
         points, scales_m, read = self._follow(field, surface, step)
         self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
         if self._graph is None or self._graph.surface is not points:
@@ -248,7 +240,7 @@ class QueryEngine:
         if request.scale_m is not None:
             trained = only_scale(trained, scales_m, request.scale_m)
         dense = dense_reader(field, points.positions, self._embed(['object']).device)
-        return _Scene(self._graph, scales_m, trained, inside, allowed, read, dense, step, stamp_ns)
+        return Scene(self._graph, scales_m, trained, inside, allowed, read, dense, step, stamp_ns)
 
     def _follow(
         self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
@@ -266,18 +258,28 @@ class QueryEngine:
         self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
         return points, scales_m, FieldReader(field, scales_m)
 
+    def _common(
+        self, points: SurfacePoints, trained: Bool[Tensor, 'n s'], read: Reader
+    ) -> Int[Tensor, ' c'] | None:
+        """Returns which of the encoder's kinds the scene looks like."""
+        return self._kinds.of(points, trained, lambda some: self._cache.embeddings(read, some))
+
     def _scores(
         self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']
     ) -> Float[np.ndarray, 'n s']:
         """Returns the relevancy of every point at every scale, 0 where it was not trained."""
-        scores = relevancy(cosines, len(phrase.positives), phrase.temperature)
+        scores = phrase_relevancy(cosines, phrase)
         return torch.where(trained.to(scores.device), scores, 0).cpu().numpy()
 
     def _answer(
-        self, scene: _Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k'], request: QueryRequest
+        self, scene: Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k'], request: QueryRequest
     ) -> QueryResult:
         """Answers for one object."""
         scores = self._scores(scene.trained, phrase, cosines)
+        factors = colour_factors(scene.graph.surface.colours, phrase.colour)
+        if factors is not None:
+            # A cover has letters on it: the colour of a thing is that of a few points together.
+            scores = scores * scene.graph.smooth(scene.graph.smooth(factors))[:, None]
         maxima = find_maxima(
             scene.graph,
             scores,
@@ -319,7 +321,7 @@ class QueryEngine:
         )
 
     def _answer_part(
-        self, scene: _Scene, text: PhraseText, whole: QueryResult, request: QueryRequest
+        self, scene: Scene, text: PhraseText, whole: QueryResult, request: QueryRequest
     ) -> QueryResult:
         """Answers for a part, searched in each place of its object."""
         part = self._embed.part_phrase(text, request.negatives)

@@ -24,8 +24,8 @@ MARGINS = (1.0, 1.25, 1.5, 1.8, 2.2)
 GRID = (4, 5)
 BESIDE_SIDES = (1.0, 2.0)
 BESIDE_COVER = 0.1
-# A window of a picture is compared with half of what it has in common with the whole scene.
-WINDOW_BACKGROUND = 0.5
+# A window of a picture is compared with a quarter of what it has in common with the whole scene.
+WINDOW_BACKGROUND = 0.25
 
 
 def exemplar_phrase(

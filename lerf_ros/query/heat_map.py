@@ -10,7 +10,7 @@ from scipy.spatial import cKDTree
 
 from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
 from lerf_ros.query.phrase import Phrase
-from lerf_ros.query.relevancy import EmbeddingField, relevancy
+from lerf_ros.query.relevancy import EmbeddingField, phrase_relevancy
 from lerf_ros.scheduling.pieces import Pieces, each_within
 
 Array = np.ndarray
@@ -39,6 +39,7 @@ def view_relevancy(
     camera_to_world: Float[Array, '4 4'],
     scales: tuple[cKDTree, Float[Array, ' n']],
     phrase: Phrase,
+    factors: Float[Array, ' n'] | None = None,
 ) -> Pieces[Float32[Array, 'height width']]:
     """Returns the relevancy of what each pixel shows, NaN where that is unknown.
 
@@ -49,9 +50,10 @@ def view_relevancy(
         camera_to_world: Its pose.
         scales: Surface points, and the scale at which each of them is read.
         phrase: What is looked for.
+        factors: Of each surface point, of the relevancy of what is closest to it.
     """
     tree, scale_m = scales
-    texts = torch.cat([phrase.positives, phrase.negatives])
+    texts = phrase.compared
     positions, pixels = view_points(depth_m, camera, camera_to_world)
     result = np.full(depth_m.size, np.nan, np.float32)
     for start in range(0, len(pixels), CHUNK_POINTS):
@@ -60,7 +62,7 @@ def view_relevancy(
         features = field.language_features(torch.from_numpy(positions[chunk]).to(texts.device))
         own_m = torch.from_numpy(scale_m[nearest]).to(texts.device)
         embeddings = F.normalize(field.embed(features, own_m), dim=-1)
-        values = relevancy(embeddings @ texts.T, len(phrase.positives), phrase.temperature)
-        result[pixels[chunk]] = values.cpu().numpy()
+        values = phrase_relevancy(embeddings @ texts.T, phrase).cpu().numpy()
+        result[pixels[chunk]] = values if factors is None else values * factors[nearest]
         yield
     return result.reshape(depth_m.shape)

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.features.encoder import KindEncoder, VocabularyEncoder
+from lerf_ros.query.colours import colour_named
 from lerf_ros.query.distractors import distractors
 from lerf_ros.query.wording import in_known_words, thing_asked_for
 
@@ -70,6 +71,9 @@ class Phrase:
         background: For a picture, one more negative at each scale searched; None for words.
         background_share: How much the cosine with that negative counts.
         doubt: Why the encoder may not know what is asked, in a sentence; empty where it does.
+        rivals: Unit embeddings of other kinds that the scene looks like: see
+            :mod:`lerf_ros.query.relevancy`; None for none.
+        colour: What the surface itself must look like, as the embeddings know no colours.
     """
 
     text: str
@@ -80,6 +84,19 @@ class Phrase:
     background: Float[Tensor, 's d'] | None = None
     background_share: float = 1.0
     doubt: str = ''
+    rivals: Float[Tensor, 'r d'] | None = None
+    colour: str = ''
+
+    @property
+    def rival_count(self) -> int:
+        """Number of rivals."""
+        return 0 if self.rivals is None else len(self.rivals)
+
+    @property
+    def compared(self) -> Float[Tensor, 'c d']:
+        """Positives, negatives and rivals: all that an embedding is compared with."""
+        rivals = self.positives[:0] if self.rivals is None else self.rivals
+        return torch.cat([self.positives, self.negatives, rivals])
 
 
 class TextEmbedder:
@@ -116,9 +133,28 @@ class TextEmbedder:
             return text
         return in_known_words(text, self._encoder.knows_word)
 
-    def object_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
-        """Returns the phrase of the object that was asked for."""
-        return embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
+    def object_phrase(
+        self,
+        text: PhraseText,
+        negatives: Sequence[str] = (),
+        common: Int[Tensor, ' c'] | None = None,
+    ) -> Phrase:
+        """Returns the phrase of the object that was asked for.
+
+        Args:
+            text: What was asked.
+            negatives: What it must not be mistaken for; the encoder's own, and its other kinds, if
+                empty.
+            common: Which of the encoder's kinds the scene looks like.
+        """
+        phrase = embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
+        if not isinstance(self._encoder, KindEncoder):
+            return phrase
+        rivals = None
+        if common is not None and not negatives:
+            rivals = self._encoder.kinds[common[self._encoder.other_kinds(text.object)[common]]]
+        left_out = ' '.join(self._encoder.left_out(text.object))
+        return replace(phrase, rivals=rivals, colour=colour_named(left_out))
 
     def part_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
         """Returns the phrase of the part that was asked for."""
@@ -133,7 +169,7 @@ class TextEmbedder:
     def distractors(self, text: str) -> Float[Tensor, 'q d']:
         """Returns what else than the text the best place could be."""
         if isinstance(self._encoder, KindEncoder):
-            return self._encoder.other_kinds(text)
+            return self._encoder.kinds[self._encoder.other_kinds(text)]
         return self(distractors(text))
 
     def doubt(self, text: str) -> str:

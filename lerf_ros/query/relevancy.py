@@ -7,6 +7,11 @@ is as close to the phrase as to the closest negative.
 The softmax of two is a logistic function of their difference, and it grows with it; so the
 minimum belongs to the greatest negative cosine, and one logistic does. The readable form is the
 twin of the fast one.
+
+An encoder with a list of kinds knows what else there is. Its other kinds are rivals of the phrase:
+the odds then are the geometric mean of those against the closest negative and of those against
+the closest of negatives and rivals. With rivals as plain negatives, what the encoder mistakes for
+another kind would be lost altogether; without, a place wins that looks even more like another.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ def naive_relevancy(
 
     Args:
         embeddings: Unit vectors.
-        phrase: Positives and negatives; of several positives the closest counts.
+        phrase: Positives, negatives and rivals; of several positives the closest counts.
         temperature: Factor of the cosines.
     """
     relevancies = []
@@ -53,7 +58,13 @@ def naive_relevancy(
         for negative in phrase.negatives:
             cosines = torch.stack([embeddings @ positive, embeddings @ negative], dim=-1)
             pairs.append(torch.softmax(temperature * cosines, dim=-1)[..., 0])
-        relevancies.append(torch.stack(pairs).min(dim=0).values)
+        least = torch.stack(pairs).min(dim=0).values
+        for rival in phrase.rivals if phrase.rivals is not None else ():
+            cosines = torch.stack([embeddings @ positive, embeddings @ rival], dim=-1)
+            pairs.append(torch.softmax(temperature * cosines, dim=-1)[..., 0])
+        least_of_all = torch.stack(pairs).min(dim=0).values
+        odds = ((least / (1 - least)) * (least_of_all / (1 - least_of_all))).sqrt()
+        relevancies.append(odds / (1 + odds))
     return torch.stack(relevancies).max(dim=0).values
 
 
@@ -74,29 +85,37 @@ def naive_scale_relevancy(
 
 
 def relevancy(
-    cosines: Float[Tensor, '*n k'], positives: int, temperature: float
+    cosines: Float[Tensor, '*n k'], positives: int, temperature: float, rivals: int = 0
 ) -> Float[Tensor, '*n']:
-    """Returns the relevancy from cosines with the positives, which come first, and negatives."""
+    """Returns the relevancy from cosines with positives, negatives and rivals, in this order."""
     # One column at a time: a reduction over a short last axis costs far more.
     positive, negative = (
         reduce(torch.maximum, block.unbind(dim=-1))
-        for block in (cosines[..., :positives], cosines[..., positives:])
+        for block in cosines[..., : cosines.shape[-1] - rivals].tensor_split([positives], dim=-1)
     )
+    if rivals:
+        closest = torch.maximum(cosines[..., -rivals:].amax(dim=-1), negative)
+        negative = (negative + closest) / 2
     return torch.sigmoid(temperature * (positive - negative))
+
+
+def phrase_relevancy(cosines: Float[Tensor, '*n k'], phrase: Phrase) -> Float[Tensor, '*n']:
+    """Returns the relevancy from cosines with all that a phrase is compared with."""
+    return relevancy(cosines, len(phrase.positives), phrase.temperature, phrase.rival_count)
 
 
 def phrase_matrix(phrases: list[Phrase]) -> tuple[Float[Tensor, 'k d'], list[list[int]]]:
     """Stacks the embeddings of several phrases, each different one once.
 
     Returns:
-        The stack, and for each phrase the rows of its positives followed by its negatives.
+        The stack, and for each phrase the rows of its positives, negatives and rivals.
     """
     rows: list[Tensor] = []
     row_of: dict[bytes, int] = {}
     phrase_rows = []
     for phrase in phrases:
         own = []
-        for embedding in torch.cat([phrase.positives, phrase.negatives]):
+        for embedding in phrase.compared:
             name = embedding.cpu().numpy().tobytes()
             if name not in row_of:
                 row_of[name] = len(rows)

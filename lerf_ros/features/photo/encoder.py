@@ -15,7 +15,7 @@ from collections.abc import Sequence
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
@@ -45,7 +45,7 @@ NOTHING = 8.0
 NEGATIVE_WEIGHT = 0.2
 # Cosines of words are .05 to .2, those of pictures with each other .3 to .9.
 TEMPERATURE = 30.0
-PICTURE_TEMPERATURE = 12.0
+PICTURE_TEMPERATURE = 6.0
 # Kinds as alike as this are no distractors of each other: a coffee mug and a cup.
 ALIKE_COSINE = 0.3
 _BATCH = 16
@@ -109,7 +109,7 @@ class PhotoEncoder:
         # to a rotation; the double keeps that rotation the same from run to run.
         directions = torch.linalg.svd(rows.double(), full_matrices=False).Vh[:DIRECTIONS]
         self._directions = directions.to(rows).to(device)
-        self._kinds = F.normalize(F.pad(rows @ self._directions.T, (0, 2)), dim=-1)
+        self.kinds = F.normalize(F.pad(rows @ self._directions.T, (0, 2)), dim=-1)
         self.negatives = torch.zeros(1, self.embedding_size, device=device)
         self.negatives[0, -1] = NEGATIVE_WEIGHT
         self._windows = SharedWindows(
@@ -139,7 +139,7 @@ class PhotoEncoder:
             ValueError: There is no text, or one of them is empty.
         """
         shares = torch.stack([self.words.meaning(text).weights for text in require_texts(texts)])
-        return F.normalize(shares.to(self.device) @ self._kinds, dim=-1)
+        return F.normalize(shares.to(self.device) @ self.kinds, dim=-1)
 
     def doubt(self, text: str) -> str:
         """Returns a sentence where the text names no kind that is known, '' where it does."""
@@ -151,10 +151,13 @@ class PhotoEncoder:
             f'the nearest is {meaning.nearest!r}'
         )
 
-    def other_kinds(self, text: str) -> Float[Tensor, 'm d']:
-        """Returns the unit vectors of all kinds that are not like what the text names."""
-        own = self.encode_texts([text])[0]
-        return self._kinds[self._kinds @ own < ALIKE_COSINE]
+    def other_kinds(self, text: str) -> Bool[Tensor, ' m']:
+        """Tells which of the kinds are not like what the text names."""
+        return self.kinds @ self.encode_texts([text])[0] < ALIKE_COSINE
+
+    def left_out(self, text: str) -> tuple[str, ...]:
+        """Returns the adjectives that were left out of a text before it was looked up."""
+        return self.words.meaning(text).left_out
 
     @torch.no_grad()
     def encode_windows(

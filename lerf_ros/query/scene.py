@@ -1,0 +1,39 @@
+"""The scene of one request: where answers can lie, and how the field is read there."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+from lerf_ros.query.embedding_cache import Reader
+from lerf_ros.query.objects import DenseReader, SceneGraph
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What all positives of a request share.
+
+    Attributes:
+        graph: The surface.
+        scales_m: The scales.
+        trained: Which scales were trained at each point.
+        inside: Points in the region asked about.
+        allowed: Points that may hold a maximum.
+        read: Reads embeddings.
+        dense: Reads dense features; None where the field has none.
+        step: Training step of the field.
+        stamp_ns: Stamp of the last keyframe.
+    """
+
+    graph: SceneGraph
+    scales_m: Float[Tensor, ' s']
+    trained: Bool[Tensor, 'n s']
+    inside: Bool[np.ndarray, ' n']
+    allowed: Bool[np.ndarray, ' n']
+    read: Reader
+    dense: DenseReader | None
+    step: int
+    stamp_ns: int
