@@ -287,6 +287,7 @@ class QueryEngine:
             scene.allowed,
             max_maxima=request.max_maxima,
             min_relevancy=request.min_relevancy,
+            inside=scene.inside,
             dense=scene.dense,
         )
         found, probability = None, 0.0

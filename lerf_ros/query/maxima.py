@@ -28,6 +28,7 @@ def find_maxima(
     *,
     max_maxima: int,
     min_relevancy: float,
+    inside: Bool[Array, ' n'] | None = None,
     dense: DenseReader | None = None,
 ) -> list[Maximum]:
     """Returns the maxima, best first; those on very few points come last.
@@ -36,9 +37,10 @@ def find_maxima(
         graph: The surface.
         scores: Relevancy of each point at each scale.
         scales_m: The scales.
-        allowed: Points that may hold a maximum.
+        allowed: Points that may be a peak.
         max_maxima: Most maxima.
         min_relevancy: Least relevancy of a maximum.
+        inside: Points that may belong to a peak's object; all if None.
         dense: Reads dense features of points; None where the field has none.
     """
     surface = graph.surface
@@ -54,8 +56,8 @@ def find_maxima(
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
-        grown = grow(graph, peak, best_of_all, base, reach_m, dense)
-        points = grown.points[allowed[grown.points]]
+        grown = grow(graph, peak, best_of_all, base, reach_m, dense, allowed)
+        points = grown.points if inside is None else grown.points[inside[grown.points]]
         best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
         best[points] = -np.inf
         # Language is blurred: around an object there are peaks that lead to it again.

@@ -1,9 +1,9 @@
 """From a peak to the object's own points, and the box around them.
 
 The surface graph joins points that touch. A peak's object is what can be reached from it without
-crossing a supporting plane, as far as relevancy stays like that of the peak. Where the field has
-dense features, relevancy is first evened out among points whose dense features are alike: the
-borders of dense features are sharper than those of language.
+crossing a supporting plane, as far as relevancy stays like that of the peak. Where it touches
+others, relevancy is first evened out among neighbours that look alike, in colour and, where the
+field has them, in dense features: their borders are sharper than those of language.
 """
 
 from __future__ import annotations
@@ -13,10 +13,16 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, UInt8
+from scipy.sparse import coo_matrix
 from scipy.spatial import cKDTree
 
-from lerf_ros.query.segments import TOUCH_VOXELS, connected_components, find_segments
+from lerf_ros.query.segments import (
+    TOUCH_VOXELS,
+    connected_components,
+    find_segments,
+    touching_pairs,
+)
 from lerf_ros.surface.planes import Plane, Support, find_support
 from lerf_ros.surface.points import SurfacePoints
 
@@ -27,10 +33,10 @@ DenseReader = Callable[[Int[Array, ' k']], Float[Array, 'k c']]
 # Closest points, itself included, over which values are smoothed.
 NEIGHBOURS = 8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
-HOT_SHARE = 0.35
+HOT_SHARE = 0.6
 # A component that is hot in this share of its points, and no larger than this, is the object as a
 # whole: its edges are better than those of language.
-WHOLE_SHARE = 0.5
+WHOLE_SHARE = 0.7
 WHOLE_SIZE_M = 0.6
 # Where only language tells where an object ends, its place is that of the points that have this
 # share: the rest may be its neighbour of the same kind.
@@ -41,8 +47,14 @@ BESIDE_SHARE = 0.8
 # those of the median point.
 STRAY_NEIGHBOURS = 5
 STRAY_GAPS = 3.0
-# How often values pass between neighbours whose dense features are alike.
-ALIKE_ROUNDS = 8
+# How often values pass between neighbours that look alike, and how much a point's own value weighs
+# against the sum of its neighbours' likenesses. On four piles of things (98 phrases) answers had
+# 3D mIoU .54 without, and .62 so; weights from 0.15 to 1 gave the same within .02.
+ALIKE_ROUNDS = 12
+OWN_WEIGHT = 0.5
+# A difference of colour in Lab, lightness halved, at which neighbours are alike by exp(-1/2):
+# shading and noise of one surface stay below it.
+ALIKE_COLOUR = 12.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +111,7 @@ def grow(
     base: float,
     reach_m: float,
     dense: DenseReader | None = None,
+    allowed: Bool[Array, ' n'] | None = None,
 ) -> Grown:
     """Returns the points of the object that holds a peak.
 
@@ -109,6 +122,7 @@ def grow(
         base: Relevancy of what has nothing to do with the phrase.
         reach_m: How far from the peak its object may begin, as language is blurred.
         dense: Reads dense features; None where the field has none.
+        allowed: Points that may be a peak; what has none of them is no object. All if None.
     """
     positions = graph.surface.positions
     top = float(relevancy[peak])
@@ -117,52 +131,78 @@ def grow(
     if graph.segments[peak] < 0:
         near = np.array(graph.tree.query_ball_point(positions[peak], reach_m))
         near = near[(graph.segments[near] >= 0) & (share[near] >= BESIDE_SHARE)]
+        if allowed is not None:
+            near = near[np.isin(graph.segments[near], graph.segments[allowed])]
         if len(near):
             start = int(near[share[near].argmax()])
     members = np.flatnonzero(graph.segments == graph.segments[start])
     if graph.segments[start] < 0:
         members = members[np.linalg.norm(positions[members] - positions[start], axis=1) < 1.0]
-    member_share = share[members]
-    if dense is not None:
-        member_share = spread_among_alike(positions[members], member_share, dense(members))
-    hot = member_share >= HOT_SHARE
+    own = share[members]
     size_m = float(np.ptp(positions[members], axis=0).max())
-    if graph.segments[start] >= 0 and hot.mean() >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
+    hot = (own >= HOT_SHARE).mean()
+    if graph.segments[start] >= 0 and hot >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
         return Grown(members, members)
     touch_m = TOUCH_VOXELS * graph.surface.voxel_m
+    pairs = touching_pairs(positions[members], touch_m)
+    likeness = colour_likeness(graph.surface.colours[members], pairs)
+    if dense is not None:
+        likeness = likeness * dense_likeness(dense(members), pairs)
+    own = spread_among_alike(own, pairs, likeness)
+    at_start = int(np.searchsorted(members, start))
+    own = own / max(float(own[at_start]), 1e-6)
 
     def around_start(chosen: Bool[Array, ' n']) -> Int[Array, ' k']:
-        chosen[np.searchsorted(members, start)] = True
-        own = members[chosen]
-        components = connected_components(positions[own], touch_m)
-        return own[components == components[np.searchsorted(own, start)]]
+        chosen[at_start] = True
+        kept = members[chosen]
+        components = connected_components(positions[kept], touch_m)
+        return kept[components == components[np.searchsorted(kept, start)]]
 
-    return Grown(around_start(hot), around_start(member_share >= CORE_SHARE))
+    return Grown(around_start(own >= HOT_SHARE), around_start(own >= CORE_SHARE))
 
 
 def spread_among_alike(
-    positions: Float[Array, 'n 3'], values: Float[Array, ' n'], features: Float[Array, 'n c']
+    values: Float[Array, ' n'], pairs: Int[Array, 'p 2'], likeness: Float[Array, ' p']
 ) -> Float[Array, ' n']:
     """Returns values evened out between neighbours, the more the likelier they are one thing.
 
-    A bilateral mean over the surface graph, repeated: neighbours weigh ``exp(-u / m)``, where u is
-    one minus the cosine of their features and m its median over all neighbours, so that the kind
-    of features does not matter.
+    A random walk on the surface graph that begins anew with its own value's weight, as in
+    segmentation by random walks (Grady, 2006).
 
     Args:
-        positions: The points.
-        values: What is known of each.
-        features: Unit dense features of each.
+        values: What is known of each point.
+        pairs: Points that touch.
+        likeness: How alike those of a pair look, in [0, 1].
     """
-    count = min(NEIGHBOURS, len(positions))
-    _, neighbours = cKDTree(positions).query(positions, k=range(1, count + 1))
-    unlikeness = 1 - np.einsum('nc,nkc->nk', features, features[neighbours])
-    usual = float(np.median(unlikeness[:, 1:])) if count > 1 else 1.0
-    weights = np.exp(-np.maximum(unlikeness, 0) / max(usual, 1e-6))
-    weights /= weights.sum(axis=1, keepdims=True)
+    count = len(values)
+    first, second = pairs.T
+    graph = coo_matrix(
+        (np.tile(likeness, 2), (np.append(first, second), np.append(second, first))),
+        shape=(count, count),
+    ).tocsr()
+    total = OWN_WEIGHT + np.asarray(graph.sum(axis=1))[:, 0]
+    spread = values
     for _ in range(ALIKE_ROUNDS):
-        values = (weights * values[neighbours]).sum(axis=1)
-    return values
+        spread = (OWN_WEIGHT * values + graph @ spread) / total
+    return spread
+
+
+def colour_likeness(colours: UInt8[Array, 'n 3'], pairs: Int[Array, 'p 2']) -> Float[Array, ' p']:
+    """Returns how alike in colour the points of each pair are, in [0, 1]."""
+    lab = cv2.cvtColor((colours[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
+    difference = (lab[pairs[:, 0]] - lab[pairs[:, 1]]) * (0.5, 1.0, 1.0)
+    return np.exp(-(difference**2).sum(axis=1) / (2 * ALIKE_COLOUR**2))
+
+
+def dense_likeness(features: Float[Array, 'n c'], pairs: Int[Array, 'p 2']) -> Float[Array, ' p']:
+    """Returns how alike in dense unit features the points of each pair are, in [0, 1].
+
+    ``exp(-u / m)``, where u is one minus their cosine and m its median over all pairs, so that the
+    kind of features does not matter.
+    """
+    unlike = 1 - (features[pairs[:, 0]] * features[pairs[:, 1]]).sum(axis=1)
+    usual = float(np.median(unlike)) if len(pairs) else 1.0
+    return np.exp(-np.maximum(unlike, 0) / max(usual, 1e-6))
 
 
 def robust_centre(positions: Float[Array, 'k 3']) -> Float[Array, '3']:

@@ -93,7 +93,12 @@ def connected_components(positions: Float[Array, 'n 3'], reach_m: float) -> Int[
     count = len(positions)
     if count == 0:
         return np.zeros(0, np.int64)
-    pairs = cKDTree(positions).query_pairs(reach_m, output_type='ndarray')
+    pairs = touching_pairs(positions, reach_m)
     ones = np.ones(len(pairs), bool)
     graph = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return csgraph.connected_components(graph, directed=False)[1]
+
+
+def touching_pairs(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'p 2']:
+    """Returns the points within reach of each other, each pair once."""
+    return cKDTree(positions).query_pairs(reach_m, output_type='ndarray')

@@ -19,6 +19,7 @@ from scipy.spatial import cKDTree
 
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
+from lerf_ros.query import objects
 from lerf_ros.query.engine import Exemplar, QueryEngine, QueryRequest, Region
 from lerf_ros.query.heat_map import view_points
 from lerf_ros.scheduling.pieces import finish
@@ -239,7 +240,7 @@ def test_heat_map_agrees_with_the_cloud(engine, surface):
     assert np.quantile(difference, 0.95) < 0.15
 
 
-def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface):
+def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface, monkeypatch):
     class DenseField(BallField):
         dense_size = 3
         asked = 0
@@ -249,10 +250,12 @@ def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface)
             return features + 1.0
 
     field = DenseField()
-    request = QueryRequest(positives=('0',))
-    (result,) = engine.query(request, field=field, surface=surface, step=3, stamp_ns=0)
-    assert field.asked
-    assert np.linalg.norm(result.maxima[0].position_m - CENTRES[0]) < 0.01
+    request = QueryRequest(positives=('0',), max_maxima=1)
+    for whole_size_m, asked in ((0.6, 0), (0.0, 1)):  # what stands alone has its own border
+        monkeypatch.setattr(objects, 'WHOLE_SIZE_M', whole_size_m)
+        (result,) = engine.query(request, field=field, surface=surface, step=3, stamp_ns=0)
+        assert field.asked == asked
+        assert np.linalg.norm(result.maxima[0].position_m - CENTRES[0]) < 0.01
 
 
 def test_a_map_without_surface_says_so(engine):
