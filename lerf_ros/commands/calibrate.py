@@ -10,8 +10,9 @@ import argparse
 import functools
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,22 @@ from lerf_ros.query.calibration import EVIDENCE, fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
 from lerf_ros.query.request import Evidence
-from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene, absent_phrases
+from lerf_ros.simulation import (
+    HELD_OUT_SEED,
+    SENSORS,
+    WORLDS,
+    TabletopScene,
+    absent_phrases,
+)
 from lerf_ros.training.device import resolve_device
 
 TABLE = 'table'
 TABLE_SECONDS = 30.0
 PATHS = ('orbit', 'handheld', 'wrist')
+# What is easy teaches least: piles, small things and mediocre cameras are among them. These and
+# the paths take turns; three, four and five of them meet in every way.
+TABLES = 'usual,clutter,usual,small'
+CAMERAS = 'usual,hard,usual,usual,hard'
 # Absent phrases for each object of a scene: there are more things that are not there.
 ABSENT_FOR_EACH = 2
 
@@ -68,6 +79,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--place',
         default=TABLE,
         help='what is mapped, a file of config/places; all but table are flats (%(default)s)',
+    )
+    parser.add_argument(
+        '--worlds', default=TABLES, help='kinds of table, which take turns (%(default)s)'
+    )
+    parser.add_argument(
+        '--sensors', default=CAMERAS, help='kinds of camera, which take turns (%(default)s)'
     )
     parser.add_argument(
         '--area', type=float, default=30.0, metavar='M2', help='of a flat (%(default)s m2)'
@@ -167,8 +184,15 @@ def gather(arguments: argparse.Namespace, seeds: tuple[int, ...]) -> tuple[str, 
     progress = Progress(len(seeds))
     seconds, steps_per_second = arguments.seconds, arguments.steps_per_second
     if arguments.place == TABLE:
-        paths = {seed: PATHS[number % len(PATHS)] for number, seed in enumerate(seeds)}
-        walk = Walk(paths, seconds or TABLE_SECONDS, arguments.keyframe_rate, steps_per_second)
+        worlds = _names('worlds', arguments.worlds, WORLDS)
+        sensors = _names('sensors', arguments.sensors, SENSORS)
+        turns = zip(seeds, cycle(PATHS), cycle(worlds), cycle(sensors), strict=False)
+        walk = Walk(
+            {seed: kinds for seed, *kinds in turns},
+            seconds or TABLE_SECONDS,
+            arguments.keyframe_rate,
+            steps_per_second,
+        )
         make_work = functools.partial(scene_work, config, walk)
     else:
         tour = FlatWalk(arguments.area, seconds or 0.0, steps_per_second, arguments.width)
@@ -183,18 +207,31 @@ def gather(arguments: argparse.Namespace, seeds: tuple[int, ...]) -> tuple[str, 
     }
 
 
+def _names(what: str, text: str, known: Collection[str]) -> list[str]:
+    """Returns the names in a list that commas part.
+
+    Raises:
+        ValueError: One is not known.
+    """
+    names = text.split(',')
+    for name in names:
+        if name not in known:
+            raise ValueError(f'{what}: expected some of {", ".join(known)}, got {name!r}')
+    return names
+
+
 @dataclass(frozen=True)
 class Walk:
     """How the camera goes through the scenes.
 
     Attributes:
-        paths: Kind of path in each scene, by seed.
+        kinds: Kind of path, table and camera of each scene, by seed.
         seconds: Camera time of each scene.
         keyframe_rate_hz: Frames a second.
         steps_per_second: Training steps for each second of the camera.
     """
 
-    paths: Mapping[int, str]
+    kinds: Mapping[int, Sequence[str]]
     seconds: float
     keyframe_rate_hz: float
     steps_per_second: float
@@ -207,10 +244,12 @@ def scene_work(config: LerfConfig, walk: Walk) -> Callable[[int, Advance], tuple
     def work(seed: int, advance: Advance) -> tuple[str, Samples]:
         live_map = Submap(config, encoder)
         samples: Samples = {}
-        with TabletopScene(seed) as scene:
+        path, world, sensor = walk.kinds[seed]
+        with TabletopScene(seed, WORLDS[world]) as scene:
+            frames = scene.frames(path, walk.seconds, walk.keyframe_rate_hz, SENSORS[sensor])
             stream = Stream(
                 live_map,
-                shots_of(scene.frames(walk.paths[seed], walk.seconds, walk.keyframe_rate_hz)),
+                shots_of(frames),
                 config.keyframes,
                 steps_per_second=walk.steps_per_second,
             )

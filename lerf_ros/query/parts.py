@@ -21,7 +21,7 @@ Array = np.ndarray
 # Parts are thinner than objects: a mean over few neighbours keeps them.
 NEIGHBOURS = 6
 # Points belong to the part from this share of the peak's height above the object's median on.
-PART_SHARE = 0.75
+PART_SHARE = 0.9
 
 
 def find_part(

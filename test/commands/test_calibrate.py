@@ -59,6 +59,13 @@ def test_numbers_below_their_least_are_refused(tmp_path, wrong):
         calibrate.run(arguments)
 
 
+@pytest.mark.parametrize(('what', 'known'), [('worlds', 'clutter'), ('sensors', 'hard')])
+def test_unknown_tables_and_cameras_are_refused(what, known):
+    arguments = parsed(f'--{what}', f'{known},banana', '--output', 'x')
+    with pytest.raises(ValueError, match=f"{what}: expected some of .*{known}.*'banana'"):
+        calibrate.gather(arguments, (9001, 9002))
+
+
 def test_evidence_does_not_depend_on_the_number_of_processes():
     pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
     words = ['--seconds', '1.5', '--keyframe-rate', '3']
