@@ -21,7 +21,7 @@ def parsed(*words: str) -> argparse.Namespace:
 def test_a_room_is_calibrated_on_flats_and_keeps_the_pictures_of_tables(tmp_path, capsys):
     pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
     output, kept = tmp_path / 'room.json', tmp_path / 'evidence.json'
-    words = '--place room --seeds 9003 --area 9 --seconds 20 --width 200 --steps-per-second 2'
+    words = '--place room --seeds 9003 --area 10 --seconds 30 --width 200 --steps-per-second 2'
     changes = ('training.rays_per_step=128', 'keyframes.min_interval_s=1.5', 'query.scales=6')
     changes += ('query.voxel_m=0.03', 'features.pyramid_levels=3', 'features.tile_share_min=0.1')
     sets = [word for change in changes for word in ('--set', change)]
