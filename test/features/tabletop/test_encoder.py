@@ -85,3 +85,15 @@ def test_patch_features_are_unit_vectors_in_the_shape_of_the_image(encoder):
     features = encoder.patch_features(torch.rand(3, 48, 80))
     assert features.shape[:2] == (6, 10)
     assert torch.allclose(features.norm(dim=-1), torch.ones(6, 10), atol=1e-3)
+
+
+def test_tables_and_rooms_have_calibrations_of_their_own(encoder):
+    table, room, moon = (
+        load_encoder(FeatureOptions(existence_place=place)).existence
+        for place in ('', 'room', 'moon')
+    )
+    assert table is not None
+    assert room is not None
+    assert table.phrases != room.phrases
+    assert table.encoder_fingerprint == room.encoder_fingerprint == encoder.fingerprint
+    assert moon == table
