@@ -39,6 +39,8 @@ from lerf_ros.nodes.processes import NodeProcesses
 
 DEPTH_LIMIT_M = 0.04
 START_TIMEOUT_S = 120.0
+# The page comes after the service.
+PAGE_TIMEOUT_S = 60.0
 DEPTH_VIEWS = 8
 TICK_S = 0.5
 # Where the output is no terminal, a line of progress comes this often.
@@ -113,15 +115,16 @@ def run(arguments: argparse.Namespace) -> int:
         with MapClient() as client:
             say(f'starting the field node (ROS domain {domain})')
             client.wait_for_service(START_TIMEOUT_S)
-            if arguments.view:
-                say(f'see it and ask it: {page_address(arguments.output)}')
+            address = page_address(arguments.output, nodes) if arguments.view else ''
+            if address:
+                say(f'see it and ask it: {address}')
             say('ask it from another terminal:')
             words = ' '.join(f'{name}={value}' for name, value in environment.items())
             say(f'    {words} {sys.argv[0]} query "{world.questions[0].phrase}"')
             nodes.start('player_node', {**world.player_parameters, 'loop': True})
             result = hold(arguments, world, nodes, client)
-            if arguments.view:
-                stay(nodes, page_address(arguments.output))
+            if address:
+                stay(nodes, address)
         say('stopping the nodes')
         stop_s = nodes.stop()
     result['stop_s'] = {node: round(seconds, 2) for node, seconds in stop_s.items()}
@@ -203,17 +206,20 @@ def hold(
     }
 
 
-def page_address(output: Path) -> str:
-    """Returns where the field node shows its map, as its log says.
+def page_address(output: Path, nodes: NodeProcesses) -> str:
+    """Returns where the field node shows its map, once its log says so.
 
     Raises:
-        ValueError: The log does not say.
+        TimeoutError: The log does not say.
     """
-    log = (output / 'field_node.log').read_text(errors='replace')
-    found = re.search(r'the map is shown on (\S+)', log)
-    if found is None:
-        raise ValueError(f'view: the field node shows no page; see {output}/field_node.log')
-    return found.group(1)
+    log, deadline = output / 'field_node.log', time.monotonic() + PAGE_TIMEOUT_S
+    while time.monotonic() < deadline:
+        nodes.check()
+        found = re.search(r'the map is shown on (\S+)', log.read_text(errors='replace'))
+        if found is not None:
+            return found.group(1)
+        time.sleep(TICK_S)
+    raise TimeoutError(f'view: the field node shows no page; see {log}')
 
 
 def stay(nodes: NodeProcesses, address: str) -> None:

@@ -99,7 +99,7 @@ class AnswerLayer:
                         points = result.positions[maximum.point_indices]
                         points_node = f'/answers/points/{number}'
                         self._draw_points(points_node, maximum, colour, points, answer.voxel_m)
-                    self._draw(node, maximum, colour, words, filled=rank == 0)
+                    self._draw(node, maximum, colour, words, filled=rank == 0 and result.exists)
             # Of what is there first, and the best place of each before the others.
             ranks = [
                 (not result.exists, rank)

@@ -27,6 +27,8 @@ UP = (0.0, 0.0, 1.0)
 # A flight, in pictures and seconds.
 FLIGHT_STEPS = 6
 FLIGHT_S = 0.3
+# What is up for the cameras is the world's z if it leans no more than 60 degrees from it.
+UPRIGHT = 0.5
 # How close a person is brought, in times of a thing's size, and at least.
 CLOSE_SIZES = 5.0
 CLOSE_M = 0.35
@@ -59,25 +61,47 @@ def vertical_fov(camera: PinholeCamera) -> float:
     return 2 * math.atan(camera.height / 2 / camera.fy)
 
 
-def fly(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '3']) -> None:
+def up_of(poses: Float[Array, 'k 4 4']) -> Float[Array, '3']:
+    """Returns which way is up: z, unless the cameras stood otherwise, as where a SLAM began.
+
+    Args:
+        poses: `camera_to_world` of the cameras.
+    """
+    if len(poses) == 0:
+        return np.array(UP)
+    up = -poses[:, :3, 1].mean(axis=0)
+    if up[2] >= UPRIGHT * np.linalg.norm(up):
+        return np.array(UP)
+    axis = int(np.abs(up).argmax())
+    return math.copysign(1.0, up[axis]) * np.eye(3)[axis]
+
+
+def fly(
+    client: ClientHandle,
+    eye_m: Float[Array, '3'],
+    target_m: Float[Array, '3'],
+    up: Float[Array, '3'],
+) -> None:
     """Moves a browser's camera to a place, looking at a target."""
     camera = client.camera
     eye, target = np.array(camera.position), np.array(camera.look_at)
     for step in range(1, FLIGHT_STEPS + 1):
         share = step / FLIGHT_STEPS
         share = share * share * (3 - 2 * share)
-        with client.atomic():
-            camera.up_direction = UP
-            camera.position = eye + share * (eye_m - eye)
-            camera.look_at = target + share * (target_m - target)
+        place(client, eye + share * (eye_m - eye), target + share * (target_m - target), up)
         if step < FLIGHT_STEPS:
             time.sleep(FLIGHT_S / FLIGHT_STEPS)  # the flight is as slow as the eye needs it
 
 
-def place(client: ClientHandle, eye_m: Float[Array, '3'], target_m: Float[Array, '3']) -> None:
+def place(
+    client: ClientHandle,
+    eye_m: Float[Array, '3'],
+    target_m: Float[Array, '3'],
+    up: Float[Array, '3'],
+) -> None:
     """Puts a browser's camera at a place at once, looking at a target."""
     with client.atomic():
-        client.camera.up_direction = UP
+        client.camera.up_direction = up
         client.camera.position = eye_m
         client.camera.look_at = target_m
 
@@ -148,10 +172,11 @@ def overview(
         camera_m = float(np.median(np.linalg.norm(poses[:, :3, 3] - target, axis=1)))
         if camera_m < INSIDE * radius_m:
             return poses[0, :3, 3], target
-    flat = away * (1, 1, 0)
+    up = up_of(poses)
+    flat = away - (away @ up) * up
     length = float(np.linalg.norm(flat))
-    flat = flat / length if length > 1e-6 else np.array([0.6, -0.8, 0.0])
-    return target + AWAY * radius_m * (0.8 * flat + np.array([0.0, 0.0, 0.6])), target
+    flat = flat / length if length > 1e-6 else np.roll(up, 1)
+    return target + AWAY * radius_m * (0.8 * flat + 0.6 * up), target
 
 
 def distance_m(points: Float[Array, 'n 3'], camera_to_world: Transform) -> Float[Array, ' n']:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from concurrent.futures import TimeoutError as FutureTimeoutError
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +20,7 @@ from lerf_ros.surface.ply import ply_bytes
 from lerf_ros.viewer.answer_layer import AnswerLayer
 from lerf_ros.viewer.ask_panel import AskPanel
 from lerf_ros.viewer.camera_layer import CameraLayer
-from lerf_ros.viewer.cameras import eye_for, fly, overview, picked, place, pose_of
+from lerf_ros.viewer.cameras import eye_for, fly, overview, picked, place, pose_of, up_of
 from lerf_ros.viewer.chunks import ChunkedSurface
 from lerf_ros.viewer.cloud_layer import CloudLayer
 from lerf_ros.viewer.exports import answer_json
@@ -38,6 +39,8 @@ _log = logging.getLogger(__name__)
 # A clicked ray finds a point within so many voxels.
 REACH_VOXELS = 1.5
 NOTICE_S = 6.0
+# What takes longer is said to be under way.
+AT_ONCE_S = 0.4
 # viser collects messages for a sixtieth of a second; what is flushed is gone by then.
 WORDS_S = 0.02
 
@@ -156,7 +159,8 @@ class Session:
             self._surface, self._snapshot = surface, snapshot
             if points and not self._shown_points and surface.surface is not None:
                 self._shown_points = True
-                place(self._client, *overview(surface.surface.positions, snapshot.poses))
+                eye, target = overview(surface.surface.positions, snapshot.poses)
+                place(self._client, eye, target, up_of(snapshot.poses))
             self._paint()
             self._cameras.show(snapshot)
             self._submaps.show(snapshot.submaps)
@@ -210,7 +214,12 @@ class Session:
 
     def _put(self, request: QueryRequest) -> None:
         started = time.perf_counter()
-        answer = self._access.ask(request).result(self._timeout_s)
+        future = self._access.ask(request)
+        try:
+            answer = future.result(AT_ONCE_S)
+        except FutureTimeoutError:
+            self._ask.busy()
+            answer = future.result(self._timeout_s)
         self._answer = answer
         self._ask.show(answer, time.perf_counter() - started)
         # By itself: a page shows what is only words without drawing its scene before.
@@ -225,7 +234,8 @@ class Session:
         size_m = float(place.box_size_m.max())
         here = np.array(self._client.camera.position, np.float64)
         eye = eye_for(place.position_m, size_m, place.viewpoints, here)
-        fly(self._client, eye, np.asarray(place.position_m))
+        poses = np.zeros((0, 4, 4)) if self._snapshot is None else self._snapshot.poses
+        fly(self._client, eye, np.asarray(place.position_m), up_of(poses))
 
     def _on_click(self, event: SceneClickEvent) -> None:
         self.do(lambda: self._identify(event))

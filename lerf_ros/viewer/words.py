@@ -125,7 +125,8 @@ def note_html(sentence: str) -> str:
 
 def headline_html(status: Status) -> str:
     """Returns how the map does in a line, and why nothing is seen where nothing is."""
-    words = f'{status.state.lower()}, {status.keyframes} keyframes, step {status.step}'
+    plural = '' if status.keyframes == 1 else 's'
+    words = f'{status.state.lower()}, {status.keyframes} keyframe{plural}, step {status.step}'
     lines = [f'<span style="color:#868e96">{words}</span>']
     lines += _worries(status)
     return _page(['<br>'.join(lines)])

@@ -13,7 +13,7 @@ from viewer_answers import answer
 from lerf_ros.query.likeness import Likeness
 from lerf_ros.surface.ply import ply_bytes
 from lerf_ros.viewer import words
-from lerf_ros.viewer.cameras import eye_for, overview, picked
+from lerf_ros.viewer.cameras import eye_for, overview, picked, up_of
 from lerf_ros.viewer.exports import answer_json
 from lerf_ros.viewer.state import Status
 
@@ -118,5 +118,13 @@ def test_a_table_is_first_seen_from_above_and_a_room_from_within() -> None:
     poses[:, :3, 3] *= 0.1
     eye, target = overview(points, poses)
     np.testing.assert_array_equal(eye, poses[0, :3, 3])
+    # The first camera of many a SLAM looks along z: up is against its y.
+    forward = np.tile(np.eye(4), (3, 1, 1))
+    forward[:, :3, 3] = [[0, 0, -3], [0.2, 0, -3], [0.4, 0, -3]]
+    np.testing.assert_array_equal(up_of(forward), (0, -1, 0))
+    eye, target = overview(points, forward)
+    assert eye[1] < target[1] - 0.5
+    assert eye[2] < target[2] - 0.5
     eye, target = overview(points, np.zeros((0, 4, 4)))
+    np.testing.assert_array_equal(up_of(np.zeros((0, 4, 4))), (0, 0, 1))
     assert eye[2] > target[2]
