@@ -25,9 +25,9 @@ from lerf_ros.viewer.server import Viewer
 
 DOCS = Path(__file__).resolve().parent.parent / 'docs'
 FLAGS = ['--headless=new', '--no-sandbox', '--disable-quic', '--no-first-run']
-SIZE: Any = {'width': 1000, 'height': 640}
+SIZE: Any = {'width': 1180, 'height': 700}
 KEYFRAMES = 60
-DEMO_WIDTH_PX = 1280
+DEMO_WIDTH_PX, VIEWER_WIDTH_PX = 1280, 960
 
 
 def main() -> int:
@@ -58,14 +58,23 @@ def demo_picture(folder: Path) -> Path:
     drawn = [path for path in drawn if path.name != 'map.png']
     if not drawn:
         raise ValueError(f'{folder}: expected the pictures of `lerf_ros demo`, got none')
-    picture = cv2.imread(str(drawn[0]))
-    if picture is None:
-        raise ValueError(f'{drawn[0]}: expected a picture, got none')
-    height = round(picture.shape[0] * DEMO_WIDTH_PX / picture.shape[1])
-    small = cv2.resize(picture, (DEMO_WIDTH_PX, height), interpolation=cv2.INTER_AREA)
     path = DOCS / 'demo.png'
-    cv2.imwrite(str(path), small)
+    shrink(drawn[0], path, DEMO_WIDTH_PX)
     return path
+
+
+def shrink(source: Path, target: Path, width: int) -> None:
+    """Writes a picture in another width.
+
+    Raises:
+        ValueError: It cannot be read.
+    """
+    picture = cv2.imread(str(source))
+    if picture is None:
+        raise ValueError(f'{source}: expected a picture, got none')
+    height = round(picture.shape[0] * width / picture.shape[1])
+    small = cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA)
+    cv2.imwrite(str(target), small, [cv2.IMWRITE_PNG_COMPRESSION, 9])
 
 
 def viewer_pictures(chromium: str, seed: int, steps: int) -> list[Path]:
@@ -102,6 +111,7 @@ def viewer_pictures(chromium: str, seed: int, steps: int) -> list[Path]:
             page.wait_for_timeout(4000)
             paths.append(DOCS / f'{name}.png')
             page.screenshot(path=paths[-1])
+            shrink(paths[-1], paths[-1], VIEWER_WIDTH_PX)
 
         page.wait_for_timeout(6000)
         for notice in page.locator('.mantine-Notification-closeButton').all():
