@@ -124,30 +124,38 @@ def latencies(viewer: Viewer, names: list[str]) -> Figures:
 
 
 def idle_cost(viewer: Viewer, host: MapHost, rounds: int) -> Figures:
-    """Returns what an idle page costs: its share of training, and the server's processor time."""
+    """Returns what an idle page costs: its share of training, and the server's processor time.
 
-    def rate() -> float:
-        started, steps = time.perf_counter(), host.map.step_count
+    By the clock that share holds on a quiet machine only; by the processor time that this process
+    takes for a step it holds on any.
+    """
+
+    def pace() -> tuple[float, float]:
+        """Returns steps a second, and steps a second of processor time."""
+        started, steps, spent = time.perf_counter(), host.map.step_count, time.process_time()
         time.sleep(IDLE_S)
-        return (host.map.step_count - steps) / (time.perf_counter() - started)
+        done = host.map.step_count - steps
+        return done / (time.perf_counter() - started), done / (time.process_time() - spent)
 
     without, with_page, cpu = [], [], []
     with chromium(nice=19) as browser:
         for _ in range(rounds):
-            without.append(rate())
+            without.append(pace())
             page = Browser(browser, viewer.url)
             page.first_points_s()
             page.page.wait_for_timeout(4000)
             before = page_cpu_s()
-            with_page.append(rate())
+            with_page.append(pace())
             cpu.append((page_cpu_s() - before) / IDLE_S)
             page.close()
             while viewer.browsers:
                 time.sleep(0.05)
+    share, share_by_cpu = np.median(np.array(with_page) / np.array(without), axis=0)
     return {
-        'steps_per_s_without': without,
-        'steps_per_s_with_an_idle_page': with_page,
-        'training_share': statistics.median(np.array(with_page) / np.array(without)),
+        'steps_per_s_without': [by_clock for by_clock, _ in without],
+        'steps_per_s_with_an_idle_page': [by_clock for by_clock, _ in with_page],
+        'training_share': float(share),
+        'training_share_by_processor_time': float(share_by_cpu),
         'server_cpu_s_per_idle_s': statistics.median(cpu),
     }
 

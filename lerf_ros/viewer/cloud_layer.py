@@ -19,8 +19,6 @@ from lerf_ros.viewer.pulse import Pulse
 # What is sent at a time is what the browser takes in within so long, between these bounds.
 MOMENT_S = 0.25
 FIRST_BYTES, LEAST_BYTES, MOST_BYTES = 2**16, 2**15, 2**19
-# It usually draws within so many times the shortest time.
-USUAL = 1.5
 # Bytes of a point's position and colour, and about those of what names a chunk.
 POSITION_BYTES, COLOUR_BYTES, NAME_BYTES = 6, 3, 300
 # Points a little larger than their spacing close the surface.
@@ -44,7 +42,8 @@ class CloudLayer:
         self._complete: tuple[dict[Cell, Chunk], int] | None = None
         self._budget_bytes = FIRST_BYTES
         self._underway_bytes = 0
-        self._latency_s = float('inf')
+        self._before = 0, 0.0
+        self._byte_s = 0.0
         self.pulse = Pulse(client.camera)
         self.size = 1.0
 
@@ -100,13 +99,17 @@ class CloudLayer:
         """Takes a report of the camera; tells whether the browser wants more."""
         if not self.pulse.came_back():
             return False
-        # A browser takes a while to draw, however little has come: only the rest is the bytes'.
-        self._latency_s = min(1.1 * self._latency_s, self.pulse.seconds)
-        bytes_s = max(self.pulse.seconds - USUAL * self._latency_s, 0.01)
-        wanted = MOMENT_S * self._underway_bytes / bytes_s
-        if wanted < self._budget_bytes or self._underway_bytes > self._budget_bytes / 2:
-            wanted = min(wanted, 2 * self._budget_bytes)
-            self._budget_bytes = int(np.clip(wanted, LEAST_BYTES, MOST_BYTES))
+        sent_bytes, seconds = self._underway_bytes, self.pulse.seconds
+        before_bytes, before_s = self._before
+        if sent_bytes != before_bytes:
+            # Most of the time may be that of drawing, which is the same for more: only what more
+            # bytes take more is the link's.
+            self._byte_s = max(0.0, (seconds - before_s) / (sent_bytes - before_bytes))
+            self._before = sent_bytes, seconds
+        wanted = 2.0 * self._budget_bytes
+        if self._byte_s * sent_bytes > seconds / 2:
+            wanted = min(wanted, MOMENT_S / self._byte_s)
+        self._budget_bytes = int(np.clip(wanted, LEAST_BYTES, MOST_BYTES))
         return True
 
     def resize(self, size: float, voxel_m: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 from viser import GuiApi, GuiHtmlHandle
@@ -10,6 +11,8 @@ from lerf_ros.viewer.state import Status
 from lerf_ros.viewer.words import headline_html, note_html, status_html
 
 DEFAULT_FILE = 'map.safetensors'
+# A browser without a GPU works a while for each page that changes.
+COUNTING_S = 0.9
 
 
 class MapPanel:
@@ -33,7 +36,8 @@ class MapPanel:
         gui.add_button('Save').on_click(lambda _: act('save'))
         gui.add_button('Load').on_click(lambda _: act('load'))
         gui.add_button('Download the cloud (PLY)').on_click(lambda _: act('ply'))
-        self._told = ''
+        self._told: tuple[object, ...] = ()
+        self._told_s = 0.0
 
     @property
     def path(self) -> str:
@@ -41,13 +45,18 @@ class MapPanel:
         return self._path.value
 
     def show(self, status: Status, points: int) -> None:
-        """Shows how the map does; sends nothing where nothing changed."""
-        page = status_html(status, points)
-        if page != self._told:
-            self._told = self._html.content = page
-            self._headline.content = headline_html(status)
+        """Shows how the map does; numbers that only count on come less often than what happens."""
+        what = status.state, status.error, status.note, status.keyframes
+        now_s = time.monotonic()
+        if what == self._told and now_s - self._told_s < COUNTING_S:
+            return
+        if what != self._told:
             self._pause.disabled = status.state == 'PAUSED'
             self._resume.disabled = status.state not in ('PAUSED', 'FAILED')
+        self._told, self._told_s = what, now_s
+        # viser sends nothing where nothing changed.
+        self._html.content = status_html(status, points)
+        self._headline.content = headline_html(status)
 
     def _confirm(self, act: Callable[[str], None]) -> None:
         modal = self._gui.add_modal('Reset the map?')

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 
@@ -16,7 +16,7 @@ from waiting import wait_until
 from websockets.sync.client import ClientConnection, connect
 
 from lerf_ros.viewer.chunks import Chunk, ChunkedSurface
-from lerf_ros.viewer.cloud_layer import FIRST_BYTES, CloudLayer
+from lerf_ros.viewer.cloud_layer import FIRST_BYTES, LEAST_BYTES, MOST_BYTES, CloudLayer
 
 
 @dataclass
@@ -137,3 +137,26 @@ def test_the_newest_chunk_goes_first_and_nothing_twice(peer: Peer) -> None:
     wait_until(lambda: not layer.pulse.beating or bool(layer.taken_in()), 'no pulse')
     layer.show(surface, lambda: note, 2)
     assert order[0] is surface.chunks[cell]
+
+
+def paced(layer: CloudLayer, seconds_of: Callable[[int], float], times: int = 12) -> list[int]:
+    """Returns how much is sent at a time where it takes so long."""
+    sizes = []
+    for _ in range(times):
+        sent = layer._budget_bytes
+        layer._underway_bytes = sent
+        layer.pulse.send()
+        layer.pulse._sent_s -= seconds_of(sent)
+        assert layer.taken_in()
+        sizes.append(sent)
+    return sizes
+
+
+def test_a_slow_link_gets_little_at_a_time_and_slow_drawing_does_not(peer: Peer) -> None:
+    noise = np.random.default_rng(0)
+    drawing = paced(CloudLayer(peer.client), lambda _: noise.uniform(0.8, 1.2))
+    assert np.median(drawing[3:]) > 4 * LEAST_BYTES
+    link = paced(CloudLayer(peer.client), lambda size: 0.05 + size / 50e3)
+    assert max(link[3:]) == LEAST_BYTES
+    quick = paced(CloudLayer(peer.client), lambda size: 0.02 + size / 1e7)
+    assert quick[-1] == MOST_BYTES
