@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lerf_ros.features.open_clip.module import timm
+from lerf_ros.features.photo.convolution import fuse_convolutions, fused_available
 
 ARCHITECTURE = 'tf_efficientnet_lite0'
 STRIDE = 32
@@ -66,7 +67,7 @@ class PhotoTower(nn.Module):
         return self.network.classifier.weight
 
     def fold(self) -> None:
-        """Folds the normalisation into the convolutions: the same function, faster."""
+        """Folds normalisation, and on a CPU activations, into convolutions: the same, faster."""
         net = self.network
         _fuse(net, 'conv_stem', 'bn1')
         for stage in net.blocks:
@@ -75,6 +76,8 @@ class PhotoTower(nn.Module):
                     _fuse(block, conv, norm)
         _fuse(net, 'conv_head', 'bn2')
         net.to(memory_format=torch.channels_last)
+        if net.conv_stem.weight.device.type == 'cpu' and fused_available():
+            fuse_convolutions(net)
 
     def logits(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n classes']:
         """Returns what the network was trained for; for tests."""

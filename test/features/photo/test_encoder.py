@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -10,6 +12,11 @@ from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import KindEncoder, WindowEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.open_clip.module import timm
+from lerf_ros.features.photo.convolution import (
+    FusedConvolution,
+    fuse_convolutions,
+    fused_available,
+)
 from lerf_ros.features.photo.encoder import INPUT_PX, OCTAVES
 from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
 from lerf_ros.features.photo.tower import ARCHITECTURE, STRIDE, PhotoTower
@@ -37,6 +44,27 @@ def test_folding_changes_nothing_but_speed(encoder):
         plain.fold()
         assert torch.allclose(plain.logits(image), before, atol=1e-3)
     assert not any(isinstance(m, torch.nn.BatchNorm2d) for m in plain.modules())
+
+
+@pytest.mark.parametrize(('rows', 'cols'), [(33, 40), (32, 47), (31, 31)])
+@pytest.mark.parametrize(('kernel', 'stride'), [(1, 1), (3, 2), (5, 2)])
+@pytest.mark.parametrize('activated', [True, False])
+def test_a_fused_convolution_is_the_plain_one(rows, cols, kernel, stride, activated):
+    layers = pytest.importorskip('timm.layers')
+    if not fused_available():
+        pytest.skip('this build of PyTorch has no oneDNN')
+    torch.manual_seed(0)
+    kind = layers.Conv2dSame if stride > 1 else torch.nn.Conv2d
+    plain = torch.nn.Sequential(
+        kind(8, 16, kernel, stride, bias=True), *([torch.nn.ReLU6()] if activated else [])
+    ).requires_grad_(False)
+    fused = copy.deepcopy(plain)
+    fuse_convolutions(fused)
+    assert isinstance(fused[0], FusedConvolution)
+    x = 4 * torch.randn(1, 8, rows, cols)
+    x = x.contiguous(memory_format=torch.channels_last)
+    assert fused(x).shape == plain(x).shape
+    assert torch.allclose(fused(x), plain(x), atol=1e-4)
 
 
 def test_a_cell_looks_at_its_own_pixels():
