@@ -54,6 +54,7 @@ class Viewer:
     def __init__(self, access: MapAccess, config: LerfConfig) -> None:
         self._access, self._config = access, config
         self._sessions: dict[int, Session] = {}
+        self._coming = 0
         self._lock = threading.Lock()
         self._stopping = threading.Event()
         self._came = threading.Event()
@@ -106,9 +107,17 @@ class Viewer:
         self._server.stop()
 
     def _open(self, client: ClientHandle) -> None:
-        session = Session(client, self._access, self._config)
         with self._lock:
-            self._sessions[client.client_id] = session
+            self._coming += 1
+        # The map is looked at while the panels are made.
+        self._came.set()
+        try:
+            session = Session(client, self._access, self._config)
+            with self._lock:
+                self._sessions[client.client_id] = session
+        finally:
+            with self._lock:
+                self._coming -= 1
         # It may have gone before it was there.
         if client.client_id not in self._server.get_clients():
             self._close(client)
@@ -126,7 +135,7 @@ class Viewer:
         """Tells every page how the map does; does nothing while none is open."""
         since_look_s, sight = float('inf'), self._access.sight()
         while not self._stopping.is_set():
-            if not self._sessions:
+            if not self._sessions and not self._coming:
                 # What nobody sees is not kept.
                 self._surface, self._snapshot = ChunkedSurface(), None
                 self._came.wait()
