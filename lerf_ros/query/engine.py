@@ -123,7 +123,8 @@ class QueryEngine:
         cosines = self._cache.cosines(scene.read, matrix)
         results = []
         for index, (phrase, own) in enumerate(zip(phrases, rows, strict=True)):
-            compared = cosines[..., own]
+            # A copy of all cosines is saved where one phrase is asked.
+            compared = cosines if own == [*range(len(matrix))] else cosines[..., own]
             if phrase.background is not None:
                 compared = torch.cat([compared, phrase.background_share * background], dim=-1)
             result = self._answer(scene, phrase, compared, request)
