@@ -183,7 +183,7 @@ def wavy(count: int) -> SurfacePoints:
 def part(points: SurfacePoints, count: int) -> SurfacePoints:
     """Returns the first points of a surface."""
     each = {entry.name: getattr(points, entry.name) for entry in fields(points)}
-    rows = {
+    rows: dict[str, Any] = {
         name: value[:count]
         for name, value in each.items()
         if isinstance(value, np.ndarray) and len(value) == len(points)
@@ -223,7 +223,7 @@ def counted_bytes() -> Iterator[list[int]]:
         sizes.append(len(message))
         await send(self, message, *args, **kwargs)
 
-    ServerConnection.send = counting  # type: ignore[method-assign]
+    ServerConnection.send = counting  # type: ignore[method-assign, assignment]
     try:
         yield sizes
     finally:

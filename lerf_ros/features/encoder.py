@@ -173,10 +173,6 @@ class KindEncoder(Protocol):
         """Tells which of the kinds are not like what the text names."""
         ...
 
-    def left_out(self, text: str) -> tuple[str, ...]:
-        """Returns the words of a text, such as colours, that its vector knows nothing of."""
-        ...
-
 
 def require_texts(texts: Sequence[str]) -> list[str]:
     """Returns the texts stripped of outer spaces.

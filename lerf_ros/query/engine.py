@@ -18,7 +18,6 @@ from torch import Tensor
 from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import PinholeCamera
-from lerf_ros.query.colours import colour_factors
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
@@ -200,7 +199,6 @@ class QueryEngine:
         trained = torch.from_numpy(self._search.trained(points, scales_m))
         common = self._common(points, trained, read)
         phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives, common)
-        factors = colour_factors(points.colours, phrase.colour)
         scores = self._scores(trained, phrase, self._cache.cosines(read, phrase.compared))
         best_m = scales_m.numpy()[scores.argmax(axis=1)]
         if scale_m is not None:
@@ -213,7 +211,6 @@ class QueryEngine:
             camera_to_world,
             (cKDTree(points.positions), best_m),
             phrase,
-            factors,
         )
         return result
 
@@ -277,10 +274,6 @@ class QueryEngine:
     ) -> QueryResult:
         """Answers for one object."""
         scores = self._scores(scene.trained, phrase, cosines)
-        factors = colour_factors(scene.graph.surface.colours, phrase.colour)
-        if factors is not None:
-            # A cover has letters on it: the colour of a thing is that of a few points together.
-            scores = scores * scene.graph.smooth(scene.graph.smooth(factors))[:, None]
         maxima = find_maxima(
             scene.graph,
             scores,

@@ -39,7 +39,6 @@ def view_relevancy(
     camera_to_world: Float[Array, '4 4'],
     scales: tuple[cKDTree, Float[Array, ' n']],
     phrase: Phrase,
-    factors: Float[Array, ' n'] | None = None,
 ) -> Pieces[Float32[Array, 'height width']]:
     """Returns the relevancy of what each pixel shows, NaN where that is unknown.
 
@@ -50,7 +49,6 @@ def view_relevancy(
         camera_to_world: Its pose.
         scales: Surface points, and the scale at which each of them is read.
         phrase: What is looked for.
-        factors: Of each surface point, of the relevancy of what is closest to it.
     """
     tree, scale_m = scales
     texts = phrase.compared
@@ -63,6 +61,6 @@ def view_relevancy(
         own_m = torch.from_numpy(scale_m[nearest]).to(texts.device)
         embeddings = F.normalize(field.embed(features, own_m), dim=-1)
         values = phrase_relevancy(embeddings @ texts.T, phrase).cpu().numpy()
-        result[pixels[chunk]] = values if factors is None else values * factors[nearest]
+        result[pixels[chunk]] = values
         yield
     return result.reshape(depth_m.shape)

@@ -16,7 +16,6 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.features.encoder import KindEncoder, VocabularyEncoder
-from lerf_ros.query.colours import colour_named
 from lerf_ros.query.distractors import distractors
 from lerf_ros.query.wording import in_known_words, thing_asked_for
 
@@ -73,7 +72,6 @@ class Phrase:
         doubt: Why the encoder may not know what is asked, in a sentence; empty where it does.
         rivals: Unit embeddings of other kinds that the scene looks like: see
             :mod:`lerf_ros.query.relevancy`; None for none.
-        colour: What the surface itself must look like, as the embeddings know no colours.
     """
 
     text: str
@@ -85,7 +83,6 @@ class Phrase:
     background_share: float = 1.0
     doubt: str = ''
     rivals: Float[Tensor, 'r d'] | None = None
-    colour: str = ''
 
     @property
     def rival_count(self) -> int:
@@ -153,8 +150,7 @@ class TextEmbedder:
         rivals = None
         if common is not None and not negatives:
             rivals = self._encoder.kinds[common[self._encoder.other_kinds(text.object)[common]]]
-        left_out = ' '.join(self._encoder.left_out(text.object))
-        return replace(phrase, rivals=rivals, colour=colour_named(left_out))
+        return replace(phrase, rivals=rivals)
 
     def part_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
         """Returns the phrase of the part that was asked for."""

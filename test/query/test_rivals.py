@@ -26,9 +26,6 @@ class Kinds(WordEncoder):
     def other_kinds(self, text: str) -> torch.Tensor:
         return self.kinds @ self.encode_texts([text])[0] < 0.3
 
-    def left_out(self, text: str) -> tuple[str, ...]:
-        return tuple(word for word in text.split()[:-1] if word in ('dark', 'purple'))
-
 
 def made_surface(count: int) -> SurfacePoints:
     return SurfacePoints(
@@ -77,8 +74,6 @@ def test_rivals_are_common_and_not_alike():
     own = encoder.encode_texts(['dark purple mug'])[0]
     assert phrase.rival_count == int((own[:4] < 0.3).sum())
     assert float((phrase.rivals @ own).max()) < 0.3
-    assert phrase.colour == 'purple'
-    assert embed.object_phrase(parse_phrase('mug'), common=common).colour == ''
     # Who says what it must not be mistaken for is asked for nothing else.
     assert embed.object_phrase(parse_phrase('mug'), ['cup'], common).rival_count == 0
     assert embed.object_phrase(parse_phrase('mug')).rival_count == 0

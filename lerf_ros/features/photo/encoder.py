@@ -155,10 +155,6 @@ class PhotoEncoder:
         """Tells which of the kinds are not like what the text names."""
         return self.kinds @ self.encode_texts([text])[0] < ALIKE_COSINE
 
-    def left_out(self, text: str) -> tuple[str, ...]:
-        """Returns the adjectives that were left out of a text before it was looked up."""
-        return self.words.meaning(text).left_out
-
     @torch.no_grad()
     def encode_windows(
         self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']

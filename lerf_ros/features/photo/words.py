@@ -33,13 +33,11 @@ class Meaning:
         weights: Share of each class, of sum 1.
         known: Whether the word lists hold the phrase, or what is left of it without adjectives.
         nearest: Short name of the class with the largest share.
-        left_out: Adjectives that were left out before the lists held the rest.
     """
 
     weights: Float[Tensor, ' classes']
     known: bool
     nearest: str
-    left_out: tuple[str, ...] = ()
 
 
 class WordList:
@@ -87,25 +85,25 @@ class WordList:
 
     def meaning(self, phrase: str) -> Meaning:
         """Returns what a phrase means."""
-        classes, left_out = self._look_up(phrase)
+        classes = self._look_up(phrase)
         weights = torch.zeros(len(self.names))
         if classes:
             weights[sorted(classes)] = 1 / len(classes)
         else:
             weights = self._by_sentence(phrase)
-        return Meaning(weights, bool(classes), self.names[int(weights.argmax())], left_out)
+        return Meaning(weights, bool(classes), self.names[int(weights.argmax())])
 
-    def _look_up(self, phrase: str) -> tuple[set[int], tuple[str, ...]]:
+    def _look_up(self, phrase: str) -> set[int]:
         """Returns the classes of a phrase: of all of it, else without adjectives before it."""
         words = _plain(phrase).split()
         for start in range(len(words)):
             for form in _singulars(' '.join(words[start:])):
                 found = self._classes.get(form) or self._kinds.get(form)
                 if found:
-                    return found, tuple(words[:start])
+                    return found
             if words[start] not in self._adjectives:
                 break
-        return set(), ()
+        return set()
 
     def _by_sentence(self, phrase: str) -> Float[Tensor, ' classes']:
         cosines = self._name_embeddings @ self._sentences([phrase])[0]

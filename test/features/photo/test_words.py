@@ -27,12 +27,6 @@ def test_adjectives_say_nothing_to_it(encoder):
     assert encoder.words.meaning('striped backpack').known
 
 
-def test_what_is_left_out_of_a_phrase_is_told(encoder):
-    assert encoder.left_out('my old purple mug') == ('my', 'old', 'purple')
-    assert encoder.left_out('red wine') == ()  # a kind of its own
-    assert encoder.left_out('purple frobnicator') == ()
-
-
 def test_synonyms_that_are_other_things_are_dropped(encoder):
     assert kinds(encoder, 'file') != {'filing cabinet'}
     assert not encoder.words.meaning('chopper').known
