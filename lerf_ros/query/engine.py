@@ -286,10 +286,16 @@ class QueryEngine:
         )
         found, probability = None, 0.0
         if maxima:
+            # An object has points that few keyframes saw; what was learnt there says little.
+            own = maxima[0].point_indices
+            known = own[scene.allowed[own]] if scene.allowed[own].any() else own
+            scale = np.abs(scene.scales_m.numpy() - maxima[0].scale_m).argmin()
             found = gather_evidence(
-                maxima[0],
+                known,
+                scores[known, scale],
+                scene.graph.surface.views[known],
                 cosines[..., : len(phrase.positives)].amax(dim=-1),
-                self._cache.embeddings(scene.read, maxima[0].point_indices),
+                self._cache.embeddings(scene.read, known),
                 phrase.distractors,
                 phrase.temperature,
             )

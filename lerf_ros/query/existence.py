@@ -12,11 +12,11 @@ import math
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
-from lerf_ros.query.request import Evidence, Maximum
+from lerf_ros.query.request import Evidence
 
 # Without a calibration, nothing was fitted and nobody knows how sure to be. The cautious rule asks
 # for both: closer to the phrase than to every negative, and than to every distractor by a factor
@@ -28,7 +28,9 @@ DOUBTED = 0.2
 
 
 def gather_evidence(
-    maximum: Maximum,
+    points: Int[np.ndarray, ' k'],
+    relevancy: Float[np.ndarray, ' k'],
+    views: Int[np.ndarray, ' k'],
     cosines: Float[Tensor, 'n s'],
     embeddings: Float[Tensor, 'k s d'],
     distractors: Float[Tensor, 'm d'],
@@ -37,23 +39,24 @@ def gather_evidence(
     """Returns the evidence of a phrase's best maximum.
 
     Args:
-        maximum: The best maximum.
+        points: Its points.
+        relevancy: Relevancy of each at the maximum's scale.
+        views: Number of keyframes that saw each.
         cosines: Cosine of every surface point at every scale with the phrase.
-        embeddings: Unit embeddings of the maximum's points.
+        embeddings: Unit embeddings of its points.
         distractors: Unit embeddings of what else it could be.
         temperature: The encoder's factor of cosines.
     """
-    own = cosines[torch.from_numpy(maximum.point_indices)].mean(dim=0)
+    own = cosines[torch.from_numpy(points)].mean(dim=0)
     scale = int(own.argmax())
     # The mean over the points, not renormalised: its cosine is then the mean of theirs.
     others = distractors @ embeddings[:, scale].mean(dim=0)
-    mean = maximum.relevancy if maximum.mean_relevancy is None else maximum.mean_relevancy
     return Evidence(
-        relevancy=log_odds(mean),
+        relevancy=log_odds(float(relevancy.mean())),
         margin=temperature * float(own[scale] - others.max()),
         contrast=temperature * float(own[scale] - torch.quantile(cosines[:, scale], 0.75)),
-        views=math.log1p(maximum.views),
-        support=math.log(len(maximum.point_indices)),
+        views=math.log1p(int(np.median(views))),
+        support=math.log(len(points)),
     )
 
 

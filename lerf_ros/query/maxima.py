@@ -117,7 +117,6 @@ def describe(
         point_indices=points,
         views=int(np.median(surface.views[points])),
         viewpoints=surface.viewpoints(points),
-        mean_relevancy=float(relevancy.mean()),
     )
 
 

@@ -161,7 +161,6 @@ class Maximum:
         point_indices: The object's points among the surface points.
         views: Keyframes that saw the object: the median over its points.
         viewpoints: Centres of the cameras that saw it.
-        mean_relevancy: Mean relevancy of all its points; None where it was not asked for.
     """
 
     position_m: Float[Array, '3']
@@ -173,7 +172,6 @@ class Maximum:
     point_indices: Int[Array, ' k']
     views: int
     viewpoints: Float[Array, 'v 3']
-    mean_relevancy: float | None = None
 
 
 @dataclass(frozen=True)

@@ -240,6 +240,20 @@ def test_heat_map_agrees_with_the_cloud(engine, surface):
     assert np.quantile(difference, 0.95) < 0.15
 
 
+def test_evidence_is_what_many_keyframes_saw_of_an_object(engine):
+    surface = SurfaceMap(QueryOptions())
+    for number, pose in enumerate(orbit(24)):
+        depth, balls = see(pose)
+        if number >= 3:  # the left of the ball is only seen at first
+            depth[:, : CAMERA.width // 2][balls[:, : CAMERA.width // 2] == 0] = np.nan
+        surface.integrate(named(number), depth, picture(balls), CAMERA, pose)
+    (result,) = ask(engine, surface, '0')
+    own = result.maxima[0].point_indices
+    often = surface.points().views[own] >= 4
+    assert 10 < often.sum() < len(own)
+    assert result.evidence.support == pytest.approx(np.log(often.sum()))
+
+
 def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface, monkeypatch):
     class DenseField(BallField):
         dense_size = 3
