@@ -44,7 +44,7 @@ from lerf_ros.training.device import resolve_device
 
 TABLE = 'table'
 TABLE_SECONDS = 30.0
-PATHS = ('orbit', 'wrist', 'handheld')
+PATHS = ('orbit', 'handheld', 'wrist')
 # Piles and small things are none of them: a fit on them too refused half as many of them, but
 # accepted 7 % of what is not on a usual table instead of 2 %.
 TABLES = 'usual'

@@ -3,12 +3,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from bare_surface import bare_surface
 from scenery import WordEncoder
 
 from lerf_ros.query.phrase import TextEmbedder, parse_phrase
 from lerf_ros.query.relevancy import naive_relevancy, phrase_matrix, phrase_relevancy
 from lerf_ros.query.rivals import SAMPLE_POINTS, CommonKinds, common_kinds
-from lerf_ros.surface.points import SurfacePoints
 
 
 class Kinds(WordEncoder):
@@ -27,21 +27,6 @@ class Kinds(WordEncoder):
         return self.kinds @ self.encode_texts([text])[0] < 0.3
 
 
-def made_surface(count: int) -> SurfacePoints:
-    return SurfacePoints(
-        positions=np.zeros((count, 3), np.float32),
-        colours=np.zeros((count, 3), np.uint8),
-        normals=np.zeros((count, 3), np.float32),
-        views=np.ones(count, np.int64),
-        confidence=np.ones(count, np.float32),
-        visible_height_m=np.ones((count, 2), np.float32),
-        seen_by=np.zeros((count, 1), np.int64),
-        cameras_m=np.zeros((1, 3)),
-        keys=np.arange(count),
-        voxel_m=0.01,
-    )
-
-
 def test_common_kinds_are_those_that_embeddings_are_closest_to():
     embeddings = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.0, 0.3], [0.0, 0.1, 0.9]])
     assert common_kinds(embeddings, torch.eye(3)).tolist() == [0, 2]
@@ -55,14 +40,14 @@ def test_a_scene_is_looked_at_once_for_each_surface():
         looks.append(len(points))
         return torch.eye(8)[:1].expand(len(points), 2, 8)
 
-    surface, trained = made_surface(5000), torch.ones(5000, 2, dtype=torch.bool)
+    surface, trained = bare_surface(np.zeros((5000, 3))), torch.ones(5000, 2, dtype=torch.bool)
     encoder = Kinds()
     encoder.kinds = torch.eye(8)
     kinds = CommonKinds(encoder)
     assert kinds.of(surface, trained, read).tolist() == [0]
     assert kinds.of(surface, trained, read).tolist() == [0]
     assert looks == [SAMPLE_POINTS]
-    kinds.of(made_surface(3), trained[:3], read)
+    kinds.of(bare_surface(np.zeros((3, 3))), trained[:3], read)
     assert looks == [SAMPLE_POINTS, 3]
     assert CommonKinds(WordEncoder()).of(surface, trained, read) is None
 

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from bare_surface import bare_surface
 
 from lerf_ros.query.segments import connected_components, find_segments
 from lerf_ros.surface.planes import Plane, Support
-from lerf_ros.surface.points import SurfacePoints
 
 VOXEL_M = 0.01
 
@@ -20,21 +20,9 @@ def ring(height_m: float, radius_m: float, x_m: float = 0.0) -> np.ndarray:
 def segments_of(*things: np.ndarray) -> list[set[int]]:
     """Returns the pieces of each thing; below all is a plane at height 0, without points."""
     positions = np.concatenate(things)
-    count = len(positions)
-    surface = SurfacePoints(
-        positions=positions,
-        colours=np.zeros((count, 3), np.uint8),
-        normals=np.zeros((count, 3), np.float32),
-        views=np.ones(count, np.int64),
-        confidence=np.ones(count, np.float32),
-        visible_height_m=np.ones((count, 2), np.float32),
-        seen_by=np.zeros((count, 1), np.int64),
-        cameras_m=np.zeros((1, 3)),
-        keys=np.arange(count),
-        voxel_m=VOXEL_M,
-    )
+    surface = bare_surface(positions, VOXEL_M)
     table = Plane(np.array([0.0, 0.0, 1.0]), 0.0)
-    found = find_segments(surface, Support((table,), np.zeros(count, bool)))
+    found = find_segments(surface, Support((table,), np.zeros(len(positions), bool)))
     ends = np.cumsum([len(thing) for thing in things])
     return [set(part.tolist()) for part in np.split(found, ends[:-1])]
 
