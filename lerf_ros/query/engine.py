@@ -23,7 +23,6 @@ from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
-from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.parts import find_part
 from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, parse_phrase
 from lerf_ros.query.reading import FieldReader, dense_reader
@@ -33,6 +32,7 @@ from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.rivals import CommonKinds
 from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.query.scene import Scene
+from lerf_ros.query.scene_graph import SceneGraph
 from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints

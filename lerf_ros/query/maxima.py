@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lerf_ros.query.objects import DenseReader, SceneGraph, grow, oriented_box, robust_centre
+from lerf_ros.query.objects import DenseReader, grow, oriented_box, robust_centre
 from lerf_ros.query.request import Maximum
+from lerf_ros.query.scene_graph import SceneGraph
 
 Array = np.ndarray
 

@@ -13,25 +13,17 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
-from jaxtyping import Bool, Float, Int, UInt8
-from scipy.sparse import coo_matrix
+from jaxtyping import Bool, Float, Int
+from scipy.sparse import coo_matrix, csr_matrix
 from scipy.spatial import cKDTree
 
-from lerf_ros.query.segments import (
-    TOUCH_VOXELS,
-    connected_components,
-    find_segments,
-    touching_pairs,
-)
-from lerf_ros.surface.planes import Plane, Support, find_support
-from lerf_ros.surface.points import SurfacePoints
+from lerf_ros.query.scene_graph import LEAST_LIKENESS, SceneGraph, reached_from
+from lerf_ros.surface.planes import Plane
 
 Array = np.ndarray
 # Dense unit features of the points with these indices.
 DenseReader = Callable[[Int[Array, ' k']], Float[Array, 'k c']]
 
-# Closest points, itself included, over which values are smoothed.
-NEIGHBOURS = 8
 # Points belong to a peak's object from this share of its relevancy over the scene's base on.
 HOT_SHARE = 0.6
 # A component that is hot in this share of its points, and no larger than this, is the object as a
@@ -52,43 +44,6 @@ STRAY_GAPS = 3.0
 # 3D mIoU .54 without, and .62 so; weights from 0.15 to 1 gave the same within .02.
 ALIKE_ROUNDS = 12
 OWN_WEIGHT = 0.5
-# A difference of colour in Lab, lightness halved, at which neighbours are alike by exp(-1/2):
-# shading and noise of one surface stay below it.
-ALIKE_COLOUR = 12.0
-
-
-@dataclass(frozen=True, eq=False)
-class SceneGraph:
-    """What is known of a surface whatever the question.
-
-    Attributes:
-        surface: The points.
-        tree: Search tree over their positions.
-        support: Supporting planes.
-        segments: Number of the piece that each point belongs to, -1 on supporting planes.
-        neighbours: The closest points of each point, itself first.
-    """
-
-    surface: SurfacePoints
-    tree: cKDTree
-    support: Support
-    segments: Int[Array, ' n']
-    neighbours: Int[Array, 'n k']
-
-    @classmethod
-    def of(cls, surface: SurfacePoints) -> SceneGraph:
-        """Analyses a surface."""
-        support = find_support(surface)
-        segments = find_segments(surface, support)
-        tree = cKDTree(surface.positions)
-        _, neighbours = tree.query(
-            surface.positions, k=range(1, min(NEIGHBOURS, len(surface)) + 1)
-        )
-        return cls(surface, tree, support, segments, neighbours)
-
-    def smooth(self, values: Float[Array, ' n']) -> Float[Array, ' n']:
-        """Returns the mean of each point's neighbours."""
-        return values[self.neighbours].mean(axis=1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -143,27 +98,23 @@ def grow(
     hot = (own >= HOT_SHARE).mean()
     if graph.segments[start] >= 0 and hot >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
         return Grown(members, members)
-    touch_m = TOUCH_VOXELS * graph.surface.voxel_m
-    pairs = touching_pairs(positions[members], touch_m)
-    likeness = colour_likeness(graph.surface.colours[members], pairs)
+    alike = graph.alike_among(members)
     if dense is not None:
-        likeness = likeness * dense_likeness(dense(members), pairs)
-    own = spread_among_alike(own, pairs, likeness)
+        alike = alike_in_dense(alike, dense(members))
+    own = spread_among_alike(own, alike)
     at_start = int(np.searchsorted(members, start))
     own = own / max(float(own[at_start]), 1e-6)
 
     def around_start(chosen: Bool[Array, ' n']) -> Int[Array, ' k']:
         chosen[at_start] = True
-        kept = members[chosen]
-        components = connected_components(positions[kept], touch_m)
-        return kept[components == components[np.searchsorted(kept, start)]]
+        kept = np.flatnonzero(chosen)
+        around = reached_from(alike[kept][:, kept], int(np.searchsorted(kept, at_start)))
+        return members[kept[around]]
 
     return Grown(around_start(own >= HOT_SHARE), around_start(own >= CORE_SHARE))
 
 
-def spread_among_alike(
-    values: Float[Array, ' n'], pairs: Int[Array, 'p 2'], likeness: Float[Array, ' p']
-) -> Float[Array, ' n']:
+def spread_among_alike(values: Float[Array, ' n'], alike: csr_matrix) -> Float[Array, ' n']:
     """Returns values evened out between neighbours, the more the likelier they are one thing.
 
     A random walk on the surface graph that begins anew with its own value's weight, as in
@@ -171,38 +122,31 @@ def spread_among_alike(
 
     Args:
         values: What is known of each point.
-        pairs: Points that touch.
-        likeness: How alike those of a pair look, in [0, 1].
+        alike: How alike points that touch look, in [0, 1]; n x n, symmetric.
     """
-    count = len(values)
-    first, second = pairs.T
-    graph = coo_matrix(
-        (np.tile(likeness, 2), (np.append(first, second), np.append(second, first))),
-        shape=(count, count),
-    ).tocsr()
-    total = OWN_WEIGHT + np.asarray(graph.sum(axis=1))[:, 0]
+    total = OWN_WEIGHT + np.asarray(alike.sum(axis=1))[:, 0]
     spread = values
     for _ in range(ALIKE_ROUNDS):
-        spread = (OWN_WEIGHT * values + graph @ spread) / total
+        spread = (OWN_WEIGHT * values + alike @ spread) / total
     return spread
 
 
-def colour_likeness(colours: UInt8[Array, 'n 3'], pairs: Int[Array, 'p 2']) -> Float[Array, ' p']:
-    """Returns how alike in colour the points of each pair are, in [0, 1]."""
-    lab = cv2.cvtColor((colours[None] / 255).astype(np.float32), cv2.COLOR_RGB2LAB)[0]
-    difference = (lab[pairs[:, 0]] - lab[pairs[:, 1]]) * (0.5, 1.0, 1.0)
-    return np.exp(-(difference**2).sum(axis=1) / (2 * ALIKE_COLOUR**2))
+def alike_in_dense(alike: csr_matrix, features: Float[Array, 'n c']) -> csr_matrix:
+    """Returns likenesses times those in dense features.
 
+    Those are ``exp(-u / m)``, where u is one minus the cosine of a pair and m the median of u over
+    all pairs, so that the kind of features does not matter.
 
-def dense_likeness(features: Float[Array, 'n c'], pairs: Int[Array, 'p 2']) -> Float[Array, ' p']:
-    """Returns how alike in dense unit features the points of each pair are, in [0, 1].
-
-    ``exp(-u / m)``, where u is one minus their cosine and m its median over all pairs, so that the
-    kind of features does not matter.
+    Args:
+        alike: How alike points that touch look otherwise, in [0, 1]; n x n, symmetric.
+        features: Dense unit features of the points.
     """
-    unlike = 1 - (features[pairs[:, 0]] * features[pairs[:, 1]]).sum(axis=1)
-    usual = float(np.median(unlike)) if len(pairs) else 1.0
-    return np.exp(-np.maximum(unlike, 0) / max(usual, 1e-6))
+    edges = alike.tocoo()
+    unlike = 1 - (features[edges.row] * features[edges.col]).sum(axis=1)
+    usual = float(np.median(unlike)) if len(unlike) else 1.0
+    likeness = np.exp(-np.maximum(unlike, 0) / max(usual, 1e-6))
+    both = np.maximum(edges.data * likeness, LEAST_LIKENESS)
+    return coo_matrix((both, (edges.row, edges.col)), shape=alike.shape).tocsr()
 
 
 def robust_centre(positions: Float[Array, 'k 3']) -> Float[Array, '3']:

@@ -12,9 +12,8 @@ from jaxtyping import Float
 from scipy.spatial import cKDTree
 
 from lerf_ros.query.maxima import describe
-from lerf_ros.query.objects import SceneGraph
 from lerf_ros.query.request import Maximum
-from lerf_ros.query.segments import TOUCH_VOXELS, connected_components
+from lerf_ros.query.scene_graph import SceneGraph, reached_from
 
 Array = np.ndarray
 
@@ -35,7 +34,7 @@ def find_part(
 
     Args:
         graph: The surface.
-        thing: The object.
+        obj: The object.
         cosines: Cosine of the object's points at each scale with the part's name.
         scores: Their relevancy to it.
         scales_m: The scales.
@@ -49,8 +48,8 @@ def find_part(
     peak = int(best.argmax())
     base = float(np.median(best))
     members = np.flatnonzero(best >= base + PART_SHARE * (best[peak] - base))
-    components = connected_components(positions[members], TOUCH_VOXELS * graph.surface.voxel_m)
-    members = members[components == components[np.searchsorted(members, peak)]]
+    touching = graph.alike_among(obj.point_indices[members])
+    members = members[reached_from(touching, int(np.searchsorted(members, peak)))]
     scale = int(smooth[members].mean(axis=0).argmax())
     return describe(
         graph, obj.point_indices[members], scores[members, scale], float(scales_m[scale])

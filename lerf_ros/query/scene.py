@@ -9,7 +9,8 @@ from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lerf_ros.query.embedding_cache import Reader
-from lerf_ros.query.objects import DenseReader, SceneGraph
+from lerf_ros.query.objects import DenseReader
+from lerf_ros.query.scene_graph import SceneGraph
 
 
 @dataclass(frozen=True, eq=False)

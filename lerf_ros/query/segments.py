@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Bool, Float, Int
 from scipy.sparse import coo_matrix, csgraph
-from scipy.spatial import cKDTree
 
 from lerf_ros.surface.planes import Plane, Support
 from lerf_ros.surface.points import SurfacePoints
@@ -24,7 +23,9 @@ CARRIER_SHARE = 0.75
 END_SHARE = 0.05
 
 
-def find_segments(surface: SurfacePoints, support: Support) -> Int[Array, ' n']:
+def find_segments(
+    surface: SurfacePoints, support: Support, pairs: Int[Array, 'p 2']
+) -> Int[Array, ' n']:
     """Returns the number of the piece that each point belongs to, -1 on supporting planes.
 
     Pieces are connected when the planes are taken away. Nothing hangs in the air: a piece that
@@ -34,11 +35,14 @@ def find_segments(surface: SurfacePoints, support: Support) -> Int[Array, ' n']:
     Args:
         surface: The points.
         support: Its supporting planes.
+        pairs: Points that touch, each pair once.
     """
     segments = np.full(len(surface), -1)
     free = np.flatnonzero(~support.on_plane)
     positions = surface.positions[free].astype(np.float64)
-    pieces = connected_components(positions, TOUCH_VOXELS * surface.voxel_m)
+    place = np.full(len(surface), -1)
+    place[free] = np.arange(len(free))
+    pieces = connected_components(len(free), place[pairs[~support.on_plane[pairs].any(axis=1)]])
     heights_m = {id(plane): plane.height_m(positions) for plane in support.planes}
     counts = np.bincount(pieces, minlength=1)
     for piece in np.argsort(-counts, kind='stable'):
@@ -88,17 +92,8 @@ def _distance_from_axis(
     return np.linalg.norm(offset - np.outer(offset @ normal, normal), axis=1)
 
 
-def connected_components(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, ' n']:
-    """Returns the number of each point's component: points within reach of each other join."""
-    count = len(positions)
-    if count == 0:
-        return np.zeros(0, np.int64)
-    pairs = touching_pairs(positions, reach_m)
+def connected_components(count: int, pairs: Int[Array, 'p 2']) -> Int[Array, ' n']:
+    """Returns the number of each point's component, where those of a pair join."""
     ones = np.ones(len(pairs), bool)
     graph = coo_matrix((ones, (pairs[:, 0], pairs[:, 1])), shape=(count, count))
     return csgraph.connected_components(graph, directed=False)[1]
-
-
-def touching_pairs(positions: Float[Array, 'n 3'], reach_m: float) -> Int[Array, 'p 2']:
-    """Returns the points within reach of each other, each pair once."""
-    return cKDTree(positions).query_pairs(reach_m, output_type='ndarray')

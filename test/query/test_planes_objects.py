@@ -5,16 +5,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scenery import CENTRES, RADII, mapped
+from scipy.sparse import csr_matrix
 
 from lerf_ros.query.objects import (
-    SceneGraph,
-    colour_likeness,
-    dense_likeness,
+    alike_in_dense,
     grow,
     oriented_box,
     robust_centre,
     spread_among_alike,
 )
+from lerf_ros.query.scene_graph import SceneGraph, colour_likeness, reached_from
 from lerf_ros.surface.planes import Plane
 
 
@@ -127,15 +127,34 @@ def test_values_pass_among_alike_neighbours_only():
     features = np.where(np.arange(20)[:, None] < 10, [[1.0, 0.0]], [[0.0, 1.0]])
     colours = (255 * np.append(features, features[:, :1], axis=1)).astype(np.uint8)
     values = np.where(np.arange(20) == 9, 1.0, 0.0)
-    for likeness in (dense_likeness(features, pairs), colour_likeness(colours, pairs)):
-        spread = spread_among_alike(values, pairs, likeness)
+    by_colour = in_both_ways(pairs, colour_likeness(colours, pairs))
+    by_features = alike_in_dense(in_both_ways(pairs, np.ones(19)), features)
+    for alike in (by_features, by_colour):
+        spread = spread_among_alike(values, alike)
         assert spread[10:] == pytest.approx(np.zeros(10), abs=1e-3)
         assert spread[5] > 0.01
-    alone = np.zeros((0, 2), np.int64)
-    assert spread_among_alike(values[9:10], alone, np.zeros(0)) == pytest.approx([1.0])
-    assert (
-        len(dense_likeness(features[:1], alone)) == len(colour_likeness(colours[:1], alone)) == 0
+    alone = csr_matrix((1, 1))
+    assert spread_among_alike(values[9:10], alone) == pytest.approx([1.0])
+    assert alike_in_dense(alone, features[:1]).nnz == 0
+
+
+def in_both_ways(pairs, likeness):
+    first, second = np.concatenate([pairs, pairs[:, ::-1]]).T
+    return csr_matrix((np.tile(likeness, 2), (first, second)), shape=(20, 20))
+
+
+def test_what_touches_hangs_together_however_unlike_it_looks(graph):
+    ball = np.flatnonzero(on_ball(graph, 0))
+    striped = graph.surface.colours.copy()
+    striped[ball[::2]] = (255, 0, 255)
+    striped[ball[1::2]] = (0, 255, 0)
+    other = replace(graph, surface=replace(graph.surface, colours=striped))
+    assert len(reached_from(other.alike_among(ball), 0)) == len(
+        reached_from(graph.alike_among(ball), 0)
     )
+    two_balls = np.flatnonzero(on_ball(graph, 0) | on_ball(graph, 1))
+    start = int(np.searchsorted(two_balls, ball[0]))
+    assert set(two_balls[reached_from(graph.alike_among(two_balls), start)]) <= set(ball)
 
 
 def test_stray_points_do_not_move_the_centre():
