@@ -48,7 +48,7 @@ class Patch:
     Attributes:
         node: Its submap.
         centre: Its middle in the submap's frame.
-        score: Relevancy that the index promises.
+        score: What the index promises, see :meth:`CoarseIndex.scores`.
     """
 
     node: AtlasNode
@@ -175,7 +175,7 @@ class AtlasQuery:
         learnt = [node for node in known if node.step_count >= LEARNT_STEPS]
         for node in learnt or known:
             assert node.index is not None
-            scores = node.index.scores(phrase, self._extraction.encoder.temperature)
+            scores = node.index.scores(phrase)
             best = np.argsort(-scores)[:_BEST_CELLS]
             local = node.index.centres[best].astype(np.float64)
             world = transform_points(node.submap_to_world, local)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -10,10 +13,10 @@ import torch.nn.functional as F
 from lerf_ros.config import QueryOptions
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera
+from lerf_ros.maps import coarse_index
 from lerf_ros.maps.coarse_index import SCALES_M, CoarseIndex, build_index
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.reading import read_embeddings
-from lerf_ros.query.relevancy import relevancy
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
 
@@ -59,7 +62,7 @@ def test_the_best_cells_of_a_phrase_are_those_that_show_it(index, points):
     field = Striped()
     assert index.step == 7
     for kind in range(3):
-        scores = index.scores(phrase_of(field, kind), 10.0)
+        scores = index.scores(phrase_of(field, kind))
         shown = np.floor(index.centres[:, 0] / 0.2).astype(int) % KINDS == kind
         best = np.argsort(-scores)[: shown.sum() // 2]
         assert shown[best].all()
@@ -70,22 +73,45 @@ def test_few_directions_say_what_all_would(index, points):
     assert index.embeddings.shape[2] == len(index.basis) < SIZE / 4
     assert torch.allclose(index.basis @ index.basis.T, torch.eye(len(index.basis)), atol=1e-5)
     phrase = phrase_of(field, 1)
-    texts = torch.cat([phrase.positives, phrase.negatives])
     nearest = [
         int(np.linalg.norm(points.positions - centre, axis=1).argmin()) for centre in index.centres
     ]
     read = read_embeddings(
         field, torch.from_numpy(points.positions[nearest]), torch.tensor(SCALES_M)
     )
-    exact = relevancy(read @ texts.T, 1, 10.0).amax(dim=1).numpy()
-    assert np.abs(index.scores(phrase, 10.0) - exact).max() < 0.02
+    mine, others = (read @ texts.T for texts in (phrase.positives, phrase.distractors))
+    exact = (mine.amax(dim=2) - others.amax(dim=2)).amax(dim=1).numpy()
+    scores = index.scores(phrase)
+    compared = np.isfinite(scores)
+    assert compared.sum() >= min(256, len(index))
+    assert np.abs(scores - exact)[compared].max() < 0.02
+
+
+def test_cells_far_from_a_phrase_are_passed_over_and_never_the_best(index, monkeypatch):
+    phrase = phrase_of(Striped(), 1)
+    whole = index.scores(phrase)
+    monkeypatch.setattr(coarse_index, '_LEAST_COMPARED', 1)
+    some = index.scores(phrase)
+    compared = np.isfinite(some)
+    assert compared.sum() == math.ceil(coarse_index._COMPARED_SHARE * len(index)) < len(index)
+    assert np.array_equal(some[compared], whole[compared])
+    assert some.max() == pytest.approx(whole.max(), abs=0.02)
+
+
+def test_a_phrase_without_distractors_is_held_against_its_negatives(index):
+    phrase = phrase_of(Striped(), 1)
+    bare = replace(phrase, distractors=phrase.distractors[:0])
+    assert np.array_equal(index.scores(bare), index.scores(phrase))
+    alone = replace(bare, negatives=bare.negatives[:0])
+    shown = np.floor(index.centres[:, 0] / 0.2).astype(int) % KINDS == 1
+    assert shown[index.scores(alone).argmax()]
 
 
 def test_an_index_comes_back_from_a_file_as_it_was(index):
     state = index.state_dict()
     again = CoarseIndex.from_state(state)
     phrase = phrase_of(Striped(), 2)
-    assert np.array_equal(again.scores(phrase, 10.0), index.scores(phrase, 10.0))
+    assert np.array_equal(again.scores(phrase), index.scores(phrase))
     assert torch.equal(again.means(), index.means())
     assert again.means().shape == (len(SCALES_M), SIZE)
     with pytest.raises(ValueError, match='lacks'):
@@ -98,4 +124,4 @@ def test_a_surface_without_points_has_an_index_without_cells():
     empty = SurfaceMap(QueryOptions()).points()
     index = build_index(Striped(), empty, CELL_M, 3, 0, torch.device('cpu'))
     assert len(index) == 0
-    assert len(index.scores(phrase_of(Striped(), 0), 10.0)) == 0
+    assert len(index.scores(phrase_of(Striped(), 0))) == 0
