@@ -26,7 +26,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         camera = scene.camera
         matrix = [[camera.fx, 0, camera.cx], [0, camera.fy, camera.cy], [0, 0, 1]]
         np.savetxt(path / 'camera-intrinsics.txt', matrix)
-        for index, frame in enumerate(scene.frames('orbit', seconds=6.0, rate_hz=2.0)):
+        for index, frame in enumerate(scene.frames('orbit', seconds=8.0, rate_hz=1.0)):
             name = path / f'frame-{index:06d}'
             cv2.imwrite(f'{name}.color.png', frame.image[..., ::-1])
             depth_mm = np.nan_to_num(frame.depth * 1000).round().astype(np.uint16)
@@ -49,7 +49,7 @@ def run(name: str, *arguments: object) -> str:
 def test_a_folder_is_mapped_asked_and_drawn(folder: Path, tmp_path: Path) -> None:
     file, picture = tmp_path / 'table.lerf', tmp_path / 'table.png'
     phrase = (folder / 'phrase').read_text()
-    assert int(re.findall(r'(\d+) surface points', run('1_map_a_folder.py', folder, file, 60))[0])
+    assert int(re.findall(r'(\d+) surface points', run('1_map_a_folder.py', folder, file, 40))[0])
     lines = run('2_ask.py', file, phrase, 'cup').splitlines()
     assert lines[0].startswith(f'{phrase}: there with confidence')
     assert re.search(r'relevancy 0\.\d+ at -?0\.\d+ -?0\.\d+ -?0\.\d+ m', lines[1])

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import string
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -34,10 +35,11 @@ _ABSENT_NOUNS = (
 )
 
 
-def parts_of(category: str) -> set[str]:
+@cache
+def parts_of(category: str) -> frozenset[str]:
     """Returns the names of all parts that things of a category can have."""
     build = CATEGORIES[category].build
-    return {part.name for seed in range(3) for part in build(np.random.default_rng(seed))}
+    return frozenset(part.name for seed in range(3) for part in build(np.random.default_rng(seed)))
 
 
 PART_LIST = sorted({name for category in CATEGORY_LIST for name in parts_of(category)})

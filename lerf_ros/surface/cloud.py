@@ -15,7 +15,6 @@ import cv2
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Float32, UInt8
-from scipy.stats import rankdata
 from torch import Tensor
 
 from lerf_ros.config import QueryOptions
@@ -292,9 +291,15 @@ class SurfaceMap:
             )
         distance_m = np.linalg.norm(self._voxels['positions'] - camera_m, axis=1)
         # Ranks, since metres and turns have no common measure.
-        worth = rankdata(self._voxels['last_seen']) - rankdata(distance_m)
+        worth = _ranks(self._voxels['last_seen']) - _ranks(distance_m)
         best = np.argpartition(-worth, int(ROOM * self._options.max_points))
         self._voxels.keep(np.sort(best[: int(ROOM * self._options.max_points)]))
+
+
+def _ranks(values: np.ndarray) -> Float[np.ndarray, ' n']:
+    """Returns which in order each value is, from 1; equal ones share the mean of their ranks."""
+    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return (np.cumsum(counts) - (counts - 1) / 2)[group]
 
 
 def _ids_of(text: Tensor) -> list[KeyframeId]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from message_packages import with_messages
@@ -72,8 +71,8 @@ print('two detections')
 """
 
 
-def test_places_come_as_detections(tmp_path: Path) -> None:
-    environment = with_messages('vision_msgs', tmp_path, {**os.environ, **DOMAIN})
+def test_places_come_as_detections() -> None:
+    environment = with_messages('vision_msgs', {**os.environ, **DOMAIN})
     robot = subprocess.run(
         [sys.executable, '-c', ROBOT], env=environment, capture_output=True, text=True, timeout=300
     )

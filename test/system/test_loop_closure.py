@@ -132,10 +132,9 @@ print('old and new keyframes are in their places')
 
 
 def test_keyframes_follow_a_jump_of_odometry_and_stay_at_a_reset(
-    tmp_path_factory: pytest.TempPathFactory, tmp_path: Path
+    tmp_path: Path,
 ) -> None:
-    folder = tmp_path_factory.mktemp('tf2_msgs')
-    environment = with_messages('tf2_msgs', folder, {**os.environ, **DOMAIN})
+    environment = with_messages('tf2_msgs', {**os.environ, **DOMAIN})
     field = {
         'training.device': 'cpu',
         'training.rays_per_step': 128,

@@ -35,6 +35,11 @@ PARAMETERS = {
     'training.device': 'cpu',
     'training.rays_per_step': 256,
     'training.language_rays_per_step': 128,
+    'field.levels': 8,
+    'field.max_resolution': 256,
+    'field.table_log2': 15,
+    'field.language_levels': 4,
+    'query.scales': 8,
     'node.status_period_s': 0.1,
     # On a busy machine the last of many clients waits longer than a person would.
     'node.query_timeout_s': 120.0,
@@ -45,8 +50,8 @@ PARAMETERS = {
 START_S, LEARN_S = 120.0, 150.0
 REACH_M = 0.06
 CLIENTS = 32
-KEYFRAMES = 40
-ASKING_S = 8.0
+KEYFRAMES = 20
+ASKING_S = 4.0
 
 
 @pytest.fixture(scope='module')

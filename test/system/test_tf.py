@@ -90,10 +90,9 @@ print(len(found), 'keyframes, each with the pose at its stamp')
 
 
 @pytest.fixture(scope='module')
-def with_tf(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, str]:
+def with_tf() -> Mapping[str, str]:
     """The environment of processes that can speak TF."""
-    folder = tmp_path_factory.mktemp('tf2_msgs')
-    return with_messages('tf2_msgs', folder, {**os.environ, **DOMAIN})
+    return with_messages('tf2_msgs', {**os.environ, **DOMAIN})
 
 
 def test_camera_poses_come_from_tf(with_tf: Mapping[str, str], tmp_path: Path) -> None:
