@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -29,7 +30,7 @@ from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy, relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
-from lerf_ros.query.rivals import CommonKinds
+from lerf_ros.query.rivals import CommonKinds, contested_relevancy
 from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.query.scene import Scene
 from lerf_ros.query.scene_graph import SceneGraph
@@ -274,6 +275,7 @@ class QueryEngine:
     ) -> QueryResult:
         """Answers for one object."""
         scores = self._scores(scene.trained, phrase, cosines)
+        read = partial(self._cache.embeddings, scene.read)
         maxima = find_maxima(
             scene.graph,
             scores,
@@ -283,19 +285,18 @@ class QueryEngine:
             min_relevancy=request.min_relevancy,
             inside=scene.inside,
             dense=scene.dense,
+            peaks=contested_relevancy(scores, scene.trained, scene.allowed, phrase, read),
         )
         found, probability = None, 0.0
         if maxima:
-            # An object has points that few keyframes saw; what was learnt there says little.
-            own = maxima[0].point_indices
-            known = own[scene.allowed[own]] if scene.allowed[own].any() else own
+            known = scene.known(maxima[0].point_indices)
             scale = np.abs(scene.scales_m.numpy() - maxima[0].scale_m).argmin()
             found = gather_evidence(
                 known,
                 scores[known, scale],
                 scene.graph.surface.views[known],
                 cosines[..., : len(phrase.positives)].amax(dim=-1),
-                self._cache.embeddings(scene.read, known),
+                read(known),
                 phrase.distractors,
                 phrase.temperature,
             )

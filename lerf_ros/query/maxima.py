@@ -31,8 +31,9 @@ def find_maxima(
     min_relevancy: float,
     inside: Bool[Array, ' n'] | None = None,
     dense: DenseReader | None = None,
+    peaks: Float[Array, ' n'] | None = None,
 ) -> list[Maximum]:
-    """Returns the maxima, best first; those on very few points come last.
+    """Returns the maxima, those with the highest peak first; those on very few points come last.
 
     Args:
         graph: The surface.
@@ -43,16 +44,18 @@ def find_maxima(
         min_relevancy: Least relevancy of a maximum.
         inside: Points that may belong to a peak's object; all if None.
         dense: Reads dense features of points; None where the field has none.
+        peaks: What peaks are looked for in; the greatest relevancy of each point if None.
     """
     surface = graph.surface
     best_of_all = graph.smooth(scores.max(axis=1))
-    best = np.where(allowed, best_of_all, -np.inf)
+    heights = best_of_all if peaks is None else graph.smooth(peaks)
+    best = np.where(allowed, heights, -np.inf)
     base = float(np.quantile(best_of_all, BASE_QUANTILE))
     taken = np.zeros(len(surface), bool)
-    maxima: list[Maximum] = []
+    maxima: list[tuple[float, Maximum]] = []
     for _ in range(ATTEMPTS * max_maxima):
         top = float(best.max(initial=-np.inf))
-        if len(maxima) == max_maxima or not np.isfinite(top) or top < min_relevancy:
+        if len(maxima) == max_maxima or not np.isfinite(top) or top <= 0:
             break
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
@@ -70,14 +73,14 @@ def find_maxima(
         core = core if len(core) else points
         # The scale that suits the whole core, not the one hottest point.
         scale = int(scores[core].mean(axis=0).argmax())
-        maxima.append(describe(graph, points, scores[points, scale], float(scales_m[scale]), core))
-    maxima = [maximum for maximum in maxima if maximum.relevancy >= min_relevancy]
-    return sorted(maxima, key=_worth, reverse=True)
-
-
-def _worth(maximum: Maximum) -> tuple[bool, float]:
-    """Returns what maxima are ordered by: what stands on a few points is likely to be noise."""
-    return len(maximum.point_indices) >= MIN_SUPPORT, maximum.relevancy
+        maximum = describe(graph, points, scores[points, scale], float(scales_m[scale]), core)
+        if maximum.relevancy >= min_relevancy:
+            maxima.append((top, maximum))
+    # What stands on a few points is likely to be noise.
+    maxima.sort(
+        key=lambda each: (len(each[1].point_indices) >= MIN_SUPPORT, each[0]), reverse=True
+    )
+    return [maximum for _, maximum in maxima]
 
 
 def describe(

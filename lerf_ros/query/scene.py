@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.query.embedding_cache import Reader
@@ -38,3 +38,11 @@ class Scene:
     dense: DenseReader | None
     step: int
     stamp_ns: int
+
+    def known(self, points: Int[np.ndarray, ' k']) -> Int[np.ndarray, ' c']:
+        """Returns those of an object's points that may hold a maximum, or all where none may.
+
+        What few keyframes saw is the object's, too, but what was learnt there says little.
+        """
+        known = points[self.allowed[points]]
+        return known if len(known) else points

@@ -1,14 +1,22 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from bare_surface import bare_surface
 from scenery import WordEncoder
 
-from lerf_ros.query.phrase import TextEmbedder, parse_phrase
+from lerf_ros.query import rivals
+from lerf_ros.query.phrase import Phrase, TextEmbedder, parse_phrase
 from lerf_ros.query.relevancy import naive_relevancy, phrase_matrix, phrase_relevancy
-from lerf_ros.query.rivals import SAMPLE_POINTS, CommonKinds, common_kinds
+from lerf_ros.query.rivals import (
+    SAMPLE_POINTS,
+    CommonKinds,
+    common_kinds,
+    contested_relevancy,
+)
 
 
 class Kinds(WordEncoder):
@@ -85,3 +93,56 @@ def test_a_place_that_looks_more_like_a_rival_loses_to_one_that_does_not():
     both = torch.stack([clear, mistaken])
     scores = phrase_relevancy(both @ phrase.compared.T, phrase)
     assert float(scores[0]) > 0.5 > float(scores[1])
+
+
+def contested(look: torch.Tensor, *, allowed: np.ndarray | None = None, **changes: object):
+    """Returns relevancies of places that look so, with and without rivals: (n), (n)."""
+    axes = torch.eye(4)
+    phrase = Phrase('mug', axes[:1], axes[3:], distractors=axes[1:2], temperature=10.0)
+    phrase = replace(phrase, **changes)  # type: ignore[arg-type]
+    embeddings = torch.nn.functional.normalize(look, dim=-1)[:, None]
+    scores = phrase_relevancy(embeddings @ phrase.compared.T, phrase).numpy()
+    trained = torch.ones(len(look), 1, dtype=torch.bool)
+    everywhere = np.ones(len(look), bool) if allowed is None else allowed
+    heights = contested_relevancy(
+        scores, trained, everywhere, phrase, lambda some: embeddings[torch.from_numpy(some)]
+    )
+    return heights, scores[:, 0]
+
+
+# Most like a mug, but more like a bowl; a mug seen dimly; nothing of both.
+LOOKS = torch.tensor([[0.7, 0.9, 0.1, 0.0], [0.6, 0.2, 0.8, 0.2], [0.0, 0.1, 1.0, 0.0]])
+
+
+def test_a_place_that_looks_more_like_a_distractor_is_no_peak():
+    heights, scores = contested(LOOKS)
+    assert scores.argmax() == 0
+    assert heights.argmax() == 1
+    axes = torch.eye(4)
+    among = Phrase('mug', axes[:1], axes[3:], axes[1:2], 10.0, rivals=axes[1:2])
+    exact = naive_relevancy(torch.nn.functional.normalize(LOOKS, dim=-1), among, 10.0)
+    assert heights == pytest.approx(exact.numpy(), abs=1e-5)
+
+
+def test_points_far_from_the_phrase_or_not_allowed_come_last_in_their_order(monkeypatch):
+    monkeypatch.setattr(rivals, 'LEAST_CONTESTED', 1)
+    heights, scores = contested(LOOKS)
+    assert heights[0] > heights[1] > heights[2] > 0
+    assert heights[1:] == pytest.approx(rivals.UNCONTESTED * scores[1:])
+    heights, _ = contested(LOOKS, allowed=np.array([False, True, True]))
+    assert heights.argmax() == 1
+    nowhere, _ = contested(LOOKS, allowed=np.zeros(3, bool))
+    assert nowhere == pytest.approx(rivals.UNCONTESTED * scores)
+
+
+@pytest.mark.parametrize(
+    'changes',
+    [
+        {'rivals': torch.eye(4)[2:3]},
+        {'background': torch.eye(4)[2:3]},
+        {'distractors': torch.zeros(0, 4)},
+    ],
+)
+def test_other_phrases_keep_their_relevancy(changes):
+    heights, scores = contested(LOOKS, **changes)
+    assert np.array_equal(heights, scores)
