@@ -16,7 +16,7 @@ from lerf_ros.msg import Keyframe, KeyframeStream
 from lerf_ros.nodes.field_node import FieldNode
 
 BACKLOG = 6
-SLOW, RATIO = 12, 10
+SLOW, RATIO = 6, 10
 
 
 @pytest.fixture(scope='module')

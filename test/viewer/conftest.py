@@ -41,6 +41,14 @@ def table() -> Iterator[Table]:
     host.stop(10)
 
 
+@pytest.fixture
+def still(table: Table) -> Iterator[None]:
+    """Lets that map rest where nothing depends on its learning: it would take a whole core."""
+    table.host.pause()
+    yield
+    table.host.resume()
+
+
 @pytest.fixture(scope='session')
 def viewer(table: Table) -> Iterator[Viewer]:
     """The page of that map."""

@@ -103,6 +103,7 @@ def test_a_click_on_an_answer_flies_there(page: Page, viewer: Viewer, table: Tab
     page.keep('flown_there')
 
 
+@pytest.mark.usefixtures('still')
 def test_a_click_on_a_point_tells_what_it_is(page: Page) -> None:
     # After the flight the mug is in the middle of the window.
     page.page.mouse.click(400, 300)
@@ -110,6 +111,7 @@ def test_a_click_on_a_point_tells_what_it_is(page: Page) -> None:
     page.keep('what_is_it')
 
 
+@pytest.mark.usefixtures('still')
 def test_a_rectangle_over_a_picture_asks_by_it(page: Page) -> None:
     page.tab('Keyframes')
     slider = page.field('Keyframe')
@@ -139,6 +141,7 @@ def test_learning_pauses_and_goes_on(page: Page, table: Table) -> None:
     page.see('TRAINING')
 
 
+@pytest.mark.usefixtures('still')
 @pytest.mark.parametrize(
     ('phrase', 'words'),
     [
@@ -155,6 +158,7 @@ def test_whatever_is_typed_is_answered(page: Page, phrase: str, words: str) -> N
     page.see(words)
 
 
+@pytest.mark.usefixtures('still')
 def test_two_browsers_have_a_page_each(
     page: Page, open_page: Callable[..., Page], viewer: Viewer
 ) -> None:
@@ -173,6 +177,7 @@ def test_two_browsers_have_a_page_each(
     wait_until(lambda: len(threads()) < len(mine), 'its threads are gone')
 
 
+@pytest.mark.usefixtures('still')
 def test_a_page_behind_a_slow_link_answers_before_all_points_have_come(
     open_page: Callable[..., Page], table: Table
 ) -> None:
@@ -199,6 +204,7 @@ def test_a_page_behind_a_slow_link_answers_before_all_points_have_come(
         viewer.close()
 
 
+@pytest.mark.usefixtures('still')
 def test_a_closed_page_leaves_nothing(open_page: Callable[..., Page], viewer: Viewer) -> None:
     known, before = set(viewer._sessions), threads()
     page = open_page(viewer.url, 560, 420)
