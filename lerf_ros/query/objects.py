@@ -33,8 +33,10 @@ WHOLE_SIZE_M = 0.6
 # Where only language tells where an object ends, its place is that of the points that have this
 # share: the rest may be its neighbour of the same kind.
 CORE_SHARE = 0.9
-# A peak on a supporting plane belongs to a thing beside it that is nearly as hot.
+# A peak on a supporting plane belongs to a thing beside it that is nearly as hot: language spills
+# over the edges of things, and few questions are about the table beside them.
 BESIDE_SHARE = 0.8
+BESIDE_M = 0.1
 # A point is a stray if its closest neighbours, itself included, reach this many times as far as
 # those of the median point.
 STRAY_NEIGHBOURS = 5
@@ -84,7 +86,7 @@ def grow(
     share = (relevancy - base) / max(top - base, 1e-6)
     start = peak
     if graph.segments[peak] < 0:
-        near = np.array(graph.tree.query_ball_point(positions[peak], reach_m))
+        near = np.array(graph.tree.query_ball_point(positions[peak], max(reach_m, BESIDE_M)))
         near = near[(graph.segments[near] >= 0) & (share[near] >= BESIDE_SHARE)]
         if allowed is not None:
             near = near[np.isin(graph.segments[near], graph.segments[allowed])]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scenery import CENTRES, RADII, mapped
 from scipy.sparse import csr_matrix
+from scipy.spatial import cKDTree
 
 from lerf_ros.query.objects import (
     alike_in_dense,
@@ -195,3 +196,16 @@ def test_box_stands_on_the_plane_whose_contact_no_camera_saw():
     points = np.random.default_rng(0).random((2000, 3)) * 0.1 + [0, 0, 0.02]
     box_to_world, size = oriented_box(points, Plane(np.array([0.0, 0.0, 1.0]), 0.0))
     assert box_to_world[2, 3] - size[2] / 2 == pytest.approx(0, abs=1e-6)
+
+
+@pytest.mark.parametrize(('away_m', 'spills'), [(0.07, True), (0.2, False)])
+def test_language_that_spills_beside_a_thing_is_the_things(graph, away_m, spills):
+    ball = np.flatnonzero(on_ball(graph, 0))
+    table = np.flatnonzero(graph.segments < 0)
+    gaps = cKDTree(graph.surface.positions[ball]).query(graph.surface.positions[table])[0]
+    peak = int(table[np.abs(gaps - away_m).argmin()])
+    relevancy = np.zeros(len(graph.surface))
+    relevancy[ball], relevancy[peak] = 0.9, 1.0
+    grown = grow(graph, peak, relevancy, 0.0, reach_m=0.03).points
+    assert (len(np.intersect1d(grown, ball)) > 0.9 * len(ball)) == spills
+    assert (peak in grown) != spills
