@@ -28,7 +28,7 @@ _UNIT = 127.0
 _KEPT_SHARE = 0.998
 _MOST_DIRECTIONS = 64
 # Share of the cells, those closest to a phrase, that are compared with distractors; and at least
-# so many. In that flat nothing was lost by it.
+# so many. In a flat of 82 things nothing was lost by it.
 _COMPARED_SHARE, _LEAST_COMPARED = 0.1, 256
 
 

@@ -165,7 +165,9 @@ def conclude(result: dict[str, Any], output: Path) -> bool:
         say('the map is right' if good else 'the map is NOT right: see above')
         say(summary(result))
     else:
-        say('the answers are right' if good else 'the answers are NOT all right: see above')
+        wrong = ', '.join(phrase['phrase'] for phrase in known if not phrase['right'])
+        few = f'the answers are right but for {wrong}' if wrong else 'the answers are right'
+        say(few if good else f'the answers are NOT right enough: {wrong or "see above"}')
     return good
 
 

@@ -49,13 +49,13 @@ def find_maxima(
     surface = graph.surface
     best_of_all = graph.smooth(scores.max(axis=1))
     heights = best_of_all if peaks is None else graph.smooth(peaks)
-    best = np.where(allowed, heights, -np.inf)
+    best = np.where(allowed & (best_of_all >= min_relevancy), heights, -np.inf)
     base = float(np.quantile(best_of_all, BASE_QUANTILE))
     taken = np.zeros(len(surface), bool)
     maxima: list[tuple[float, Maximum]] = []
     for _ in range(ATTEMPTS * max_maxima):
         top = float(best.max(initial=-np.inf))
-        if len(maxima) == max_maxima or not np.isfinite(top) or top <= 0:
+        if len(maxima) == max_maxima or top <= 0:
             break
         peak = _middle(surface.positions, best >= top - PLATEAU, int(best.argmax()))
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())

@@ -289,17 +289,14 @@ class SurfaceMap:
                 'makes place; raise query.max_points or query.voxel_m to keep more',
                 self._options.max_points,
             )
+        # Half a second to import, which every process with a map would pay at its start.
+        from scipy.stats import rankdata
+
         distance_m = np.linalg.norm(self._voxels['positions'] - camera_m, axis=1)
         # Ranks, since metres and turns have no common measure.
-        worth = _ranks(self._voxels['last_seen']) - _ranks(distance_m)
+        worth = rankdata(self._voxels['last_seen']) - rankdata(distance_m)
         best = np.argpartition(-worth, int(ROOM * self._options.max_points))
         self._voxels.keep(np.sort(best[: int(ROOM * self._options.max_points)]))
-
-
-def _ranks(values: np.ndarray) -> Float[np.ndarray, ' n']:
-    """Returns which in order each value is, from 1; equal ones share the mean of their ranks."""
-    _, group, counts = np.unique(values, return_inverse=True, return_counts=True)
-    return (np.cumsum(counts) - (counts - 1) / 2)[group]
 
 
 def _ids_of(text: Tensor) -> list[KeyframeId]:

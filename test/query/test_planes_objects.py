@@ -8,6 +8,7 @@ from scenery import CENTRES, RADII, mapped
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
+from lerf_ros.query.maxima import find_maxima
 from lerf_ros.query.objects import (
     alike_in_dense,
     grow,
@@ -209,3 +210,23 @@ def test_language_that_spills_beside_a_thing_is_the_things(graph, away_m, spills
     grown = grow(graph, peak, relevancy, 0.0, reach_m=0.03).points
     assert (len(np.intersect1d(grown, ball)) > 0.9 * len(ball)) == spills
     assert (peak in grown) != spills
+
+
+def test_peaks_decide_which_maximum_comes_first_and_relevancy_which_come_at_all(graph):
+    count = len(graph.surface)
+    scores, peaks = np.zeros((count, 1)), np.zeros(count)
+    for number, (relevant, peak) in enumerate(((0.9, 0.3), (0.7, 0.6), (0.3, 0.8))):
+        scores[on_ball(graph, number)], peaks[on_ball(graph, number)] = relevant, peak
+
+    def balls(**given):
+        found = find_maxima(
+            graph, scores, np.array([0.1]), np.ones(count, bool), max_maxima=3, **given
+        )
+        centres = np.array([CENTRES[number] for number in range(3)])
+        return [
+            int(np.linalg.norm(centres - maximum.position_m, axis=1).argmin()) for maximum in found
+        ]
+
+    assert balls(min_relevancy=0.0) == [0, 1, 2]
+    assert balls(min_relevancy=0.0, peaks=peaks) == [2, 1, 0]
+    assert balls(min_relevancy=0.5, peaks=peaks) == [1, 0]
