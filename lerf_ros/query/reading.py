@@ -26,6 +26,8 @@ from lerf_ros.query.objects import DenseReader
 from lerf_ros.query.relevancy import EmbeddingField
 
 CHUNK_POINTS = 4096
+# A GPU waits for the host between chunks; these are its own size.
+CUDA_CHUNK_POINTS = 65_536
 
 
 @runtime_checkable
@@ -50,7 +52,9 @@ def read_embeddings(
     scales_m = scales_m.to(features.device)
     head = getattr(field, 'language_head', None)
     if isinstance(head, LanguageHead):
-        return F.normalize(head.last(_hidden(head, features, scales_m)), dim=-1)
+        with _as_trained(features.device):
+            embeddings = head.last(_hidden(head, features, scales_m))
+        return F.normalize(embeddings.float(), dim=-1)
     # A field of another make has only its public face.
     columns = [field.embed(features, scale_m.expand(len(features))) for scale_m in scales_m]
     return F.normalize(torch.stack(columns, dim=1), dim=-1)
@@ -121,10 +125,12 @@ class FoldedTexts:
         self, features: Float[Tensor, 'n f'], scales_m: Float[Tensor, ' s']
     ) -> Float[Tensor, 'n s k']:
         """Returns the cosine of each point at each scale with each text."""
-        hidden = _hidden(self._head, features, scales_m.to(features.device))
-        squares = (hidden @ self._root.T).square().sum(dim=-1)
-        norm = (squares + hidden @ self._linear + self._constant).clamp(min=1e-12).sqrt()
-        return (hidden @ self._weight.T + self._bias) / norm[..., None]
+        with _as_trained(features.device):
+            hidden = _hidden(self._head, features, scales_m.to(features.device))
+            squares = (hidden @ self._root.T).float().square().sum(dim=-1)
+            linear, dots = (hidden @ self._linear).float(), (hidden @ self._weight.T).float()
+        norm = (squares + linear + self._constant).clamp(min=1e-12).sqrt()
+        return (dots + self._bias) / norm[..., None]
 
 
 def folded_cosines(
@@ -135,11 +141,17 @@ def folded_cosines(
 ) -> Float[Tensor, 'n s k']:
     """Returns the cosine of each point at each scale with each text, without any embedding."""
     folded = FoldedTexts(field.language_head, texts)
+    points = CUDA_CHUNK_POINTS if positions_world.is_cuda else CHUNK_POINTS
     chunks = [
         folded.cosines(field.language_features(chunk), scales_m)
-        for chunk in positions_world.split(CHUNK_POINTS)
+        for chunk in positions_world.split(points)
     ]
     return torch.cat(chunks) if chunks else texts.new_zeros((0, len(scales_m), len(texts)))
+
+
+def _as_trained(device: torch.device) -> torch.autocast:
+    """Returns what makes networks multiply as in training: in half precision on a GPU."""
+    return torch.autocast(device.type, torch.float16, enabled=device.type == 'cuda')
 
 
 def _hidden(

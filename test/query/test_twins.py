@@ -10,13 +10,16 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
+from scipy.spatial import cKDTree
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.load import load_encoder
+from lerf_ros.field.model import LerfField
+from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.field.view import view_rays
 from lerf_ros.frames import PosedFrame
 from lerf_ros.maps.submap import Submap
-from lerf_ros.query.heat_map import view_points
+from lerf_ros.query.heat_map import CELL_M, closest_points, view_points
 from lerf_ros.query.phrase import TextEmbedder, embed_phrase
 from lerf_ros.query.reading import folded_cosines, read_embeddings
 from lerf_ros.query.relevancy import naive_relevancy, naive_scale_relevancy, relevancy
@@ -73,6 +76,37 @@ def test_fast_and_naive_agree_on_trained_weights(trained) -> None:
         )
         assert (cached - exact).abs().max() < 1e-4
         assert (folded - exact).abs().max() < 1e-3
+
+
+@pytest.mark.requires_cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason='no CUDA GPU')
+@torch.no_grad()
+def test_half_precision_on_a_gpu_agrees_with_the_cpu() -> None:
+    config = LerfConfig()
+    field = LerfField(config.field, SceneBox((0.0, 0.0, 0.0), 1.0), 512, device='cuda')
+    generator = torch.Generator().manual_seed(0)
+    positions = torch.rand(4096, 3, generator=generator) * 2 - 1
+    texts = F.normalize(torch.randn(5, 512, generator=generator), dim=-1)
+    features = field.language_features(positions.cuda()).cpu()
+    folded = folded_cosines(field, positions.cuda(), SCALES_M.cuda(), texts.cuda()).cpu()
+    cached = (read_embeddings(field, positions.cuda(), SCALES_M) @ texts.cuda().T).cpu()
+    head = field.language_head.cpu()
+    for number, scale_m in enumerate(SCALES_M):
+        made = F.normalize(head(features, scale_m.expand(len(features))), dim=-1) @ texts.T
+        assert (folded[:, number] - made).abs().max() < 3e-3
+        assert (cached[:, number] - made).abs().max() < 3e-3
+
+
+def test_pixels_of_one_cell_share_their_closest_point() -> None:
+    generator = np.random.default_rng(0)
+    points = generator.uniform(-1, 1, (2000, 3)).astype(np.float32)
+    pixels = generator.uniform(-1, 1, (5000, 3)).astype(np.float32)
+    pixels = np.concatenate([pixels, pixels + generator.uniform(0, 5e-4, pixels.shape)])
+    pixels = pixels.astype(np.float32)
+    tree = cKDTree(points)
+    found = closest_points(tree, pixels)
+    away_m = np.linalg.norm(points[found] - pixels, axis=1)
+    assert (away_m <= tree.query(pixels)[0] + 2 * CELL_M * 3**0.5).all()
 
 
 @torch.no_grad()

@@ -122,7 +122,7 @@ class ClipEncoder:
         self.temperature = _TEMPERATURE_SHARE * float(model.logit_scale.exp())
         self._tokenizer = tokenizer
         self._context = int(model.context_length)
-        self._dtype = next(model.visual.parameters()).dtype
+        self._dtype = _precision_of(model.visual)
         size = model.visual.image_size
         self.input_size = int(size[0] if isinstance(size, (tuple, list)) else size)
         mean, std = model.visual.preprocess_cfg['mean'], model.visual.preprocess_cfg['std']
@@ -183,3 +183,9 @@ class ClipEncoder:
                 images, (self.input_size, self.input_size), mode='bicubic', antialias=True
             ).clamp(0, 1)
         return ((images - self._mean) / self._std).to(self._dtype)
+
+
+def _precision_of(tower: torch.nn.Module) -> torch.dtype:
+    """Returns the precision of a tower's inputs: norms and positions of a half one stay whole."""
+    dtypes = {parameter.dtype for parameter in tower.parameters()} - {torch.float32}
+    return dtypes.pop() if dtypes else torch.float32

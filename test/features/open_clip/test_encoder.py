@@ -10,8 +10,12 @@ from safetensors.torch import load_file, save_file
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel, LanguageEncoder
 from lerf_ros.features.load import load_encoder
+from lerf_ros.features.open_clip.encoder import ClipEncoder
+from lerf_ros.features.open_clip.module import open_clip
 from lerf_ros.features.open_clip.weights import find_weights
 from lerf_ros.features.tabletop.encoder import WEIGHTS
+
+CPU = torch.device('cpu')
 
 
 @pytest.fixture(scope='module')
@@ -165,3 +169,20 @@ def test_crops_of_any_size_and_a_numpy_picture_work(encoder):
     pixels = torch.from_numpy(picture).permute(2, 0, 1)[None].float() / 255
     assert encoder.encode_images(pixels).shape == (1, encoder.embedding_size)
     assert encoder.encode_images(torch.zeros(0, 3, 8, 8)).shape == (0, encoder.embedding_size)
+
+
+def test_a_tower_in_half_precision_takes_images():
+    # open_clip leaves the tower's first parameter in full precision; on a GPU this is how it runs.
+    small = open_clip().CLIP(
+        embed_dim=16,
+        vision_cfg={'layers': 1, 'width': 64, 'head_width': 32, 'patch_size': 8, 'image_size': 16},
+        text_cfg={'layers': 1, 'width': 32, 'heads': 2, 'context_length': 8, 'vocab_size': 100},
+    )
+    open_clip().model.convert_weights_to_lp(small, torch.float16)
+    small.visual.preprocess_cfg = {'mean': (0.5,) * 3, 'std': (0.5,) * 3}
+    encoder = ClipEncoder(
+        'small', small, lambda texts: torch.ones(len(texts), 8, dtype=torch.long), CPU
+    )
+    embeddings = encoder.encode_images(torch.rand(2, 3, 20, 30))
+    assert embeddings.dtype == torch.float32
+    assert torch.allclose(embeddings.norm(dim=1), torch.ones(2), atol=1e-3)
