@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.machinery
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,19 @@ from jaxtyping import install_import_hook
 
 # Before anything of the package is imported: every call checks its annotations, shapes included.
 install_import_hook('lerf_ros', 'checked_shapes.checked')
+
+
+class _Unchecked:
+    """Imports modules as they are: Triton compiles the source of its kernels."""
+
+    @staticmethod
+    def find_spec(name: str, path: Any = None, target: Any = None) -> Any:
+        if name != 'lerf_ros.field.encoding.triton_kernels':
+            return None
+        return importlib.machinery.PathFinder.find_spec(name, path, target)
+
+
+sys.meta_path.insert(0, _Unchecked)  # type: ignore[arg-type]
 
 from lerf_ros import workspace  # noqa: E402
 from lerf_ros.config import LerfConfig  # noqa: E402

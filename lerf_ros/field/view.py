@@ -13,7 +13,7 @@ from lerf_ros.field.sampling import RayBundle
 from lerf_ros.geometry import PinholeCamera, camera_directions, pixel_centres
 
 # Rays at a time; a GPU waits for the host between chunks.
-_CHUNK = {'cpu': 8192, 'cuda': 32_768}
+_CHUNK = {'cpu': 8192, 'cuda': 65_536}
 
 
 @dataclass(frozen=True, eq=False)

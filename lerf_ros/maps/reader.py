@@ -106,7 +106,7 @@ class MapReader:
             parse_phrase(phrase, 'phrase')
         self._require_field()
         view = yield from self._while_open(
-            rendered_pieces(self._trainer.render, camera, camera_to_world)
+            rendered_pieces(self._trainer.render, camera, camera_to_world, self._trainer.device)
         )
         depth_m = opaque_depth(view)
         relevancy = None

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import torch
 from jaxtyping import Float, Float32, UInt8
 
 from lerf_ros.field.view import RenderedView
@@ -13,7 +14,7 @@ from lerf_ros.geometry import PinholeCamera
 from lerf_ros.scheduling.pieces import Pieces
 
 # Rays rendered in one piece of a view: about as long as a training step takes.
-PIECE_RAYS = 4096
+PIECE_RAYS = {'cpu': 4096, 'cuda': 65_536}
 # A view shows something where at least this much of the ray's light comes from the map.
 OPAQUE = 0.5
 
@@ -39,6 +40,7 @@ def rendered_pieces(
     render: Callable[[PinholeCamera, Float[np.ndarray, '4 4']], RenderedView],
     camera: PinholeCamera,
     camera_to_world: Float[np.ndarray, '4 4'],
+    device: torch.device,
 ) -> Pieces[RenderedView]:
     """Renders a view strip by strip.
 
@@ -46,8 +48,9 @@ def rendered_pieces(
         render: Renders a camera from a pose.
         camera: Intrinsics of the view.
         camera_to_world: Pose of the view.
+        device: Where it renders.
     """
-    rows = max(1, PIECE_RAYS // camera.width)
+    rows = max(1, PIECE_RAYS.get(device.type, PIECE_RAYS['cpu']) // camera.width)
     strips = []
     for first in range(0, camera.height, rows):
         height = min(rows, camera.height - first)

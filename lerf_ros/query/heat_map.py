@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Float32, Int
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from lerf_ros.geometry import PinholeCamera, backproject, pixel_centres, transform_points
 from lerf_ros.query.phrase import Phrase
@@ -33,13 +34,15 @@ def view_points(
     return transform_points(camera_to_world, points_camera).astype(np.float32), known
 
 
-def closest_points(tree: cKDTree, positions: Float[Array, 'n 3']) -> Int[Array, ' n']:
+def closest_points(tree: cKDTree, positions: Float[Tensor, 'n 3']) -> Int[Array, ' n']:
     """Returns the point of a tree closest to each position, the same one within each cell."""
-    cells = np.floor(positions / CELL_M).astype(np.int64)
+    cells = torch.floor(positions / CELL_M).long()
     # 21 bits an axis: four kilometres either way.
-    keys = ((cells[:, 0] << 42) + (cells[:, 1] << 21)) + cells[:, 2]
-    _, first, inverse = np.unique(keys, return_index=True, return_inverse=True)
-    return tree.query(positions[first])[1][inverse]
+    keys = (cells[:, 0] << 42) + (cells[:, 1] << 21) + cells[:, 2]
+    unique, inverse = keys.unique(return_inverse=True)
+    numbers = torch.arange(len(keys), device=keys.device)
+    first = torch.empty_like(unique).scatter_(0, inverse, numbers)
+    return tree.query(positions[first].cpu().numpy())[1][inverse.cpu().numpy()]
 
 
 @each_within(torch.no_grad)
@@ -68,9 +71,9 @@ def view_relevancy(
     count = CHUNK_POINTS.get(texts.device.type, CHUNK_POINTS['cpu'])
     for start in range(0, len(pixels), count):
         chunk = slice(start, start + count)
-        nearest = closest_points(tree, positions[chunk])
-        features = field.language_features(torch.from_numpy(positions[chunk]).to(texts.device))
-        own_m = torch.from_numpy(scale_m[nearest]).to(texts.device)
+        here = torch.from_numpy(positions[chunk]).to(texts.device)
+        features = field.language_features(here)
+        own_m = torch.from_numpy(scale_m[closest_points(tree, here)]).to(texts.device)
         embeddings = F.normalize(field.embed(features, own_m), dim=-1)
         values = phrase_relevancy(embeddings @ texts.T, phrase).cpu().numpy()
         result[pixels[chunk]] = values

@@ -77,7 +77,15 @@ class FieldOptimizer:
         The answer stays on the device. In full precision the networks' gradients are enough to
         look at: NaN in a table comes through them. Half precision may overflow behind them.
         """
+        self.propagate(loss)
+        return self.unscale(loss)
+
+    def propagate(self, loss: Float[Tensor, '']) -> None:
+        """Computes the gradients of the loss, scaled up where half precision needs it."""
         self._scaler.scale(loss).backward()
+
+    def unscale(self, loss: Float[Tensor, '']) -> Bool[Tensor, '']:
+        """Scales the gradients back; returns whether they and the loss are finite."""
         self._scaler.unscale_(self._adam)
         self._checked = self._scaler.is_enabled()
         return self.all_finite(loss)

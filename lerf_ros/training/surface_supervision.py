@@ -20,6 +20,7 @@ from lerf_ros.keyframes.point_targets import PointTargets
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 from lerf_ros.training import losses
+from lerf_ros.training.captured import CapturedPass
 from lerf_ros.training.hard_points import HardPoints
 from lerf_ros.training.language_gradient import add_language_gradient, is_written_out
 from lerf_ros.training.optimizer import FieldOptimizer
@@ -55,6 +56,7 @@ class SurfaceSupervision:
         self._device = device
         self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
         self._written_out = is_written_out(language)
+        self._pass = CapturedPass(self._run, language.parameters())
         self._hard = HardPoints(device)
         self._points: SurfacePoints | None = None
         self._names: tuple[list[KeyframeId], list[KeyframeId]] | None = None
@@ -62,6 +64,7 @@ class SurfaceSupervision:
     def configure(self, options: TrainingOptions) -> None:
         """Takes over options that may change while training goes on: weights of losses."""
         self._options = options
+        self._pass.forget()
 
     def can_teach(self, surface: SurfaceMap) -> bool:
         """Tells whether the surface shows what most keyframes saw.
@@ -133,21 +136,44 @@ class SurfaceSupervision:
         self, positions: Float[Tensor, 'n 3'], targets: PointTargets
     ) -> tuple[Losses, Float[Tensor, ' n'], Bool[Tensor, '']]:
         """Computes gradients; returns the losses, cosines with targets, and if all is finite."""
+        dense = () if targets.dense is None else (targets.dense, targets.seen)
+        loss, cosine, *values = self._pass(
+            positions, targets.scale_m, targets.embedding, targets.valid, *dense
+        )
+        terms = dict(zip(('language', 'dense'), values, strict=False))
+        return (loss, terms), cosine, self.optimizer.unscale(loss)
+
+    def _run(
+        self,
+        positions: Float[Tensor, 'n 3'],
+        scale_m: Float[Tensor, ' n'],
+        wanted: Float[Tensor, 'n d'],
+        valid: Bool[Tensor, ' n'],
+        dense: Float[Tensor, 'n c'] | None = None,
+        seen: Bool[Tensor, ' n'] | None = None,
+    ) -> tuple[Tensor, ...]:
+        """Computes gradients; returns the loss, cosines with targets, and each loss unweighted.
+
+        Args:
+            positions: The points.
+            scale_m: Scale of each.
+            wanted: Unit embedding of each.
+            valid: Which points have one.
+            dense: Dense features of each, None without any.
+            seen: Which points have these.
+        """
         dtype = self.optimizer.autocast_dtype
         with torch.autocast(self._device.type, dtype, enabled=dtype is not None):
             features = self._language.features(positions)
-            embedding = self._language.head(features, targets.scale_m)
-            value = losses.language_loss(embedding, targets.embedding, targets.valid)
-            terms = {'language': (self._options.language_weight, value)}
-            if targets.dense is not None and self._language.dense_head is not None:
-                dense = self._language.dense_head(features)
-                value = losses.dense_loss(dense, targets.dense, targets.seen)
-                terms['dense'] = (self._options.dense_weight, value)
-            loss = torch.stack([weight * value for weight, value in terms.values()]).sum()
-        finite = self.optimizer.backward(loss)
-        cosine = torch.cosine_similarity(embedding.detach().float(), targets.embedding, dim=-1)
-        detached = {name: value.detach() for name, (_, value) in terms.items()}
-        return (loss.detach(), detached), cosine, finite
+            embedding = self._language.head(features, scale_m)
+            values = [losses.language_loss(embedding, wanted, valid)]
+            loss = self._options.language_weight * values[0]
+            if dense is not None and seen is not None and self._language.dense_head is not None:
+                values.append(losses.dense_loss(self._language.dense_head(features), dense, seen))
+                loss = loss + self._options.dense_weight * values[1]
+        self.optimizer.propagate(loss)
+        cosine = torch.cosine_similarity(embedding.detach().float(), wanted, dim=-1)
+        return loss.detach(), cosine, *(value.detach() for value in values)
 
     def discard(self) -> None:
         """Forgets the gradients of an update that failed."""

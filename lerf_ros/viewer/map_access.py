@@ -196,7 +196,8 @@ class MapAccess:
         live_map = self._host.map
         pose_world = live_map.own_frame.world_poses(camera_to_world)
         view = yield from self._while_it_lasts(
-            live_map.id, rendered_pieces(live_map.render, camera, pose_world)
+            live_map.id,
+            rendered_pieces(live_map.render, camera, pose_world, live_map.device),
         )
         depth_m = opaque_depth(view)
         relevancy = []

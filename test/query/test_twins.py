@@ -104,7 +104,7 @@ def test_pixels_of_one_cell_share_their_closest_point() -> None:
     pixels = np.concatenate([pixels, pixels + generator.uniform(0, 5e-4, pixels.shape)])
     pixels = pixels.astype(np.float32)
     tree = cKDTree(points)
-    found = closest_points(tree, pixels)
+    found = closest_points(tree, torch.from_numpy(pixels))
     away_m = np.linalg.norm(points[found] - pixels, axis=1)
     assert (away_m <= tree.query(pixels)[0] + 2 * CELL_M * 3**0.5).all()
 

@@ -10,6 +10,7 @@ import spheres
 import torch
 
 from lerf_ros.frames import Keyframe, KeyframeId
+from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training.device_memory import LEAST_RAYS
 from lerf_ros.training.trainer import Trainer
 
@@ -67,3 +68,42 @@ def test_a_step_beyond_the_memory_allowed_is_made_smaller(config):
     assert LEAST_RAYS <= trainer._sizes.options.rays_per_step < 2**18
     assert np.isfinite(report.loss) or report.skipped
     assert all(p.grad is None for p in trainer.field.parameters())
+
+
+def make_supervised(config):
+    trainer = make_trainer(config)
+    surface = SurfaceMap(config.query)
+    for keyframe, _, _ in spheres.keyframes(6, 80, 60):
+        frame = keyframe.frame
+        surface.integrate(
+            KeyframeId('camera0', keyframe.id.index),
+            frame.depth,
+            frame.image,
+            frame.camera,
+            frame.camera_to_world,
+        )
+    return trainer, surface
+
+
+def test_a_replayed_update_learns_what_a_plain_one_does(config):
+    config = config.replace({'training.precision': 'float32'})
+    told = []
+    for replays in (True, False):
+        trainer, surface = make_supervised(config)
+        trainer.fix_scene_box()
+        trainer._supervision._pass._works = replays
+        told.append([float(trainer.step(surface).losses['language']) for _ in range(20)])
+        assert bool(trainer._supervision._pass._recordings) == replays
+    # Sums of atomics differ in their last bits.
+    assert told[0] == pytest.approx(told[1], rel=0.02)
+    assert told[0][-1] < told[0][0]
+
+
+def test_a_weight_that_is_set_counts_from_the_next_replay_on(config):
+    trainer, surface = make_supervised(config)
+    for _ in range(6):
+        trainer.step(surface)
+    assert trainer._supervision._pass._recordings
+    trainer.configure(config.replace({'training.language_weight': 0.0}))
+    report = trainer._supervision.teach(surface, 6, trainer._generator)
+    assert float(report[0][0]) == 0

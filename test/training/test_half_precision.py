@@ -99,7 +99,7 @@ def test_memory_that_runs_out_in_a_scaled_step_leaves_the_scale_and_no_gradient(
     trainer, surface = make_trainer(config)
     trainer.step(surface)
     scales = [scaler.get_scale() for scaler in scalers(trainer)]
-    real, calls = trainer._supervision.optimizer.backward, []
+    real, calls = trainer._supervision.optimizer.propagate, []
 
     def scarce(loss):
         calls.append(None)
@@ -108,7 +108,7 @@ def test_memory_that_runs_out_in_a_scaled_step_leaves_the_scale_and_no_gradient(
             raise torch.OutOfMemoryError('no memory')
         return real(loss)
 
-    monkeypatch.setattr(trainer._supervision.optimizer, 'backward', scarce)
+    monkeypatch.setattr(trainer._supervision.optimizer, 'propagate', scarce)
     report = trainer.step(surface)
     assert not report.skipped
     assert trainer._sizes.share == 0.5
