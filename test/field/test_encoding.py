@@ -156,18 +156,18 @@ BROKEN = "raise OSError('Unknown compute capability. Build it for this GPU.')"
 def test_auto_on_cuda_passes_over_a_package_that_cannot_be_imported(
     tmp_path, monkeypatch, source, reason
 ):
-    (tmp_path / 'tinycudann.py').write_text(source)
-    (tmp_path / 'triton.py').write_text('')
+    (tmp_path / 'triton.py').write_text(source)
+    (tmp_path / 'tinycudann.py').write_text('')
     monkeypatch.syspath_prepend(tmp_path)
     for name in ('tinycudann', 'triton'):
         monkeypatch.delitem(sys.modules, name, raising=False)
     encoding._import_problem.cache_clear()
     try:
         backend, why = choose_backend('auto', torch.device('cuda'))
-        assert backend == 'triton'
+        assert backend == 'tinycudann'
         assert reason in why
         with pytest.raises(ValueError, match=reason):
-            choose_backend('tinycudann', torch.device('cuda'))
+            choose_backend('triton', torch.device('cuda'))
     finally:
         encoding._import_problem.cache_clear()
         for name in ('tinycudann', 'triton'):

@@ -96,12 +96,13 @@ def choose_backend(backend: str, device: torch.device) -> tuple[str, str]:
         if problem:
             raise ValueError(f'backend: {backend} does not work here: {problem}')
         return backend, 'as configured'
-    candidates = ('native',) if device.type == 'cpu' else ('tinycudann', 'triton')
+    # Triton is the one that was seen to work on a GPU.
+    candidates = ('native',) if device.type == 'cpu' else ('triton', 'tinycudann')
     problems: list[str] = []
     for name in candidates:
         problem = _problem(name, device)
         if problem is None:
-            return name, '; '.join([*problems, f'fastest that works on {device.type}'])
+            return name, '; '.join([*problems, f'the first that works on {device.type}'])
         problems.append(f'no {name}: {problem}')
     reason = '; '.join(problems)
     _log.warning('hash grid: slow torch fallback on %s: %s', device, reason)
