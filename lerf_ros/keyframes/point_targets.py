@@ -149,7 +149,7 @@ def drawn_means(
         draws: Even in [0, 1): which level, column and row are taken.
     """
     tile_px = scale_m[:, None] * views.px_per_m
-    shown = views.seen & _shows(tables.tiles, views.slots, tile_px)
+    shown = views.seen & shows(tables.tiles, views.slots, tile_px)
     level = _drawn_level(tables.tiles, views.slots, tile_px, draws[..., 0])
     rows = _drawn_cells(tables.tiles, views.slots, level, views.uv, draws[..., 1:])
     return _mean_of(embeddings(views.slots, rows), shown), shown.any(dim=1)
@@ -186,7 +186,7 @@ def means_twin(
     return means, valid
 
 
-def _shows(
+def shows(
     grids: Grids, slots: Int[Tensor, 'n v'], tile_px: Float[Tensor, 'n v']
 ) -> Bool[Tensor, 'n v']:
     """Tells where a keyframe has tiles of about this size."""

@@ -204,7 +204,7 @@ class KeyframeStore:
             raise ValueError('store: expected at least one keyframe, got none')
         self._calls += 1
         self._stage(repeatable=generator is not None)
-        tables = self._tables or self._make_tables()
+        tables = self.tables
         chances = self._replay.chances(tables.newest)
         return draw_rays(tables, self._device.pools, chances, count, generator, language_rays)
 
@@ -226,17 +226,18 @@ class KeyframeStore:
             slots: For each the places of keyframes that saw it, -1 for none.
             generator: Source of randomness, on the device.
         """
-        tables = self._tables or self._make_tables()
+        tables = self.tables
         pools = self._device.pools
         if self.device.type == 'cpu' and not self._dense_size and native_targets_available():
             own = [pool.table('embedding') for pool in pools]
             return native_point_targets(own, tables, positions_world, slots, generator)
         views = PointViews.of(tables, positions_world, slots)
-        dense = self._rows_of('dense', tables) if self._dense_size else None
-        return point_targets(self._rows_of('embedding', tables), dense, tables, views, generator)
+        dense = self.rows_of('dense') if self._dense_size else None
+        return point_targets(self.rows_of('embedding'), dense, tables, views, generator)
 
-    def _rows_of(self, name: str, tables: SlotTables) -> ReadRows:
+    def rows_of(self, name: str) -> ReadRows:
         """Returns what reads rows of arrays of this name, each in the pool of its slot."""
+        tables = self.tables
 
         def read(slots: Int[Tensor, '*n'], rows: Int[Tensor, '*n']) -> Float[Tensor, '*n d']:
             flat, numbers = rows.reshape(-1), tables.pool[slots.reshape(-1)]
@@ -330,13 +331,16 @@ class KeyframeStore:
             # A draw of its own on the host: one on a GPU would have to be waited for.
             self._cold.read_ahead(self._staging.choice(cold))
 
-    def _make_tables(self) -> SlotTables:
-        newest = self._newest()
-        self._tables = SlotTables.of(
-            [self._records[id_] for id_ in self._device.ids],
-            [id_ in newest for id_ in self._device.ids],
-            self._device.places(),
-            self._device.pools,
-            self.device,
-        )
+    @property
+    def tables(self) -> SlotTables:
+        """Cameras, poses and features of the keyframes on the device, by slot."""
+        if self._tables is None:
+            newest = self._newest()
+            self._tables = SlotTables.of(
+                [self._records[id_] for id_ in self._device.ids],
+                [id_ in newest for id_ in self._device.ids],
+                self._device.places(),
+                self._device.pools,
+                self.device,
+            )
         return self._tables

@@ -138,6 +138,7 @@ class AtlasQuery:
                 surface=points,
                 step=reading.step,
                 stamp_ns=reading.stamp_ns,
+                views=patch.node.submap.reader.seen if patch.node.submap else None,
             )
             answers.append(in_world(result, submap_to_world))
         if not answers:

@@ -12,6 +12,7 @@ from lerf_ros.field.model import LerfField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.seen import SeenReader
 from lerf_ros.maps.view import MapView, opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.query.phrase import parse_phrase
@@ -29,12 +30,16 @@ class MapReader:
         engine: Answers phrases; what it caches is of this map.
         trainer: Holds the field.
         surface_map: The surface.
+
+    Attributes:
+        seen: Reads what its keyframes show.
     """
 
     def __init__(self, engine: QueryEngine, trainer: Trainer, surface_map: SurfaceMap) -> None:
         self._engine = engine
         self._trainer = trainer
         self._surface_map = surface_map
+        self.seen = SeenReader(trainer.store, surface_map)
         self._queried = False
         self._closed = False
 
@@ -67,6 +72,7 @@ class MapReader:
             surface=self._surface_map,
             step=self._trainer.step_count,
             stamp_ns=stamp_ns,
+            views=self.seen,
         )
 
     def refresh(self, points: int) -> None:

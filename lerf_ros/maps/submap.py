@@ -61,6 +61,7 @@ class Submap:
         last_stamp_ns: Stamp of the newest keyframe.
         own_frame: The frame it computes in.
         on_features: Called with each keyframe and its pyramid after their intake.
+        reader: Reads it until another map takes its place.
     """
 
     def __init__(
@@ -97,13 +98,13 @@ class Submap:
     def _begin(self, trainer: Trainer, surface_map: SurfaceMap, map_id: str) -> None:
         """Makes these the map; nothing of the one before is left."""
         if hasattr(self, 'trainer'):  # there is none before the first map
-            self._reader.close()
+            self.reader.close()
             self.close()
         self.id = map_id
         self.own_frame = self._given_frame or OwnFrame()
         self.trainer, self.surface_map = trainer, surface_map
         self.engine.clear()
-        self._reader: MapReader = MapReader(self.engine, trainer, surface_map)
+        self.reader: MapReader = MapReader(self.engine, trainer, surface_map)
         self.last_stamp_ns = 0
         self.keyframe_count = self.pose_epoch = 0
         self.last_camera: PinholeCamera | None = None
@@ -216,7 +217,7 @@ class Submap:
         """Trains one step, and renews a part of what queries read."""
         report = self.trainer.step(self.surface_map)
         self._rendered_depth.renew(self.trainer, self.surface_map)
-        self._reader.refresh(self.config.query.refresh_points)
+        self.reader.refresh(self.config.query.refresh_points)
         return report
 
     def update_poses(
@@ -265,7 +266,7 @@ class Submap:
         request.check()
         if self.keyframe_count == 0:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        results = self._reader.query(self.own_frame.request(request), self.last_stamp_ns)
+        results = self.reader.query(self.own_frame.request(request), self.last_stamp_ns)
         return self.own_frame.world_results(results)
 
     def render(
@@ -276,7 +277,7 @@ class Submap:
         Raises:
             NotReadyError: There is no map yet.
         """
-        return self._reader.render(camera, self.own_frame.poses(camera_to_world))
+        return self.reader.render(camera, self.own_frame.poses(camera_to_world))
 
     def view_pieces(
         self, camera: PinholeCamera, camera_to_world: Float[np.ndarray, '4 4'], phrase: str = ''
@@ -290,7 +291,7 @@ class Submap:
             ValueError: The phrase holds no word.
         """
         pose = self.own_frame.poses(camera_to_world)
-        return self._reader.view_pieces(camera, pose, phrase, lambda: self.last_stamp_ns)
+        return self.reader.view_pieces(camera, pose, phrase, lambda: self.last_stamp_ns)
 
     def relevancy_pieces(
         self,
@@ -306,7 +307,7 @@ class Submap:
             ValueError: The phrase holds no word, or the map has no surface yet.
         """
         pose = self.own_frame.poses(camera_to_world)
-        return self._reader.relevancy_pieces(phrase, depth_m, camera, pose)
+        return self.reader.relevancy_pieces(phrase, depth_m, camera, pose)
 
     def save(self, path: Path | str, keep_keyframes: int | None = None) -> None:
         """Writes the map to one file, or leaves the old file as it was.

@@ -24,15 +24,15 @@ from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
-from lerf_ros.query.parts import find_part
-from lerf_ros.query.phrase import Phrase, PhraseText, TextEmbedder, parse_phrase
+from lerf_ros.query.parts import answer_part
+from lerf_ros.query.phrase import Phrase, TextEmbedder, parse_phrase
 from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
-from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy, relevancy
+from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.rivals import CommonKinds, contested_relevancy
 from lerf_ros.query.scales import ScaleSearch, only_scale
-from lerf_ros.query.scene import Scene
+from lerf_ros.query.scene import Scene, ViewReader
 from lerf_ros.query.scene_graph import SceneGraph
 from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
@@ -95,6 +95,7 @@ class QueryEngine:
         surface: SurfaceMap | SurfacePoints,
         step: int,
         stamp_ns: int,
+        views: ViewReader | None = None,
     ) -> list[QueryResult]:
         """Answers a request, one result for each positive, exemplars last.
 
@@ -104,12 +105,13 @@ class QueryEngine:
             surface: Where answers can lie.
             step: The training step the field is at.
             stamp_ns: Stamp of the last keyframe.
+            views: Reads what keyframes show of points; None where there are none.
 
         Raises:
             ValueError: The request is malformed, or there is no surface to answer on.
         """
         request.check()
-        scene = self._scene(field, surface, request, step, stamp_ns)
+        scene = replace(self._scene(field, surface, request, step, stamp_ns), views=views)
         texts = request.phrases()
         common = self._common(scene.graph.surface, scene.trained, scene.read)
         phrases = [self._embed.object_phrase(text, request.negatives, common) for text in texts]
@@ -129,7 +131,9 @@ class QueryEngine:
                 compared = torch.cat([compared, phrase.background_share * background], dim=-1)
             result = self._answer(scene, phrase, compared, request)
             if index < len(texts) and texts[index].part:
-                result = self._answer_part(scene, texts[index], result, request)
+                part = self._embed.part_phrase(texts[index], request.negatives)
+                read = partial(self._cache.embeddings, scene.read)
+                result = answer_part(scene, part, texts[index], result, read)
             results.append(result)
         return results
 
@@ -239,7 +243,9 @@ class QueryEngine:
         if request.scale_m is not None:
             trained = only_scale(trained, scales_m, request.scale_m)
         dense = dense_reader(field, points.positions, self._embed(['object']).device)
-        return Scene(self._graph, scales_m, trained, inside, allowed, read, dense, step, stamp_ns)
+        return Scene(
+            self._graph, scales_m, trained, inside, allowed, read, dense, None, step, stamp_ns
+        )
 
     def _follow(
         self, field: EmbeddingField, surface: SurfaceMap | SurfacePoints, step: int
@@ -320,31 +326,4 @@ class QueryEngine:
             stamp_ns=scene.stamp_ns,
             evidence=found,
             doubt=phrase.doubt,
-        )
-
-    def _answer_part(
-        self, scene: Scene, text: PhraseText, whole: QueryResult, request: QueryRequest
-    ) -> QueryResult:
-        """Answers for a part, searched in each place of its object."""
-        part = self._embed.part_phrase(text, request.negatives)
-        matrix = torch.cat([part.positives, part.negatives])
-        scales_m = scene.scales_m.numpy()
-        relevancies = np.zeros(len(scene.graph.surface), np.float32)
-        maxima = []
-        for obj in whole.maxima:
-            indices = obj.point_indices
-            raw = self._cache.embeddings(scene.read, indices) @ matrix.T
-            trained = scene.trained[indices].to(raw.device)
-            cosines = torch.where(trained, raw[..., 0], -1).cpu().numpy()
-            part_scores = relevancy(raw, 1, part.temperature)
-            scores = torch.where(trained, part_scores, 0).cpu().numpy()
-            maxima.append(find_part(scene.graph, obj, cosines, scores, scales_m))
-            relevancies[indices] = scores.max(axis=1)
-        return replace(
-            whole,
-            phrase=text.text,
-            maxima=tuple(maxima),
-            relevancy=relevancies[: len(whole.relevancy)],
-            object=whole,
-            doubt=part.doubt or whole.doubt,
         )

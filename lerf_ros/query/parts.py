@@ -3,19 +3,35 @@
 Within one object every point is about as close to the object's name; what tells the part apart is
 the cosine with its name alone. Negatives would only add their own noise: on development scenes
 78 % of all parts were hit without, 69 % with them.
+
+Parts are where the field is blurred most. The object's points are few enough to ask the keyframes
+themselves what they show, and both are averaged: of 177 parts of twelve development scenes, half
+of them in piles, 131 were hit by the field alone, 138 by the keyframes and 139 by both.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import numpy as np
-from jaxtyping import Float
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
+from torch import Tensor
 
 from lerf_ros.query.maxima import describe
-from lerf_ros.query.request import Maximum
+from lerf_ros.query.phrase import Phrase, PhraseText
+from lerf_ros.query.relevancy import relevancy
+from lerf_ros.query.request import Maximum, QueryResult
+from lerf_ros.query.scene import Scene
 from lerf_ros.query.scene_graph import SceneGraph, reached_from
 
 Array = np.ndarray
+
+# Above so many points an object is no thing with parts, and asking keyframes would take long.
+MOST_POINTS = 4096
 
 # Parts are thinner than objects: a mean over few neighbours keeps them.
 NEIGHBOURS = 6
@@ -54,3 +70,53 @@ def find_part(
     return describe(
         graph, obj.point_indices[members], scores[members, scale], float(scales_m[scale])
     )
+
+
+def answer_part(
+    scene: Scene,
+    part: Phrase,
+    text: PhraseText,
+    whole: QueryResult,
+    read: Callable[[Int[Array, ' k']], Float[Tensor, 'k s d']],
+) -> QueryResult:
+    """Answers for a part, searched in each place of its object.
+
+    Args:
+        scene: The scene.
+        part: The part's name among its negatives.
+        text: The phrase as it was asked.
+        whole: The answer for the object.
+        read: Reads embeddings of points.
+    """
+    matrix = torch.cat([part.positives, part.negatives])
+    scales_m = scene.scales_m.numpy()
+    relevancies = np.zeros(len(scene.graph.surface), np.float32)
+    maxima = []
+    for obj in whole.maxima:
+        indices = obj.point_indices
+        raw = seen_embeddings(scene, indices, read(indices)) @ matrix.T
+        trained = scene.trained[indices].to(raw.device)
+        cosines = torch.where(trained, raw[..., 0], -1).cpu().numpy()
+        part_scores = relevancy(raw, 1, part.temperature)
+        scores = torch.where(trained, part_scores, 0).cpu().numpy()
+        maxima.append(find_part(scene.graph, obj, cosines, scores, scales_m))
+        relevancies[indices] = scores.max(axis=1)
+    return replace(
+        whole,
+        phrase=text.text,
+        maxima=tuple(maxima),
+        relevancy=relevancies[: len(whole.relevancy)],
+        object=whole,
+        doubt=part.doubt or whole.doubt,
+    )
+
+
+def seen_embeddings(
+    scene: Scene, points: Int[Array, ' k'], embeddings: Float[Tensor, 'k s d']
+) -> Float[Tensor, 'k s d']:
+    """Returns the field's embeddings of points, averaged with what keyframes show of them."""
+    if scene.views is None or len(points) > MOST_POINTS:
+        return embeddings
+    shown, known = scene.views(scene.graph.surface, points, scene.scales_m)
+    both = F.normalize(embeddings + shown.to(embeddings), dim=-1)
+    return torch.where(known[..., None].to(both.device), both, embeddings)

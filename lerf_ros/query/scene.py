@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,14 @@ from torch import Tensor
 from lerf_ros.query.embedding_cache import Reader
 from lerf_ros.query.objects import DenseReader
 from lerf_ros.query.scene_graph import SceneGraph
+from lerf_ros.surface.points import SurfacePoints
+
+# Reads what keyframes show of points (the surface, indices, scales): the unit mean of each point
+# at each scale, and where it is known.
+ViewReader = Callable[
+    [SurfacePoints, Int[np.ndarray, ' k'], Float[Tensor, ' s']],
+    tuple[Float[Tensor, 'k s d'], Bool[Tensor, 'k s']],
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,6 +34,7 @@ class Scene:
         allowed: Points that may hold a maximum.
         read: Reads embeddings.
         dense: Reads dense features; None where the field has none.
+        views: Reads what keyframes show; None where there are none.
         step: Training step of the field.
         stamp_ns: Stamp of the last keyframe.
     """
@@ -36,6 +46,7 @@ class Scene:
     allowed: Bool[np.ndarray, ' n']
     read: Reader
     dense: DenseReader | None
+    views: ViewReader | None
     step: int
     stamp_ns: int
 

@@ -24,6 +24,7 @@ from lerf_ros.keyframes.point_targets import (
     point_targets,
 )
 from lerf_ros.keyframes.store import KeyframeStore
+from lerf_ros.keyframes.view_means import view_means
 
 COUNT = 6
 
@@ -52,12 +53,12 @@ def all_slots(store, count):
 
 
 def views_of(store, points, slots):
-    return PointViews.of(store._tables or store._make_tables(), points, slots)
+    return PointViews.of(store.tables, points, slots)
 
 
 def reader_of(store):
     """What reads embeddings, and the table that holds them all."""
-    return store._rows_of('embedding', store._tables), store._device.pools[0]._data['embedding']
+    return store.rows_of('embedding'), store._device.pools[0]._data['embedding']
 
 
 def test_points_are_seen_where_they_were_taken_from():
@@ -179,9 +180,9 @@ def test_native_targets_are_those_of_the_readable_twin() -> None:
     hidden = torch.rand(slots.shape, generator=torch.Generator().manual_seed(5)) < 0.3
     slots[hidden] = -1
     slots[:3] = -1
-    tables = store._tables or store._make_tables()
+    tables = store.tables
     twin = point_targets(
-        store._rows_of('embedding', tables),
+        store.rows_of('embedding'),
         None,
         tables,
         PointViews.of(tables, points, slots),
@@ -216,3 +217,34 @@ def test_halves_become_floats_with_and_without_the_processors_help() -> None:
     library.lerf_add_halves(ctypes.c_void_p(halves.data_ptr()), ctypes.c_int(11), *pointers)
     assert torch.equal(plainly, 1 + halves.float())
     assert torch.equal(as_used, plainly)
+
+
+def test_views_say_on_average_what_each_pyramid_says_alone():
+    store = make_store()
+    pyramids = [pyramid for _, pyramid, _ in spheres.keyframes(COUNT)]
+    points, _ = surface_points(store, 40)
+    slots = all_slots(store, len(points)).clone()
+    slots[::3, 2] = -1  # nobody
+    scales_m = torch.tensor([0.02, 0.05, 5.0])
+    means, known = view_means(store, points, slots, scales_m)
+    views = views_of(store, points, slots)
+    for number, scale_m in enumerate(scales_m.tolist()):
+        for point in range(len(points)):
+            said = []
+            for view in range(COUNT):
+                pyramid = pyramids[view]
+                tile_px = scale_m * views.px_per_m[point, view]
+                sizes = [level.tile_px for level in pyramid.levels]
+                if (
+                    not views.seen[point, view]
+                    or not 0.8 * sizes[0] <= tile_px <= 1.25 * sizes[-1]
+                ):
+                    continue
+                uv = views.uv[point, view][None]
+                said.append(pyramid.lookup(uv, tile_px[None])[0].float())
+            assert bool(known[point, number]) == bool(said)
+            if said:
+                expected = F.normalize(torch.stack(said).mean(dim=0), dim=0)
+                torch.testing.assert_close(means[point, number], expected, atol=2e-3, rtol=0)
+    assert known[:, :2].any()
+    assert not known[:, 2].any()

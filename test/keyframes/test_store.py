@@ -244,7 +244,7 @@ def test_replay_favours_the_newest_and_the_worst_with_a_floor():
     errors = torch.full((12,), 0.01)
     errors[3] = 1.0
     store.report_errors(slots, errors)
-    share = store._replay.chances(store._make_tables().newest)
+    share = store._replay.chances(store.tables.newest)
     assert float(share[3]) > 2 * float(share[0])
     assert float(share[11]) > 1.5 * float(share[0])
     assert float(share.min() / share.sum()) > 0.5 / 12 * 0.9

@@ -70,3 +70,49 @@ def test_existence_is_that_of_the_object(surface):
     (result,) = ask(surface, '0; cap')
     assert result.exists == result.object.exists
     assert result.confidence == result.object.confidence
+
+
+def test_keyframes_correct_a_blurred_field(surface):
+    """The field says the whole ball is the cap; what keyframes show is sharp."""
+
+    class Blurred(BallField):
+        def embed(self, features, scale_m):
+            plain = super().embed(features, scale_m)
+            near = (
+                torch.linalg.norm(features - torch.tensor(CENTRES[0]).to(features), dim=1) < 0.06
+            )
+            return plain + 0.5 * near[:, None] * DIRECTIONS[CAP]
+
+    asked = []
+
+    def views(points, indices, scales_m):
+        positions = torch.from_numpy(points.positions[indices])
+        asked.append(len(indices))
+        sharp = torch.stack(
+            [CappedField().embed(positions, scale.expand(len(positions))) for scale in scales_m], 1
+        )
+        unit = torch.nn.functional.normalize(sharp, dim=-1)
+        known = torch.ones(unit.shape[:2], dtype=torch.bool)
+        return torch.where(known[..., None], unit, 0), known
+
+    def nothing(points, indices, scales_m):
+        shape = (len(indices), len(scales_m))
+        return torch.zeros(*shape, DIRECTIONS.shape[1]), torch.zeros(shape, dtype=torch.bool)
+
+    heights_m = {}
+    for name, reader in (('field', None), ('views', views), ('nothing', nothing)):
+        engine = QueryEngine(PartEncoder(), QueryOptions())
+        (result,) = engine.query(
+            QueryRequest(('0; cap',)),
+            field=Blurred(),
+            surface=surface,
+            step=0,
+            stamp_ns=0,
+            views=reader,
+        )
+        points = surface.points().positions[result.maxima[0].point_indices]
+        heights_m[name] = float(np.median(points[:, 2]))
+    assert asked
+    assert max(asked) < len(surface.points())  # of the object alone
+    assert heights_m['views'] > CAP_FROM_M > heights_m['field']
+    assert heights_m['nothing'] == heights_m['field']
