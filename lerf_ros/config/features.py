@@ -57,8 +57,8 @@ class FeatureOptions(Section):
     )
     precision: str = option(
         'auto',
-        "Precision of the shipped encoder's image tower: 'auto' (bfloat16 where the processor "
-        "multiplies it in hardware), 'float32' or 'bfloat16'.",
+        "Precision of the image tower of 'tabletop' and 'photo': 'auto' (bfloat16 where the "
+        "processor multiplies it in hardware), 'float32' or 'bfloat16'.",
         choices=('auto', 'float32', 'bfloat16'),
     )
     cache_dir: str = option('', 'Folder of the feature cache; empty for no cache.')

@@ -1,4 +1,4 @@
-"""In which precision a convolutional tower runs."""
+"""In which precision a convolutional tower runs: the shipped one, and that for photographs."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import torch
 def tower_dtype(precision: str, device: torch.device) -> torch.dtype:
     """Returns the precision of an image tower.
 
-    A processor that multiplies bfloat16 in hardware (AMX, AVX-512 BF16) runs the shipped tower
-    several times as fast so; others would emulate it, slower than float32.
+    A processor that multiplies bfloat16 in hardware (AMX, AVX-512 BF16) runs a tower two to five
+    times as fast so; others would emulate it, slower than float32.
 
     Args:
         precision: ``features.precision``.

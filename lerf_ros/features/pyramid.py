@@ -19,6 +19,7 @@ from torch import Tensor
 from lerf_ros.config import FeatureOptions
 from lerf_ros.features.cache import FeatureCache, image_digest
 from lerf_ros.features.encoder import LanguageEncoder, WindowEncoder
+from lerf_ros.features.precision import tower_dtype
 from lerf_ros.features.tile_budget import chosen_tiles
 from lerf_ros.features.tile_grid import TileGrid, tile_grids
 
@@ -243,4 +244,5 @@ class PyramidBuilder:
         if self._digest is None or self._digest[0] is not image:
             self._digest = image, image_digest(image)
         tiling = f'{grid} of at most {budget}' if budget else repr(grid)
+        tiling += f' {tower_dtype(self._options.precision, self._device)}'
         return FeatureCache.key(self._digest[1], self._encoder.fingerprint, tiling)

@@ -10,6 +10,7 @@ particular" as a negative.
 
 from __future__ import annotations
 
+import copy
 import hashlib
 from collections.abc import Sequence
 
@@ -31,6 +32,7 @@ from lerf_ros.features.photo.packages import (
 from lerf_ros.features.photo.sentences import SentenceEncoder
 from lerf_ros.features.photo.tower import STRIDE, PhotoTower
 from lerf_ros.features.photo.words import OWN_WORDS, WordList
+from lerf_ros.features.precision import tower_dtype
 from lerf_ros.features.windows import Octaves, SharedWindows, pool_alone, pool_windows
 
 PHOTO = 'photo'
@@ -72,7 +74,8 @@ def load_photo_encoder(
         )
     sentences = SentenceEncoder(TEXT_WEIGHTS.find(), TOKENIZER.find())
     words = WordList(SYNONYMS.find(), SHORT_NAMES.find(), sentences.encode, aliases)
-    return PhotoEncoder(PhotoTower.load(IMAGE_WEIGHTS.find()), words, device)
+    dtype = tower_dtype(options.precision, device)
+    return PhotoEncoder(PhotoTower.load(IMAGE_WEIGHTS.find()), words, device, precision=dtype)
 
 
 class PhotoEncoder:
@@ -84,6 +87,7 @@ class PhotoEncoder:
         words: The meaning of phrases.
         device: Where it runs.
         existence: A calibration fitted for this encoder; None for none.
+        precision: In which cells of windows are computed; lone crops keep float32.
     """
 
     def __init__(
@@ -92,6 +96,7 @@ class PhotoEncoder:
         words: WordList,
         device: torch.device,
         existence: ExistenceCalibration | None = None,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         self.name = PHOTO
         self.device = device
@@ -104,6 +109,8 @@ class PhotoEncoder:
         self.words = words
         self._tower = tower.to(device)
         tower.fold()
+        self._window_tower = copy.deepcopy(self._tower).to(precision)
+        self._precision = precision
         rows = F.normalize(tower.classifier - tower.classifier.mean(dim=0), dim=-1)
         # Signs and order of directions change nothing, so any solver gives the same embeddings up
         # to a rotation; the double keeps that rotation the same from run to run.
@@ -195,7 +202,8 @@ class PhotoEncoder:
     def _cells(self, image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, 'c rows cols']:
         height, width = OCTAVES.size(image, octave)
         pixels = image[None].to(self.device, torch.float32)
-        return self._tower(_resized(pixels, height, width))[0]
+        pixels = _resized(pixels, height, width).to(self._precision)
+        return self._window_tower(pixels)[0].float()
 
 
 def _resized(

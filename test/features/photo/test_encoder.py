@@ -155,3 +155,16 @@ def test_a_picture_is_asked_as_a_window_of_itself(encoder):
     assert len(phrase.negatives) == 0
     assert phrase.temperature == encoder.picture_temperature
     assert 0 < phrase.background_share < 1
+
+
+def test_windows_in_bfloat16_say_what_those_in_float32_say(encoder):
+    image = (picture(320, 240).permute(1, 2, 0).numpy() * 255).astype(np.uint8)
+    pyramids = []
+    for precision in ('float32', 'bfloat16'):
+        options = FeatureOptions(encoder='photo', precision=precision)
+        pyramids.append(PyramidBuilder(load_encoder(options), options, 'cpu').build(image))
+    for exact, rounded in zip(*(pyramid.levels for pyramid in pyramids), strict=True):
+        cosines = torch.cosine_similarity(exact.embeddings, rounded.embeddings, dim=-1)
+        assert cosines.mean() > 0.99
+        assert cosines.min() > 0.97
+        assert not torch.equal(exact.embeddings, rounded.embeddings)
