@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
 from lerf_ros.config import FieldOptions
-from lerf_ros.field.language import LanguageField, LanguageHead
+from lerf_ros.field.language import LanguageField
 from lerf_ros.field.proposal import ProposalField
 from lerf_ros.field.radiance import RadianceField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.rendering import (
     ProposalStage,
     Rendering,
@@ -33,7 +34,7 @@ from lerf_ros.field.scene_box import SceneBox
 _FAR_HALF_EXTENTS = 30.0
 
 
-class LerfField(nn.Module):
+class LerfField(ReadableField):
     """A language-embedded radiance field (Kerr et al. 2023), in metres of the world frame.
 
     Args:
@@ -54,10 +55,8 @@ class LerfField(nn.Module):
         seed: int = 0,
         device: torch.device | str = 'cpu',
     ) -> None:
-        super().__init__()
+        super().__init__(scene_box, embedding_size, dense_size)
         self.options = options
-        self.scene_box = scene_box
-        self.embedding_size, self.dense_size = embedding_size, dense_size
         generator = torch.Generator().manual_seed(seed)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -68,34 +67,9 @@ class LerfField(nn.Module):
             )
         self.to(device)
 
-    @property
-    def language_head(self) -> LanguageHead:
-        """The head that turns language features and a scale into an embedding."""
-        return self.language.head
-
     def density(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, ' n']:
         """Returns density per metre."""
         return self.radiance.geometry(positions_world)[0]
-
-    def language_features(self, positions_world: Float[Tensor, 'n 3']) -> Float[Tensor, 'n f']:
-        """Returns the language features of positions."""
-        return self.language.features(positions_world)
-
-    def embed(
-        self, features: Float[Tensor, 'n f'], scale_m: Float[Tensor, ' n']
-    ) -> Float[Tensor, 'n d']:
-        """Returns language embeddings at scales in metres; not of unit length."""
-        return self.language.head(features, scale_m)
-
-    def dense(self, features: Float[Tensor, 'n f']) -> Float[Tensor, 'n c']:
-        """Returns dense features.
-
-        Raises:
-            ValueError: The field was made without a dense head.
-        """
-        if self.language.dense_head is None:
-            raise ValueError('dense: this field was made without dense features')
-        return self.language.dense_head(features)
 
     def render(
         self,

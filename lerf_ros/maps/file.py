@@ -149,12 +149,21 @@ def load_map(
     return groups, metadata
 
 
+# What the names of tensors that a question needs begin with.
+_ASKED = (
+    'surface/',
+    'trainer/field.language.',
+    'trainer/scene_box',
+    'trainer/step_count',
+)
+
+
 @dataclass(frozen=True, eq=False)
 class SavedWeights:
     """What of a map file a question needs.
 
     Attributes:
-        weights: The field's, by name.
+        weights: Those of the field's language, by name.
         scene_box: Its box.
         step: Its training step.
         surface: State of the surface.
@@ -169,14 +178,14 @@ class SavedWeights:
 
 
 def load_weights(path: Path | str, options: FieldOptions) -> SavedWeights:
-    """Reads weights and surface of a map; its keyframes stay in the file.
+    """Reads language and surface of a map; its keyframes, density and colour stay in the file.
 
     Raises:
         ValueError: The file is no map, is damaged, or is of a field of other sizes.
         OSError: The file cannot be read.
     """
     path = Path(path)
-    groups, header = _read_groups(path, ('trainer', 'surface'))
+    groups, header = _read_groups(path, _ASKED)
     try:
         _check_sizes(path, json.loads(header['options']), asdict(options))
         trained = groups['trainer']
@@ -220,7 +229,7 @@ def require_fit(
 def _read_groups(
     path: Path, wanted: tuple[str, ...] = ()
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
-    """Returns the tensors of all or some groups of a map file, and its header."""
+    """Returns the tensors of a map file, or those whose names begin so, and its header."""
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such file')
     groups: dict[str, dict[str, Tensor]] = {}
@@ -237,7 +246,7 @@ def _read_groups(
             names = [
                 key
                 for key in file.keys()  # noqa: SIM118  it is no dict
-                if not wanted or key.split('/', 1)[0] in wanted
+                if not wanted or key.startswith(wanted)
             ]
             notes = json.loads(header.get('compact', '{}'))
             tensors = restored({name: file.get_tensor(name) for name in names}, notes)

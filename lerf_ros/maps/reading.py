@@ -1,4 +1,4 @@
-"""What a question reads of a submap that sleeps: its field and its surface, without keyframes."""
+"""What a question reads of a submap that sleeps: its language and its surface, nothing else."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lerf_ros.config import LerfConfig, QueryOptions
-from lerf_ros.field.model import LerfField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.geometry import inside_box, transform_points
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.file import load_weights
@@ -23,13 +23,13 @@ class Reading:
     """A field and the surface on which it is read.
 
     Attributes:
-        field: The field; not trained further.
+        field: The field, or its language alone; not trained further.
         points: Its surface, in the submap's frame.
         step: Training step.
         stamp_ns: Stamp of the submap's newest keyframe.
     """
 
-    field: LerfField
+    field: ReadableField
     points: SurfacePoints
     step: int
     stamp_ns: int
@@ -111,12 +111,11 @@ def load_reading(path: Path, config: LerfConfig, extraction: Extraction) -> Read
         OSError: The file cannot be read.
     """
     saved = load_weights(path, config.field)
-    field = LerfField(
+    field = ReadableField.of(
         config.field,
         saved.scene_box,
         extraction.encoder.embedding_size,
         extraction.dense_size,
-        config.training.seed,
         extraction.device,
     )
     try:

@@ -160,7 +160,8 @@ def _hidden(
     """Returns what the head's last layer reads, for every point and scale."""
     points = head.feature_layer(features)[:, None]
     scales = head.scale_layer(encode_scale(scales_m))[None]
-    return head.hidden(torch.relu(points + scales))
+    # In place: at all scales together these are the largest numbers of an answer.
+    return head.hidden((points + scales).relu_())
 
 
 def _square_root(weight: Float[Tensor, 'd w']) -> Float[Tensor, 'r w']:
