@@ -26,9 +26,13 @@ from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import require_fit
 from lerf_ros.maps.node import AtlasNode, file_name
 from lerf_ros.maps.own_frame import OwnFrame
+from lerf_ros.maps.release import release_memory
 from lerf_ros.maps.submap import Submap
 
 logger = logging.getLogger(__name__)
+
+# Keyframes of a submap after which free memory goes back to the system.
+RELEASE_KEYFRAMES = 32
 
 
 class AtlasNodes:
@@ -108,6 +112,8 @@ class AtlasNodes:
         node.poses[keyframe.id] = pose
         node.stamps[keyframe.id] = keyframe.frame.stamp_ns
         node.keyframe_count += 1
+        if node.keyframe_count % RELEASE_KEYFRAMES == 0:
+            release_memory()
         node.stamp_ns = max(node.stamp_ns, keyframe.frame.stamp_ns)
 
     def _inherit(self, submap: Submap) -> None:
@@ -161,7 +167,8 @@ class AtlasNodes:
                 logger.error('submap %d stays awake: %s', node.name, error)
                 return False
         submap.close()
-        node.submap = None
+        node.submap = submap = None
+        release_memory()
         return True
 
     def renew_index(self, node: AtlasNode) -> None:
