@@ -37,14 +37,11 @@ class CapturedPass:
     """A forward and backward pass; on CUDA it is recorded once and then replayed.
 
     Args:
-        run: The pass: of tensors, to tensors without gradient. It leaves gradients in the
-            parameters, which have none before, and waits for nothing from the device. What it
-            reads otherwise stays where it is in memory.
         parameters: What gets gradients.
     """
 
-    def __init__(self, run: Pass, parameters: Iterable[nn.Parameter]) -> None:
-        self._run, self._parameters = run, tuple(parameters)
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        self._parameters = tuple(parameters)
         self._works = self._parameters[0].device.type == 'cuda'
         self.forget()
 
@@ -53,19 +50,27 @@ class CapturedPass:
         self._recordings: dict[tuple, _Recording] = {}
         self._seen: dict[tuple, int] = {}
 
-    def __call__(self, *inputs: Tensor) -> tuple[Tensor, ...]:
-        """Returns what the pass returns, and leaves its gradients."""
+    def __call__(self, run: Pass, *inputs: Tensor) -> tuple[Tensor, ...]:
+        """Returns what the pass returns, and leaves its gradients.
+
+        Args:
+            run: The pass, the same each time: of tensors, to tensors without gradient. It leaves
+                gradients in the parameters, which have none before, and waits for nothing from
+                the device. What it reads otherwise stays where it is in memory. (It is not kept:
+                its owner owns this, and a circle of both would outlive a map that is dropped.)
+            inputs: What it is given.
+        """
         if not self._works:
-            return self._run(*inputs)
+            return run(*inputs)
         shape = tuple((tensor.shape, tensor.dtype) for tensor in inputs)
         recording = self._recordings.get(shape)
         if recording is None:
             self._seen[shape] = self._seen.get(shape, 0) + 1
             if self._seen[shape] <= _WARM_UP or len(self._recordings) == _MOST:
-                return self._run(*inputs)
-            recording = self._record(inputs)
+                return run(*inputs)
+            recording = self._record(run, inputs)
             if recording is None:
-                return self._run(*inputs)
+                return run(*inputs)
             self._recordings[shape] = recording
         for own, new in zip(recording.inputs, inputs, strict=True):
             own.copy_(new)
@@ -75,14 +80,14 @@ class CapturedPass:
         # The next replay writes over its outputs; a report may be read later.
         return tuple(output.clone() for output in recording.outputs)
 
-    def _record(self, inputs: tuple[Tensor, ...]) -> _Recording | None:
+    def _record(self, run: Pass, inputs: tuple[Tensor, ...]) -> _Recording | None:
         """Records the pass without running it; None where that does not work here."""
         own = tuple(tensor.clone() for tensor in inputs)
         graph = torch.cuda.CUDAGraph()
         try:
             # Other threads may use the device meanwhile.
             with torch.cuda.graph(graph, capture_error_mode='thread_local'):
-                outputs = self._run(*own)
+                outputs = run(*own)
         except RuntimeError as error:
             self._works = False
             for parameter in self._parameters:

@@ -56,7 +56,7 @@ class SurfaceSupervision:
         self._device = device
         self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
         self._written_out = is_written_out(language)
-        self._pass = CapturedPass(self._run, language.parameters())
+        self._pass = CapturedPass(language.parameters())
         self._hard = HardPoints(device)
         self._points: SurfacePoints | None = None
         self._names: tuple[list[KeyframeId], list[KeyframeId]] | None = None
@@ -138,7 +138,7 @@ class SurfaceSupervision:
         """Computes gradients; returns the losses, cosines with targets, and if all is finite."""
         dense = () if targets.dense is None else (targets.dense, targets.seen)
         loss, cosine, *values = self._pass(
-            positions, targets.scale_m, targets.embedding, targets.valid, *dense
+            self._run, positions, targets.scale_m, targets.embedding, targets.valid, *dense
         )
         terms = dict(zip(('language', 'dense'), values, strict=False))
         return (loss, terms), cosine, self.optimizer.unscale(loss)
