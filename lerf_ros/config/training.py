@@ -86,7 +86,7 @@ class TrainingOptions(Section):
         live=True,
     )
     registration_limit_m: float = option(
-        0.0,
+        0.02,
         "Greatest correction of a keyframe's pose by registering its depth to the surface; 0 "
         'leaves poses as they came.',
         unit='m',

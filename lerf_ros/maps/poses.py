@@ -2,17 +2,33 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float
 
+from lerf_ros.config import LerfConfig
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import inverse_transform
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.registration import DepthRegistration
+
+logger = logging.getLogger(__name__)
+
+
+def registration_of(config: LerfConfig) -> DepthRegistration | None:
+    """Returns what corrects poses by depth; None where that is not wanted or cannot be had."""
+    limit_m = config.training.registration_limit_m
+    if not limit_m:
+        return None
+    try:
+        return DepthRegistration(limit_m, config.query.max_range_m)
+    except ValueError as error:
+        logger.warning('poses of keyframes stay as they came: %s', error)
+        return None
 
 
 def registered(

@@ -26,7 +26,7 @@ from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.facts import MapFacts, read_map
 from lerf_ros.maps.file import save_map
 from lerf_ros.maps.own_frame import OwnFrame
-from lerf_ros.maps.poses import move_keyframes, registered
+from lerf_ros.maps.poses import move_keyframes, registered, registration_of
 from lerf_ros.maps.reader import MapReader
 from lerf_ros.maps.rendered_depth import RenderedDepth
 from lerf_ros.maps.view import MapView
@@ -34,7 +34,6 @@ from lerf_ros.query.engine import QueryEngine, QueryRequest, QueryResult
 from lerf_ros.scheduling.pieces import Pieces
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
-from lerf_ros.surface.registration import DepthRegistration
 from lerf_ros.training.step_report import StepReport
 from lerf_ros.training.trainer import Trainer
 
@@ -77,10 +76,7 @@ class Submap:
         self._extraction = extraction or Extraction(config, encoder)
         self.device, self.encoder = self._extraction.device, self._extraction.encoder
         self.engine = QueryEngine(self.encoder, config.query, config.features)
-        limit_m = config.training.registration_limit_m
-        self._registration = (
-            DepthRegistration(limit_m, config.query.max_range_m) if limit_m > 0 else None
-        )
+        self._registration = registration_of(config)
         self.reset()
 
     def reset(self) -> None:

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from jaxtyping import Float
 
-from lerf_ros.geometry import PinholeCamera, rotation_angle
+from lerf_ros.geometry import PinholeCamera, inside_box, rotation_angle
 from lerf_ros.surface.depth_view import view_pixels
 from lerf_ros.surface.points import SurfacePoints
 
@@ -92,8 +92,13 @@ class DepthRegistration:
     ) -> Float[Array, '4 4'] | None:
         """Returns what moves the seen points onto the surface, None where nothing does."""
         voxel_m = surface.voxel_m
+        reach_m = _REACH_VOXELS * voxel_m + self._limit_m
+        low, high = seen.min(axis=0) - reach_m, seen.max(axis=0) + reach_m
+        around = surface.positions[inside_box(surface.positions, low, high)]
+        if len(around) < _LEAST_POINTS:
+            return None
         target, tree = self._gicp.preprocess_points(
-            surface.positions.astype(np.float64),
+            around.astype(np.float64),
             downsampling_resolution=_SURFACE_VOXELS * voxel_m,
             num_neighbors=_NEIGHBOURS,
             num_threads=1,

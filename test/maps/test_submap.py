@@ -1,6 +1,7 @@
 """Tests of lerf_ros.maps.submap: the whole map, without ROS, on a small simulated table."""
 
 import gc
+import sys
 import weakref
 from dataclasses import replace
 from pathlib import Path
@@ -328,6 +329,19 @@ def test_depth_corrects_the_pose_of_a_keyframe_where_that_is_wanted(encoder, fra
         offsets_m[limit_m] = abs(kept[2, 3] - frames[3].camera_to_world[2, 3])
     assert offsets_m[0.0] == pytest.approx(0.006)
     assert offsets_m[0.03] < 0.004
+
+
+def test_without_the_package_poses_stay_and_a_sentence_says_why(
+    encoder, frames, monkeypatch, caplog
+):
+    monkeypatch.setitem(sys.modules, 'small_gicp', None)  # as where it is not installed
+    live_map = Submap(CONFIG.replace({'training.registration_limit_m': 0.02}), encoder)
+    assert 'poses of keyframes stay as they came' in caplog.text
+    assert "pip install 'lerf_ros[registration]'" in caplog.text
+    for frame in frames[:2]:
+        keyframe = live_map.ingest(frame)
+    kept = live_map.trainer.store.pose(keyframe.id)
+    np.testing.assert_allclose(kept, frames[1].camera_to_world, atol=1e-6)
 
 
 def test_a_missing_folder_is_named_and_no_temporary_file(kept_map, tmp_path):

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 import scenery
 
-from lerf_ros.config import LerfConfig, QueryOptions
+from lerf_ros.config import LerfConfig, QueryOptions, load_variant
 from lerf_ros.geometry import rotation_angle
+from lerf_ros.maps.reading import joined_points
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.registration import DepthRegistration
 
@@ -103,5 +104,23 @@ def test_without_a_surface_or_depth_there_is_nothing_to_register():
     assert registration.correct(full, nothing, scenery.CAMERA, pose) is pose
 
 
-def test_it_is_off_unless_asked_for():
-    assert LerfConfig().training.registration_limit_m == 0
+def test_only_the_surface_around_a_keyframe_counts():
+    pose = scenery.orbit(7, 0.55, 0.45)[2]
+    surface = scenery.mapped(QueryOptions()).points()
+    depth, _ = scenery.see(pose)
+    reported = shaken(pose, np.random.default_rng(2))
+    alone = DepthRegistration(LIMIT_M, 1.5).correct(surface, depth, scenery.CAMERA, reported)
+    far = np.eye(4)
+    far[0, 3] = 50.0
+    both = joined_points([(surface, np.eye(4)), (surface, far)], surface.voxel_m)
+    found = DepthRegistration(LIMIT_M, 1.5).correct(both, depth, scenery.CAMERA, reported)
+    np.testing.assert_allclose(found, alone, atol=1e-9)
+    nowhere = joined_points([(surface, far)], surface.voxel_m)
+    kept = DepthRegistration(LIMIT_M, 1.5).correct(nowhere, depth, scenery.CAMERA, reported)
+    assert np.array_equal(kept, reported)
+
+
+def test_tables_have_it_and_places_of_several_submaps_do_not():
+    assert LerfConfig().training.registration_limit_m == 0.02
+    for place in ('room', 'floor'):
+        assert load_variant('tabletop', place).training.registration_limit_m == 0
