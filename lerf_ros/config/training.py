@@ -87,8 +87,8 @@ class TrainingOptions(Section):
     )
     registration_limit_m: float = option(
         0.02,
-        "Greatest correction of a keyframe's pose by registering its depth to the surface; 0 "
-        'leaves poses as they came.',
+        "Greatest correction of a keyframe's pose by registering its depth to the surface; 0, or "
+        'no more than query.voxel_m, leaves poses as they came.',
         unit='m',
         low=0.0,
         high=0.5,

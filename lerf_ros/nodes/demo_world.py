@@ -35,8 +35,6 @@ ROOM_OPTIONS: dict[str, object] = {
     'training.surface_points': 1024,
     'training.surface_updates': 8,
     'training.surface_half_steps': 1000,
-    # Voxels of 3 cm are too coarse to correct poses by.
-    'training.registration_limit_m': 0.0,
 }
 # Fewer keyframes leave more time to learn from each: one costs a second of one core.
 ROOM_KEYFRAMES: dict[str, object] = {

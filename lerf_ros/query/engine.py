@@ -7,7 +7,6 @@ Everything in and out is in metres, in the world frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -111,7 +110,7 @@ class QueryEngine:
             ValueError: The request is malformed, or there is no surface to answer on.
         """
         request.check()
-        scene = replace(self._scene(field, surface, request, step, stamp_ns), views=views)
+        scene = self._scene(field, surface, request, step, stamp_ns, views)
         texts = request.phrases()
         common = self._common(scene.graph.surface, scene.trained, scene.read)
         phrases = [self._embed.object_phrase(text, request.negatives, common) for text in texts]
@@ -226,6 +225,7 @@ class QueryEngine:
         request: QueryRequest,
         step: int,
         stamp_ns: int,
+        views: ViewReader | None,
     ) -> Scene:
         points, scales_m, read = self._follow(field, surface, step)
         self._cache.refresh(read, step, len(points), self._options.cache_max_age_steps)
@@ -244,7 +244,7 @@ class QueryEngine:
             trained = only_scale(trained, scales_m, request.scale_m)
         dense = dense_reader(field, points.positions, self._embed(['object']).device)
         return Scene(
-            self._graph, scales_m, trained, inside, allowed, read, dense, None, step, stamp_ns
+            self._graph, scales_m, trained, inside, allowed, read, dense, views, step, stamp_ns
         )
 
     def _follow(

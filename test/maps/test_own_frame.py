@@ -23,8 +23,6 @@ CONFIG = LerfConfig.from_flat(
     {
         'training.rays_per_step': 256,
         'training.language_rays_per_step': 128,
-        # It sorts points into cells, where a rounding counts.
-        'training.registration_limit_m': 0.0,
         'field.table_log2': 14,
         'field.language_table_log2': 12,
         'query.voxel_m': 0.02,

@@ -15,6 +15,7 @@ from lerf_ros.features.load import load_encoder
 from lerf_ros.frames import KeyframeId, PosedFrame
 from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.maps.errors import NotReadyError
+from lerf_ros.maps.poses import registration_of
 from lerf_ros.maps.rendered_depth import EVERY_STEPS, FIRST_STEP
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query.engine import QueryRequest
@@ -331,11 +332,18 @@ def test_depth_corrects_the_pose_of_a_keyframe_where_that_is_wanted(encoder, fra
     assert offsets_m[0.03] < 0.004
 
 
+@pytest.mark.parametrize(('voxel_m', 'corrects'), [(0.01, True), (0.02, False), (0.03, False)])
+def test_voxels_too_coarse_to_tell_leave_poses_as_they_came(encoder, voxel_m, corrects):
+    pytest.importorskip('small_gicp', reason='needs the package small_gicp')
+    config = CONFIG.replace({'training.registration_limit_m': 0.02, 'query.voxel_m': voxel_m})
+    assert (registration_of(config) is not None) == corrects
+
+
 def test_without_the_package_poses_stay_and_a_sentence_says_why(
     encoder, frames, monkeypatch, caplog
 ):
     monkeypatch.setitem(sys.modules, 'small_gicp', None)  # as where it is not installed
-    live_map = Submap(CONFIG.replace({'training.registration_limit_m': 0.02}), encoder)
+    live_map = Submap(CONFIG.replace({'training.registration_limit_m': 0.03}), encoder)
     assert 'poses of keyframes stay as they came' in caplog.text
     assert "pip install 'lerf_ros[registration]'" in caplog.text
     for frame in frames[:2]:

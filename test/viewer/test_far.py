@@ -21,8 +21,6 @@ CONFIG = LerfConfig.from_flat(
     {
         'training.rays_per_step': 64,
         'training.language_rays_per_step': 32,
-        # Poses are to be what came.
-        'training.registration_limit_m': 0.0,
         'field.table_log2': 12,
         'field.language_table_log2': 12,
         'features.pyramid_levels': 3,
