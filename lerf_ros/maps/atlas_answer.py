@@ -88,6 +88,21 @@ def merged(results: Sequence[QueryResult], max_maxima: int) -> QueryResult:
     return _with_clouds(answer, order)
 
 
+def displacing(results: Sequence[QueryResult], max_maxima: int) -> float:
+    """Returns the relevancy from which a further maximum has a place in their merged answer.
+
+    The first one of another result is to be found all the same: it may lead.
+
+    Args:
+        results: Those that are known so far, all in the world frame.
+        max_maxima: Most maxima of the answer.
+    """
+    found = merged(results, max_maxima).maxima if results else ()
+    if len(found) < max_maxima or any(_is_small(maximum) for maximum in found):
+        return 0.0
+    return min(maximum.relevancy for maximum in found)
+
+
 def _with_clouds(answer: QueryResult, results: Sequence[QueryResult]) -> QueryResult:
     """Returns an answer with the clouds of several, one after the other."""
     return replace(
@@ -108,7 +123,11 @@ def _top(result: QueryResult) -> float:
 
 
 def _worth(maximum: Maximum) -> tuple[bool, float]:
-    return len(maximum.point_indices) < MIN_SUPPORT, -maximum.relevancy
+    return _is_small(maximum), -maximum.relevancy
+
+
+def _is_small(maximum: Maximum) -> bool:
+    return len(maximum.point_indices) < MIN_SUPPORT
 
 
 def _same(a: Maximum, b: Maximum) -> bool:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 
 from lerf_ros.config import LerfConfig, QueryOptions
 from lerf_ros.geometry import Array, inverse_transform, transform_points
-from lerf_ros.maps.atlas_answer import in_world, merged
+from lerf_ros.maps.atlas_answer import displacing, in_world, merged
 from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction
@@ -139,6 +139,8 @@ class AtlasQuery:
                 step=reading.step,
                 stamp_ns=reading.stamp_ns,
                 views=patch.node.submap.reader.seen if patch.node.submap else None,
+                # A part is nearly as hot as its object elsewhere.
+                further_relevancy=0.0 if request.parts else displacing(answers, request.max_maxima),
             )
             answers.append(in_world(result, submap_to_world))
         if not answers:

@@ -235,14 +235,6 @@ class EmbeddingCache:
             chosen = values[torch.from_numpy(own).to(values.device)]
             block[torch.from_numpy(rows[own] % BLOCK_ROWS)] = chosen.to(block.dtype)
 
-    def _taken(self, rows: Int[Tensor, ' n']) -> Float[Tensor, 'n s d']:
-        """Returns the entries of rows."""
-        taken = self._blocks[0].new_empty(len(rows), *self._blocks[0].shape[1:])
-        for number, block in enumerate(self._blocks):
-            own = (rows // BLOCK_ROWS == number).nonzero()[:, 0]
-            taken[own] = block[rows[own] % BLOCK_ROWS]
-        return taken
-
     def _by_point(
         self, of_block: Callable[[Tensor], Tensor], of_positions: Callable[[Tensor], Tensor]
     ) -> Tensor:
@@ -252,7 +244,13 @@ class EmbeddingCache:
             return of_positions(self._positions(without))
         rows = torch.from_numpy(np.maximum(self._rows, 0)).to(self._blocks[0].device)
         if self._by_pieces:  # most rows are of other pieces
-            result = of_block(self._taken(rows))
+            parts, places = [], []
+            for number in (rows // BLOCK_ROWS).unique().tolist():
+                own = (rows // BLOCK_ROWS == number).nonzero()[:, 0]
+                parts.append(of_block(self._blocks[number][rows[own] % BLOCK_ROWS]))
+                places.append(own)
+            result = torch.cat(parts)
+            result[torch.cat(places)] = result.clone()
         else:
             result = torch.cat([of_block(block) for block in self._blocks])[rows]
         if without.any():

@@ -95,6 +95,7 @@ class QueryEngine:
         step: int,
         stamp_ns: int,
         views: ViewReader | None = None,
+        further_relevancy: float = 0.0,
     ) -> list[QueryResult]:
         """Answers a request, one result for each positive, exemplars last.
 
@@ -105,6 +106,7 @@ class QueryEngine:
             step: The training step the field is at.
             stamp_ns: Stamp of the last keyframe.
             views: Reads what keyframes show of points; None where there are none.
+            further_relevancy: What maxima after the first must reach, see :func:`find_maxima`.
 
         Raises:
             ValueError: The request is malformed, or there is no surface to answer on.
@@ -128,7 +130,7 @@ class QueryEngine:
             compared = cosines if own == [*range(len(matrix))] else cosines[..., own]
             if phrase.background is not None:
                 compared = torch.cat([compared, phrase.background_share * background], dim=-1)
-            result = self._answer(scene, phrase, compared, request)
+            result = self._answer(scene, phrase, compared, request, further_relevancy)
             if index < len(texts) and texts[index].part:
                 part = self._embed.part_phrase(texts[index], request.negatives)
                 read = partial(self._cache.embeddings, scene.read)
@@ -277,7 +279,12 @@ class QueryEngine:
         return torch.where(trained.to(scores.device), scores, 0).cpu().numpy()
 
     def _answer(
-        self, scene: Scene, phrase: Phrase, cosines: Float[Tensor, 'n s k'], request: QueryRequest
+        self,
+        scene: Scene,
+        phrase: Phrase,
+        cosines: Float[Tensor, 'n s k'],
+        request: QueryRequest,
+        further_relevancy: float,
     ) -> QueryResult:
         """Answers for one object."""
         scores = self._scores(scene.trained, phrase, cosines)
@@ -292,6 +299,7 @@ class QueryEngine:
             inside=scene.inside,
             dense=scene.dense,
             peaks=contested_relevancy(scores, scene.trained, scene.allowed, phrase, read),
+            further_relevancy=further_relevancy,
         )
         found, probability = None, 0.0
         if maxima:

@@ -32,6 +32,7 @@ def find_maxima(
     inside: Bool[Array, ' n'] | None = None,
     dense: DenseReader | None = None,
     peaks: Float[Array, ' n'] | None = None,
+    further_relevancy: float = 0.0,
 ) -> list[Maximum]:
     """Returns the maxima, those with the highest peak first; those on very few points come last.
 
@@ -45,6 +46,8 @@ def find_maxima(
         inside: Points that may belong to a peak's object; all if None.
         dense: Reads dense features of points; None where the field has none.
         peaks: What peaks are looked for in; the greatest relevancy of each point if None.
+        further_relevancy: Once there is a maximum on enough points, others are only looked for
+            where relevancy is at least this.
     """
     surface = graph.surface
     best_of_all = graph.smooth(scores.max(axis=1))
@@ -76,6 +79,8 @@ def find_maxima(
         maximum = describe(graph, points, scores[points, scale], float(scales_m[scale]), core)
         if maximum.relevancy >= min_relevancy:
             maxima.append((top, maximum))
+            if len(points) >= MIN_SUPPORT:
+                best[best_of_all < further_relevancy] = -np.inf
     # What stands on a few points is likely to be noise.
     maxima.sort(
         key=lambda each: (len(each[1].point_indices) >= MIN_SUPPORT, each[0]), reverse=True

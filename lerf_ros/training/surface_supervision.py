@@ -185,7 +185,7 @@ class SurfaceSupervision:
             return
         self._points = points
         self._positions = torch.from_numpy(points.positions).to(self._device)
-        self._seen_by = torch.from_numpy(points.seen_by).to(self._device).long()
+        self._seen_by = torch.from_numpy(points.seen_by).to(self._device)
         self._hard.follow(points.keys)
 
     def _place(self, surface: SurfaceMap) -> None:
@@ -201,7 +201,7 @@ class SurfaceSupervision:
 
     def _seeing(self, chosen: Tensor, generator: torch.Generator | None) -> Int[Tensor, 'k v']:
         """Returns places of some keyframes that saw each point, -1 for none."""
-        seeing = self._slots[self._seen_by[chosen]]  # row -1, nobody, is the last one
+        seeing = self._slots[self._seen_by[chosen].long()]  # row -1, nobody, is the last one
         count = min(self._options.surface_views, seeing.shape[1])
         order = torch.rand(seeing.shape, generator=generator, device=self._device)
         _, picked = order.masked_fill_(seeing < 0, -1).topk(count, dim=1)

@@ -133,8 +133,11 @@ def run_flat(
             advance(time_s - done_s, f'seed {seed}')
             done_s = time_s
         present = truth.questions(sightings.seen())
-        report.answers = answer_all(live_map, truth, present)
-        ours = report.answers['field']
+        questions = [*present, *truth.absent_questions(len(present))]
+        ours = ask(live_map, truth, questions)
+        # What the bounds take is not the map's.
+        peak_mb = peak_rss_mb()
+        report.answers = {'field': ours, **bounds(live_map, truth, questions, ours)}
         report.classes = by_class(truth, sightings, ours)
         visited_m2 = visited_area(scene, path)
         report.growth[-1] = (done_s, visited_m2, rss_mb())
@@ -144,7 +147,7 @@ def run_flat(
                 [answer for answers in report.left.values() for answer in answers], ours
             ),
             'query_p95_ms': percentile([answer.query_ms for answer in ours], 95),
-            'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+            'peak_rss_mb': peak_mb,
             'map_mb_per_m2': saved_mb(live_map) / visited_m2,
             'area_m2': visited_m2,
             'keyframes_per_s': stream.effort.keyframes / spent_s,
@@ -228,16 +231,16 @@ def ask(
     return answers
 
 
-def answer_all(
-    live_map: Atlas | Submap, truth: FlatTruth, present: Sequence[FlatQuestion]
+def bounds(
+    live_map: Atlas | Submap,
+    truth: FlatTruth,
+    questions: Sequence[FlatQuestion],
+    ours: Sequence[FlatAnswer],
 ) -> dict[str, list[FlatAnswer]]:
-    """Asks all that was seen and as much that is absent; returns our answers and the bounds'."""
-    questions = [*present, *truth.absent_questions(len(present))]
-    ours = ask(live_map, truth, questions)
+    """Returns what the oracle answers, and what chance would score of our answers."""
     positions = whole_surface(live_map).positions
     labels = truth.label(positions)
     return {
-        'field': ours,
         'oracle': [truth.oracle(question, positions, labels) for question in questions],
         'shuffled': shuffled(truth, ours, np.random.default_rng(truth.seed)),
     }
@@ -265,8 +268,13 @@ def rss_mb() -> float:
     try:
         pages = int(Path('/proc/self/statm').read_text().split()[1])
     except OSError:
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        return peak_rss_mb()
     return pages * resource.getpagesize() / 2**20
+
+
+def peak_rss_mb() -> float:
+    """Returns the most memory that this process has had."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def saved_mb(live_map: Atlas | Submap) -> float:
