@@ -94,7 +94,8 @@ def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
     captions.
     """
     cv2.setNumThreads(1)
-    views, crops = Views(args.work / 'train'), Crops(args.work / 'crops')
+    views = Views(args.work / 'train', args.work / 'rooms')
+    crops = Crops(args.work / 'crops')
     sampler = WindowSampler(views, seed, args.scene_crops // 2, args.windows, 0)
     rng = np.random.default_rng([seed, 7])
     scenes, boxes, _, of_windows = sampler.batch()
@@ -131,15 +132,21 @@ def _captioned(
 
 
 class Batches:
-    """Draws batches in a process of its own while the model trains."""
+    """Draws batches in processes of their own while the model trains."""
 
     def __init__(self, fill: Callable, args: argparse.Namespace, rank: int) -> None:
         context = multiprocessing.get_context('spawn')
-        self._queue = context.Queue(maxsize=6)
-        self._process = context.Process(
-            target=fill, args=(args, args.seed + 1000 * rank, self._queue), daemon=True
-        )
-        self._process.start()
+        self._queue = context.Queue(maxsize=6 * args.producers)
+        self._processes = [
+            context.Process(
+                target=fill,
+                args=(args, args.seed + 1000 * rank + number, self._queue),
+                daemon=True,
+            )
+            for number in range(args.producers)
+        ]
+        for process in self._processes:
+            process.start()
 
     def next(self) -> tuple:
         """Returns scene crops, boxes and lone crops (arrays), texts, and as tensors the truth
@@ -152,13 +159,14 @@ class Batches:
             try:
                 *pictures, texts, matrix, own, targets = self._queue.get(timeout=5)
             except queue.Empty:
-                if not self._process.is_alive():
+                if not all(process.is_alive() for process in self._processes):
                     raise RuntimeError('batches: the process failed; see above') from None
                 continue
             tensors = (torch.from_numpy(each) for each in (matrix, own, targets))
             return *pictures, texts, *tensors
 
     def close(self) -> None:
-        """Ends the process."""
-        self._process.terminate()
-        self._process.join()
+        """Ends the processes."""
+        for process in self._processes:
+            process.terminate()
+            process.join()

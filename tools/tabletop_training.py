@@ -30,10 +30,15 @@ TEMPERATURE = 12.0
 _LOGGER = logging.getLogger(__name__)
 
 
-def as_input(pictures: np.ndarray) -> Tensor:
+def device_of(model: nn.Module) -> torch.device:
+    """Returns where a model is."""
+    return next(model.parameters()).device
+
+
+def as_input(pictures: np.ndarray, device: torch.device) -> Tensor:
     """Returns normalised channels-last input from uint8 pictures (n, h, w, 3)."""
-    mean, std = torch.tensor(PREPROCESS['mean']), torch.tensor(PREPROCESS['std'])
-    pixels = torch.from_numpy(pictures).float() / 255
+    mean, std = (torch.tensor(PREPROCESS[name], device=device) for name in ('mean', 'std'))
+    pixels = torch.from_numpy(pictures).to(device).float() / 255
     return ((pixels - mean) / std).permute(0, 3, 1, 2)
 
 
@@ -41,7 +46,7 @@ def pool(cells: Tensor, boxes: Tensor) -> Tensor:
     """Returns what ``windows.pool_windows`` does for (a, w, 4) boxes of a maps, as one product."""
 
     def overlap(start: Tensor, stop: Tensor, size: int) -> Tensor:
-        edges = torch.arange(size + 1.0)
+        edges = torch.arange(size + 1.0, device=start.device)
         shared = torch.minimum(edges[1:], stop[..., None]) - torch.maximum(
             edges[:-1], start[..., None]
         )
@@ -49,7 +54,7 @@ def pool(cells: Tensor, boxes: Tensor) -> Tensor:
         return shared / shared.sum(dim=-1, keepdim=True)
 
     count, channels, rows, cols = cells.shape
-    weights = torch.zeros(count, boxes.shape[1], rows, cols)
+    weights = torch.zeros(count, boxes.shape[1], rows, cols, device=cells.device)
     quarter = (boxes[..., 2:] - boxes[..., :2]) / 4
     for low, high in (
         (boxes[..., :2], boxes[..., 2:]),
@@ -64,17 +69,17 @@ def pool(cells: Tensor, boxes: Tensor) -> Tensor:
 
 def pool_pictures(model: Any, scenes: np.ndarray, boxes: np.ndarray, lone: np.ndarray) -> Tensor:
     """Returns pooled cells of the windows of the scene crops, then of the lone crops."""
-    trunk = model.visual.trunk
+    trunk, device = model.visual.trunk, device_of(model)
     pooled = []
     for pictures, windows in ((scenes, torch.from_numpy(boxes) / STRIDE), (lone, None)):
         if not len(pictures):
             continue
-        with torch.autocast('cpu', torch.bfloat16):
-            cells = trunk.forward_features(as_input(pictures))
+        with torch.autocast(device.type, torch.bfloat16):
+            cells = trunk.forward_features(as_input(pictures, device))
         if windows is None:
             side = cells.shape[-1]
             windows = torch.tensor([0.0, 0.0, side, side]).expand(len(lone), 1, 4)
-        pooled.append(pool(cells.float(), windows))
+        pooled.append(pool(cells.float(), windows.to(device)))
     return torch.cat(pooled)
 
 
@@ -85,14 +90,14 @@ def project(model: Any, pooled: Tensor) -> Tensor:
 
 def encode_texts(model: Any, tokenizer, texts: list[str]) -> Tensor:
     """Returns embeddings of texts; padding beyond the longest of them is left away."""
-    tokens = tokenizer(texts)
+    tokens = tokenizer(texts).to(device_of(model))
     longest = int((tokens != 0).sum(dim=1).max())
     # Attention is causal: what follows the end of a text does not change it.
     mask = model.text.attn_mask
     model.text.attn_mask = mask[:longest, :longest]
     # In half precision the plain product is several times faster than fused attention on a CPU.
     with (
-        torch.autocast('cpu', torch.bfloat16, enabled=torch.is_grad_enabled()),
+        torch.autocast(tokens.device.type, torch.bfloat16, enabled=torch.is_grad_enabled()),
         sdpa_kernel(SDPBackend.MATH),
     ):
         embeddings = model.encode_text(tokens[:, :longest])
@@ -102,6 +107,8 @@ def encode_texts(model: Any, tokenizer, texts: list[str]) -> Tensor:
 
 def average_gradients(parameters: Sequence[Tensor], processes: int) -> None:
     """Replaces every gradient by its mean over the processes."""
+    if processes == 1:
+        return
     gradients = []
     for parameter in parameters:
         assert parameter.grad is not None
@@ -154,6 +161,7 @@ def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Modu
     model, tokenizer = create_tabletop_model()
     if args.start:
         model.load_state_dict(load_file(args.start), strict=False)
+    model = model.to(args.device)
     try:
         if args.crop_steps:
             model = train(args, fill_with_crops, args.crop_steps, model, tokenizer, rank)
@@ -179,7 +187,7 @@ def train(
     filters = [p for p in model.parameters() if p.ndim == 4]
     matrices = [p for p in model.parameters() if p.ndim in (2, 3)]
     descent = OrthogonalDescent(filters, args.filter_rate)
-    scale = nn.Parameter(torch.tensor(math.log(20.0)))
+    scale = nn.Parameter(torch.tensor(math.log(20.0), device=args.device))
     # Plain classifiers on the pooled cells teach the trunk long before the texts mean anything.
     sizes = [
         len(names)
@@ -190,7 +198,7 @@ def train(
             captions_.PART_LIST,
         )
     ]
-    classifier = nn.Linear(model.visual.trunk.num_features, sum(sizes))
+    classifier = nn.Linear(model.visual.trunk.num_features, sum(sizes), device=args.device)
     optimizer = torch.optim.AdamW(
         [
             {'params': [*matrices, classifier.weight], 'weight_decay': 0.02},
@@ -218,7 +226,8 @@ def train(
             group['lr'] = args.rate * share
         for group in descent.param_groups:
             group['lr'] = args.filter_rate * share
-        scenes, boxes, lone, texts, truth, own, targets = batches.next()
+        scenes, boxes, lone, texts, *told = batches.next()
+        truth, own, targets = (each.to(args.device) for each in told)
         pooled = pool_pictures(model, scenes, boxes, lone)
         images = project(model, pooled)
         classes = torch.stack(
@@ -244,7 +253,7 @@ def train(
         optimizer.step()
         descent.step()
         average.update_parameters(model)
-        recent.append(torch.stack([relevancy, contrast, *classes]).detach().numpy())
+        recent.append(torch.stack([relevancy, contrast, *classes]).detach().cpu().numpy())
         if (step + 1) % 50 == 0 and rank == 0:
             means = np.mean(recent, axis=0)
             seconds = time.perf_counter() - start
@@ -269,7 +278,7 @@ def save(model: Any, folder: Path) -> Path:
         # The relevancy temperature is a tenth of the factor a model was trained with.
         model.logit_scale.fill_(math.log(10 * TEMPERATURE))
     tensors = {
-        name: tensor.detach().half().contiguous() if tensor.is_floating_point() else tensor
+        name: (tensor.half() if tensor.is_floating_point() else tensor).detach().cpu().contiguous()
         for name, tensor in model.state_dict().items()
     }
     folder.mkdir(parents=True, exist_ok=True)

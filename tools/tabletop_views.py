@@ -86,20 +86,25 @@ def render(folder: Path, first_seed: int, scenes: int, views: int, workers: int)
 
 
 class Views:
-    """All pictures of a folder, in the order of their scenes.
+    """All pictures of some folders, in the order of their scenes.
 
     Scenes still being rendered by another process are left out.
 
     Args:
-        folder: What :func:`render` filled.
+        folders: What :func:`render` filled, or `tabletop_rooms.render_rooms`.
     """
 
-    def __init__(self, folder: Path) -> None:
-        layout = json.loads((folder / 'views.json').read_text())
-        self._views = layout['views']
-        self._arrays = []
-        self.scenes: list[dict] = []
+    def __init__(self, *folders: Path) -> None:
+        self._arrays: list[list[np.ndarray]] = []
+        self._objects: list[list[dict]] = []
+        # (arrays, index) of each view.
         self._where: list[tuple[int, int]] = []
+        for folder in folders:
+            self._add(folder)
+
+    def _add(self, folder: Path) -> None:
+        layout = json.loads((folder / 'views.json').read_text())
+        views = layout['views']
         for worker in range(layout['workers']):
             lines = (folder / f'scenes{worker}.jsonl').read_text(encoding='utf-8').splitlines()
             arrays = [
@@ -108,15 +113,14 @@ class Views:
             ]
             self._arrays.append(arrays)
             for index, line in enumerate(lines):
-                self.scenes.append(json.loads(line))
-                self._where.append((worker, index))
+                self._objects += [json.loads(line)['objects']] * views
+                number = len(self._arrays) - 1
+                self._where += [(number, index * views + view) for view in range(views)]
 
     def __len__(self) -> int:
-        return len(self.scenes) * self._views
+        return len(self._where)
 
     def __getitem__(self, view: int) -> tuple[np.ndarray, np.ndarray, list[dict]]:
-        scene, number = divmod(view, self._views)
-        worker, index = self._where[scene]
-        images, labels = self._arrays[worker]
-        at = index * self._views + number
-        return images[at], labels[at], self.scenes[scene]['objects']
+        number, at = self._where[view]
+        images, labels = self._arrays[number]
+        return images[at], labels[at], self._objects[view]

@@ -2,8 +2,8 @@
 
     python tools/train_tabletop_encoder.py --work /tmp/encoder
 
-renders scenes of the tabletop simulator (seeds below 10000), learns a vocabulary, trains, prints
-how well scenes kept for development are told apart, and writes weights, configuration and
+renders tabletops and rooms of the simulator (seeds below 10000), learns a vocabulary, trains,
+prints how well scenes kept for development are told apart, and writes weights, configuration and
 vocabulary. Everything follows from ``--seed``; what is already in the work folder is used again.
 """
 
@@ -25,6 +25,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import tabletop_captions as captions_
 from tabletop_crops import cut
+from tabletop_rooms import render_rooms
 from tabletop_training import (
     TEMPERATURE,
     encode_texts,
@@ -102,6 +103,10 @@ def main() -> None:
     parser.add_argument('--output', type=Path, default=SHIPPED, help='folder of the results')
     parser.add_argument('--scenes', type=int, default=1700)
     parser.add_argument('--views', type=int, default=6, help='views of a scene')
+    parser.add_argument('--flats', type=int, default=160, help='flats of five rooms')
+    parser.add_argument('--flat-views', type=int, default=60, help='views of a flat')
+    parser.add_argument('--device', default='cpu', help='where to train')
+    parser.add_argument('--producers', type=int, default=1, help='processes that draw batches')
     parser.add_argument(
         '--workers', type=int, default=2, help='processes that render, and that train'
     )
@@ -129,11 +134,15 @@ def main() -> None:
     cv2.setNumThreads(1)
     torch.manual_seed(args.seed)
     start = time.perf_counter()
+    renderers = max(args.workers, args.producers)
     for folder, first, count in (('train', 0, args.scenes), ('develop', DEVELOPMENT_SEED, 40)):
         if not (args.work / folder).exists():
-            render(args.work / folder, first, count, args.views, args.workers)
+            render(args.work / folder, first, count, args.views, renderers)
+    for folder, first, count in (('rooms', 0, args.flats), ('develop_rooms', DEVELOPMENT_SEED, 8)):
+        if not (args.work / folder).exists():
+            render_rooms(args.work / folder, first, count, args.flat_views, renderers)
     if not (args.work / 'crops').exists():
-        cut([args.work / 'train'], args.work / 'crops', args.workers)
+        cut([args.work / 'train', args.work / 'rooms'], args.work / 'crops', renderers)
     _LOGGER.info('views ready after %.0f s', time.perf_counter() - start)
     size = write_vocabulary(SHIPPED / 'bpe.txt.gz', captions_.all_words(), 1600)
     config = json.loads((SHIPPED / 'tabletop.json').read_text())
@@ -142,8 +151,9 @@ def main() -> None:
     model = train_together(args)
     tokenizer = create_tabletop_model()[1]
     path = save(model, args.output)
-    scores = evaluate(model, tokenizer, Views(args.work / 'develop'), args.seed)
-    _LOGGER.info('development scenes: %s', {k: round(v, 4) for k, v in scores.items()})
+    for folder in ('develop', 'develop_rooms'):
+        scores = evaluate(model, tokenizer, Views(args.work / folder), args.seed)
+        _LOGGER.info('%s: %s', folder, {k: round(v, 4) for k, v in scores.items()})
     _LOGGER.info(
         '%s: %.2f MB, %.0f s in all', path, path.stat().st_size / 1e6, time.perf_counter() - start
     )

@@ -31,10 +31,11 @@ class FeatureOptions(Section):
         "File of the encoder's existence calibration, made by `lerf_ros calibrate`; empty for the "
         'one beside its weights.',
     )
-    existence_place: str = option(
+    place: str = option(
         '',
-        'Place that the calibration beside the weights was fitted in, as in config/places; empty, '
-        'or one that was never fitted, for that of tables.',
+        'Place, as in config/places, for which weights of the shipped encoder were trained and '
+        'calibrations beside weights were fitted; empty, or one of which there are none, for '
+        'those of tables.',
     )
     dense: str = option(
         'none',

@@ -140,7 +140,9 @@ class AtlasQuery:
                 stamp_ns=reading.stamp_ns,
                 views=patch.node.submap.reader.seen if patch.node.submap else None,
                 # A part is nearly as hot as its object elsewhere.
-                further_relevancy=0.0 if request.parts else displacing(answers, request.max_maxima),
+                further_relevancy=0.0
+                if request.parts
+                else displacing(answers, request.max_maxima),
             )
             answers.append(in_world(result, submap_to_world))
         if not answers:

@@ -75,7 +75,7 @@ def load_clip_encoder(options: FeatureOptions, device: torch.device) -> ClipEnco
         _LOGGER.warning('%s has random weights: good for timing, useless for queries', name)
     else:
         load_weights(model, path, name)
-    existence = load_existence(path, options.existence_place)
+    existence = load_existence(path, options.place)
     return ClipEncoder(name, model, tokenizer, device, existence)
 
 

@@ -57,9 +57,11 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
         ValueError: The weights are missing, damaged or of another model.
     """
     path = None
+    of_place = WEIGHTS.with_suffix(f'.{options.place}.safetensors')
+    shipped = of_place if options.place and of_place.is_file() else WEIGHTS
     model, tokenizer = create_tabletop_model(device)
     if options.pretrained != RANDOM:
-        path = Path(options.pretrained).expanduser() if options.pretrained else WEIGHTS
+        path = Path(options.pretrained).expanduser() if options.pretrained else shipped
         if not path.is_file():
             raise ValueError(
                 f'pretrained: there is no file {path}; leave the option empty for the shipped '
@@ -67,7 +69,7 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
             )
         load_weights(model, path, TABLETOP)
     dtype = tower_dtype(options.precision, device)
-    existence = load_existence(path, options.existence_place)
+    existence = load_existence(path, options.place)
     return TabletopEncoder(model, tokenizer, device, existence, dtype)
 
 

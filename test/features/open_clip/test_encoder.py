@@ -153,7 +153,7 @@ def test_a_calibration_of_other_weights_is_not_used(tmp_path, encoder, caplog):
     own = ExistenceCalibration(encoder.fingerprint, model, model)
     own.save(tmp_path / 'own.existence.json')
     assert load_encoder(FeatureOptions(pretrained=str(path))).existence == own
-    in_rooms = FeatureOptions(pretrained=str(path), existence_place='room')
+    in_rooms = FeatureOptions(pretrained=str(path), place='room')
     assert load_encoder(in_rooms).existence == own
     room = ExistenceCalibration(own.encoder_fingerprint, model, None)
     room.save(tmp_path / 'own.room.existence.json')
