@@ -15,6 +15,7 @@ from colour_encoder import ColourEncoder
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import inverse_transform
+from lerf_ros.maps import atlas_query
 from lerf_ros.maps.anchor import named_by_stamp, residual_large, rigid_fit
 from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
@@ -22,7 +23,7 @@ from lerf_ros.maps.atlas_nodes import share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
-from lerf_ros.query import reading
+from lerf_ros.query import maxima, reading
 from lerf_ros.query.engine import QueryRequest, Region
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 
@@ -140,6 +141,26 @@ def test_a_question_reads_a_few_places_wherever_they_sleep(atlas):
     awake = [node.name for node in atlas.nodes.awake()]
     atlas.query(QueryRequest(positives=WORDS))
     assert [node.name for node in atlas.nodes.awake()] == awake, 'questions wake nobody'
+
+
+def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monkeypatch):
+    described = []
+    describe = maxima.describe
+    monkeypatch.setattr(maxima, 'describe', lambda *a: described.append(0) or describe(*a))
+
+    def found():
+        described.clear()
+        requests = [QueryRequest(positives=(word,), max_maxima=3) for word in WORDS]
+        results = [atlas.query(request)[0] for request in requests]
+        return [[m.position_m for m in result.maxima] for result in results], len(described)
+
+    some, fewer = found()
+    monkeypatch.setattr(atlas_query, 'displacing', lambda *_: 0.0)
+    everything, all_ = found()
+    assert fewer < all_
+    assert [len(each) for each in some] == [len(each) for each in everything]
+    for one, other in zip(some, everything, strict=True):
+        np.testing.assert_allclose(one, other)
 
 
 def test_what_was_read_of_a_place_serves_the_next_questions(atlas, monkeypatch):
