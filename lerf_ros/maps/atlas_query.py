@@ -121,7 +121,7 @@ class AtlasQuery:
         return results
 
     def _answer_one(self, phrase: Phrase, request: QueryRequest, nodes: AtlasNodes) -> QueryResult:
-        answers = []
+        answers: list[QueryResult] = []
         for patch in self.patches(phrase, nodes, request.region):
             reading = self._reading(patch.node, nodes)
             if reading is None:

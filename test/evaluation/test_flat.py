@@ -6,14 +6,19 @@ import math
 
 import numpy as np
 import pytest
+from colour_encoder import ColourEncoder
 
 pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
 
+from lerf_ros.config import LerfConfig
+from lerf_ros.evaluation.flat.asking import ask
 from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
 from lerf_ros.evaluation.flat.run import leaving_times, visited_area
+from lerf_ros.evaluation.flat.second_events import closure_pose, loop_closed, saved_and_loaded
 from lerf_ros.evaluation.flat.truth import FlatQuestion, FlatTruth, Sightings
-from lerf_ros.geometry import look_at
-from lerf_ros.simulation import FlatOptions, FlatScene, gl
+from lerf_ros.geometry import look_at, transform_points
+from lerf_ros.maps.atlas import Atlas
+from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 
 try:
     gl.make_current()
@@ -121,3 +126,53 @@ def test_a_room_is_asked_about_once_it_is_left(flat):
         for room in rooms:
             assert flat.room_of(path[round(time_s * 10)][:3, 3]) != room
     assert visited_area(flat, path) == pytest.approx(30.0, abs=20.0)
+
+
+SMALL = LerfConfig.from_flat(
+    {
+        'training.rays_per_step': 128,
+        'training.language_rays_per_step': 64,
+        'field.table_log2': 12,
+        'field.language_table_log2': 12,
+        'features.pyramid_levels': 4,
+        'query.voxel_m': 0.04,
+        'query.max_range_m': 3.0,
+        'query.scales': 6,
+        'atlas.submap_side_m': 4.0,
+    }
+)
+
+
+@pytest.fixture
+def live_map(flat):
+    path = flat.path(100.0, 0.25)
+    atlas = Atlas(SMALL, ColourEncoder())
+    for index, pose in enumerate(path):
+        atlas.ingest(flat.shoot(pose, index, index * 4_000_000_000, SENSORS['usual'])[0])
+        atlas.step()
+    yield atlas
+    atlas.close()
+
+
+def test_answers_follow_a_closed_loop(live_map, truth):
+    questions = [FlatQuestion(colour, (0,)) for colour in ('red', 'blue', 'green', 'yellow')]
+    for _ in range(40):
+        live_map.step()
+    before = ask(live_map, truth, questions)
+    row = loop_closed(live_map, truth, questions)
+    assert live_map.pose_epoch == 1
+    assert row['closure_follow_s'] > 0
+    assert 0 <= row['closure_within_25cm'] <= 1
+    after = ask(live_map, truth, questions)
+    places = np.array([answer.position_m for answer in before])
+    moved = np.array([answer.position_m for answer in after])
+    # A step is learnt between two questions, so that a place may move a little besides.
+    distance_m = np.linalg.norm(transform_points(closure_pose(), places) - moved, axis=1)
+    assert np.median(distance_m) < 0.05
+    assert np.median(np.linalg.norm(places - moved, axis=1)) > 0.08
+
+
+def test_a_saved_flat_is_loaded_and_asked(live_map):
+    row = saved_and_loaded(live_map, SMALL, live_map.encoder, 'red')
+    assert 0 < row['map_mb'] < 50
+    assert row['load_and_ask_s'] > 0

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import functools
 import resource
-import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,8 +17,10 @@ import numpy as np
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.drawing.floor_plans import Rectangle
+from lerf_ros.evaluation.flat.asking import ask
 from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
 from lerf_ros.evaluation.flat.pictures import draw_flat
+from lerf_ros.evaluation.flat.second_events import loop_closed, saved_and_loaded
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
 from lerf_ros.evaluation.metrics import percentile
 from lerf_ros.evaluation.processes import Advance, each_seed, summed_up
@@ -29,9 +29,7 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array, transform_points
 from lerf_ros.maps.atlas import Atlas, make_map
-from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
-from lerf_ros.query.engine import QueryRequest
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene
 from lerf_ros.surface.points import SurfacePoints
 
@@ -135,20 +133,23 @@ def run_flat(
         present = truth.questions(sightings.seen())
         questions = [*present, *truth.absent_questions(len(present))]
         ours = ask(live_map, truth, questions)
-        # What the bounds take is not the map's.
+        # What the bounds and what comes after take is not the map's.
         peak_mb = peak_rss_mb()
         report.answers = {'field': ours, **bounds(live_map, truth, questions, ours)}
         report.classes = by_class(truth, sightings, ours)
         visited_m2 = visited_area(scene, path)
         report.growth[-1] = (done_s, visited_m2, rss_mb())
+        after = saved_and_loaded(live_map, config, encoder, questions[0].phrase)
         spent_s = stream.effort.intake_s + stream.effort.training_s
+        report.picture = draw_flat(scene, path, ours, submap_boxes(live_map))
         report.map_row = {
             'forgotten_points': forgotten_points(
                 [answer for answers in report.left.values() for answer in answers], ours
             ),
             'query_p95_ms': percentile([answer.query_ms for answer in ours], 95),
             'peak_rss_mb': peak_mb,
-            'map_mb_per_m2': saved_mb(live_map) / visited_m2,
+            'map_mb_per_m2': after['map_mb'] / visited_m2,
+            'load_and_ask_s': after['load_and_ask_s'],
             'area_m2': visited_m2,
             'keyframes_per_s': stream.effort.keyframes / spent_s,
             'rss_before_mb': before_mb,
@@ -158,8 +159,8 @@ def run_flat(
             'intake_ms': 1e3 * stream.effort.intake_s / max(stream.effort.keyframes, 1),
             'submaps': len(submap_boxes(live_map)) or 1,
             'surface_points': len(whole_surface(live_map)),
+            **loop_closed(live_map, truth, present),
         }
-        report.picture = draw_flat(scene, path, ours, submap_boxes(live_map))
         live_map.close()
         return report
 
@@ -210,27 +211,6 @@ def visited_area(scene: FlatScene, path: Array) -> float:
     )
 
 
-def ask(
-    live_map: Atlas | Submap, truth: FlatTruth, questions: Sequence[FlatQuestion]
-) -> list[FlatAnswer]:
-    """Asks one phrase a request, as a robot would, and trains a step between two of them."""
-    answers = []
-    for question in questions:
-        if live_map.ready():
-            live_map.step()
-        started = time.perf_counter()
-        try:
-            request = QueryRequest(positives=(question.phrase,), with_points=False)
-            (result,) = live_map.query(request)
-        except NotReadyError:
-            answers.append(truth.judge(question, False, 0.0, None))
-            continue
-        query_ms = (time.perf_counter() - started) * 1e3
-        place = np.asarray(result.maxima[0].position_m) if result.maxima else None
-        answers.append(truth.judge(question, result.exists, result.confidence, place, query_ms))
-    return answers
-
-
 def bounds(
     live_map: Atlas | Submap,
     truth: FlatTruth,
@@ -275,13 +255,6 @@ def rss_mb() -> float:
 def peak_rss_mb() -> float:
     """Returns the most memory that this process has had."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-def saved_mb(live_map: Atlas | Submap) -> float:
-    """Returns the size of the map on disk."""
-    with tempfile.TemporaryDirectory(prefix='lerf_flat_') as folder:
-        live_map.save(Path(folder) / 'map')
-        return sum(file.stat().st_size for file in Path(folder).rglob('*') if file.is_file()) / 1e6
 
 
 def evaluate_flat(
@@ -340,7 +313,13 @@ def _rows(run: FlatRun, reports: Sequence[FlatReport]) -> list[dict[str, Any]]:
         answers = [answer for report in reports for answer in report.answers[method]]
         row: dict[str, Any] = {'method': method, 'seconds': run.duration_s, **figures(answers)}
         if method == 'field':
-            worst = ('query_p95_ms', 'peak_rss_mb', 'map_mb_per_m2')
+            worst = (
+                'query_p95_ms',
+                'peak_rss_mb',
+                'map_mb_per_m2',
+                'load_and_ask_s',
+                'closure_follow_s',
+            )
             for key in reports[0].map_row:
                 values = [r.map_row[key] for r in reports if r.map_row[key] is not None]
                 combine = max if key in worst else lambda each: float(np.mean(each))
