@@ -13,6 +13,7 @@ TOOLS = Path(__file__).resolve().parents[2] / 'tools'
 sys.path.insert(0, str(TOOLS))
 
 import tabletop_captions as captions  # noqa: E402
+import tabletop_rooms  # noqa: E402
 import tabletop_views  # noqa: E402
 from tabletop_batches import draw_captions  # noqa: E402
 from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
@@ -50,6 +51,33 @@ def truth_of(boxes: list[list[float]]) -> Truth:
 def test_scenes_of_the_evaluation_are_refused():
     with pytest.raises(ValueError, match='seed: expected less than'):
         tabletop_views.render_scene(HELD_OUT_SEED, 1)
+    with pytest.raises(ValueError, match='seed: expected less than'):
+        tabletop_rooms.render_flat(HELD_OUT_SEED, 1)
+
+
+def test_pictures_of_rooms_say_what_they_show(tmp_path):
+    gl = pytest.importorskip('lerf_ros.simulation.gl')
+    try:
+        gl.make_current()
+    except RuntimeError as error:
+        pytest.skip(str(error))
+    tabletop_rooms.render_rooms(tmp_path, 3, 1, 4, 1)
+    views = tabletop_views.Views(tmp_path)
+    assert len(views) == 4
+    for image, labels, objects in (views[index] for index in range(4)):
+        assert image.shape == (tabletop_views.HEIGHT, tabletop_views.WIDTH, 3)
+        assert image.std() > 5
+        shown = np.unique(labels[labels < tabletop_views.TABLE])
+        assert len(shown)
+        assert set(np.unique(labels[labels >= tabletop_views.TABLE])) <= {
+            tabletop_views.ELSEWHERE,
+            tabletop_rooms.UNNAMED,
+        }
+        for label in shown:
+            number, part = divmod(int(label), 16)
+            assert part < len(objects[number]['parts'])
+            pair = objects[number]['colour'], objects[number]['category']
+            assert pair not in excluded_pairs()
 
 
 def test_no_drawn_caption_names_an_excluded_pair():
