@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -73,7 +74,7 @@ class AtlasNodes:
             node.submap.close()
         self._nodes, self._grid = {}, None
         if self._folder is not None:
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove_folder()
             self._folder = None
 
     def grid_around(self, position_m: Float[Array, '3']) -> CellGrid:
@@ -270,7 +271,8 @@ class AtlasNodes:
 
         nodes, grid, folder, metadata = read_folder(Path(path), check)
         self.clear()
-        self._folder, self._grid = folder, grid
+        self._sleep_in(folder)
+        self._grid = grid
         self._nodes = {node.cell: node for node in nodes}
         return metadata
 
@@ -279,12 +281,15 @@ class AtlasNodes:
             parent = self._config.atlas.folder
             if parent:
                 Path(parent).expanduser().mkdir(parents=True, exist_ok=True)
-            self._folder = Path(
-                tempfile.mkdtemp(
-                    prefix='lerf_atlas_', dir=Path(parent).expanduser() if parent else None
-                )
-            )
+            place = Path(parent).expanduser() if parent else None
+            self._sleep_in(Path(tempfile.mkdtemp(prefix='lerf_atlas_', dir=place)))
+        assert self._folder is not None
         return self._folder
+
+    def _sleep_in(self, folder: Path) -> None:
+        """Lets submaps sleep in a folder of their own, which goes with them, or at exit."""
+        self._folder = folder
+        self._remove_folder = weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
 
     def config_of(self, node: AtlasNode) -> LerfConfig:
         """Returns the options of one submap: its box, and its share of the budgets."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 
 import numpy as np
@@ -210,6 +211,17 @@ def test_a_saved_atlas_answers_as_before_and_goes_on_learning(atlas, saved, fram
     again.close()
     assert np.allclose(places(third), places(third)), 'the folder is not touched'
     third.close()
+
+
+def test_the_folder_of_an_atlas_goes_with_it(saved):
+    atlas = Atlas(CONFIG, ColourEncoder())
+    atlas.load(saved)
+    folder = atlas.nodes._sleeping_place()
+    assert any(folder.iterdir())
+    del atlas
+    gc.collect()
+    assert not folder.exists()
+    assert any(saved.iterdir())
 
 
 def test_an_atlas_of_another_encoder_or_frame_is_refused(saved):
