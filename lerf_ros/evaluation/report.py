@@ -153,6 +153,7 @@ def write_report(
     notes: Sequence[str],
     result: Mapping[str, Any],
     pictures: Sequence[Picture],
+    label: str = 'seconds',
 ) -> Path:
     """Writes ``report.html``, its pictures as PNG files, and ``result.json``.
 
@@ -163,6 +164,7 @@ def write_report(
         notes: Sentences below the heading.
         result: What ``--json`` holds.
         pictures: In the order they are shown.
+        label: The figure that tells rows apart.
 
     Returns:
         The page.
@@ -183,7 +185,7 @@ def write_report(
             title=title,
             command=command,
             notes=notes,
-            table=table(result['rows']),
+            table=table(result['rows'], label),
             pictures=pictures,
         ),
         encoding='utf-8',

@@ -30,6 +30,7 @@ from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.own_frame import OwnFrame
+from lerf_ros.maps.reading import Reading
 from lerf_ros.maps.routing import MOST_SUBMAPS, route
 from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import MapView
@@ -215,6 +216,10 @@ class Atlas:
     def whole_surface(self) -> SurfacePoints:
         """Returns the surface of all submaps; the files of those that sleep are read for it."""
         return self.own_frame.world_surface(self._query.surface(self.nodes, asleep=True))
+
+    def reading(self, node: AtlasNode) -> Reading | None:
+        """Returns what can be read of a submap, awake or not; None if its file is damaged."""
+        return self._query.reading(node, self.nodes)
 
     def query(self, request: QueryRequest) -> list[QueryResult]:
         """Answers a request, one result per positive.

@@ -123,7 +123,7 @@ class AtlasQuery:
     def _answer_one(self, phrase: Phrase, request: QueryRequest, nodes: AtlasNodes) -> QueryResult:
         answers: list[QueryResult] = []
         for patch in self.patches(phrase, nodes, request.region):
-            reading = self._reading(patch.node, nodes)
+            reading = self.reading(patch.node, nodes)
             if reading is None:
                 continue
             points = reading.patch(patch.centre, self._config.atlas.patch_m)
@@ -203,7 +203,7 @@ class AtlasQuery:
                 taken.append(there)
         return chosen
 
-    def _reading(self, node: AtlasNode, nodes: AtlasNodes) -> Reading | None:
+    def reading(self, node: AtlasNode, nodes: AtlasNodes) -> Reading | None:
         """Returns what can be read of a submap, awake or not; None if its file is damaged."""
         submap = node.submap
         if submap is not None:
@@ -232,7 +232,7 @@ class AtlasQuery:
         for node in nodes:
             if node.asleep and not asleep:
                 continue
-            reading = self._reading(node, nodes)
+            reading = self.reading(node, nodes)
             if reading is not None and len(reading.points):
                 parts.append((reading.points, node.submap_to_world))
         return joined_points(parts, self._config.query.voxel_m)

@@ -6,20 +6,20 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from lerf_ros.commands.evaluate import comparison, flat, lerf, recordings, tabletop
+from lerf_ros.commands.evaluate import comparison, flat, lerf, recordings, scene, tabletop
 from lerf_ros.evaluation.report import require_writable
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments."""
     kinds = parser.add_subparsers(dest='kind', metavar='WHAT', required=True)
-    for module in (tabletop, flat, recordings, lerf, comparison):
+    for module in (tabletop, flat, recordings, lerf, scene, comparison):
         module.add_kinds(kinds)
 
 
 def with_kind(words: list[str]) -> list[str]:
     """Returns the words of a command line with the kind that a recording alone means."""
-    kinds = ('tabletop', 'recording', 'rgbd', 'nerfstudio', 'lerf', 'compare')
+    kinds = ('tabletop', 'flat', 'recording', 'rgbd', 'nerfstudio', 'lerf', 'scene', 'compare')
     if len(words) > 1 and words[1] not in kinds and Path(words[1]).exists():
         return [words[0], 'recording', *words[1:]]
     return words

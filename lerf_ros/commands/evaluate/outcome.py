@@ -18,9 +18,20 @@ def finish(
     title: str,
     notes: list[str],
     pictures: list[Picture],
+    label: str = 'seconds',
 ) -> int:
-    """Prints the table; writes the JSON file and the report if they are wanted."""
-    sys.stdout.write('\n'.join(text_table([_condensed(row) for row in result['rows']])) + '\n')
+    """Prints the table; writes the JSON file and the report if they are wanted.
+
+    Args:
+        arguments: What was asked for.
+        result: What ``--json`` holds.
+        title: Heading of the report.
+        notes: Sentences below it.
+        pictures: Its pictures.
+        label: The figure that tells rows apart.
+    """
+    rows = [_condensed(row) for row in result['rows']]
+    sys.stdout.write('\n'.join(text_table(rows, label)) + '\n')
     if arguments.json is not None:
         write_json(arguments.json, result)
     if arguments.report is not None:
@@ -31,6 +42,7 @@ def finish(
             notes=notes,
             result=result,
             pictures=pictures,
+            label=label,
         )
         sys.stdout.write(f'report: {page}\n')
     return 0
