@@ -44,14 +44,14 @@ SMALL_ATLAS = {
 }
 
 
-def made(folder: Path, config: LerfConfig, encoder: LanguageEncoder) -> Path:
+def made(folder: Path, config: LerfConfig, encoder: LanguageEncoder, seconds: float = 3.0) -> Path:
     make_scene(
         folder,
         9004,
         config,
         encoder,
         area_m2=0.0,
-        seconds=3.0,
+        seconds=seconds,
         steps_per_second=20.0,
         advance=lambda amount, text: None,
     )
@@ -156,7 +156,7 @@ def test_labels_that_cannot_be_asked_are_refused(
 
 def test_an_atlas_that_sleeps_is_read_submap_by_submap(tmp_path: Path) -> None:
     config = LerfConfig.from_flat(SMALL_ATLAS)
-    folder = made(tmp_path, config, ColourEncoder())
+    folder = made(tmp_path, config, ColourEncoder(), seconds=1.5)
     atlas = Atlas(config, ColourEncoder())
     atlas.load(folder / 'map')
     assert len(atlas.nodes) > 1

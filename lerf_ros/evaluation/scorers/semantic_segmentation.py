@@ -27,6 +27,8 @@ Array = np.ndarray
 
 NEIGHBOURS = 5
 UNLABELLED = -1
+# True points whose neighbours are in memory at a time.
+CHUNK_POINTS = 2**18
 
 
 @dataclass(frozen=True)
@@ -70,12 +72,21 @@ def transferred_labels(
         raise ValueError(
             f'labels: expected at least {neighbours} points with a label, got {known.sum()}'
         )
-    _, nearest = cKDTree(positions[known]).query(true_positions, k=neighbours)
-    votes = labels[known][nearest.reshape(-1, neighbours)]
-    counts = sum(
-        (votes == votes[:, column, None]).astype(np.int64) for column in range(neighbours)
+    tree, known_labels = cKDTree(positions[known]), labels[known]
+    starts = range(0, len(true_positions), CHUNK_POINTS)
+    parts = (true_positions[start : start + CHUNK_POINTS] for start in starts)
+    return np.concatenate(
+        [
+            _most_frequent(known_labels[tree.query(part, k=neighbours)[1].reshape(len(part), -1)])
+            for part in parts
+        ]
     )
-    most = counts == np.max(counts, axis=1, keepdims=True)
+
+
+def _most_frequent(votes: Int[Array, 'n k']) -> Int[Array, ' n']:
+    """Returns the most frequent label of each row, of several the smallest."""
+    counts = np.stack([(votes == column[:, None]).sum(axis=1) for column in votes.T], axis=1)
+    most = counts == counts.max(axis=1, keepdims=True)
     return np.where(most, votes, np.iinfo(votes.dtype).max).min(axis=1)
 
 
