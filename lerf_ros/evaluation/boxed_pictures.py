@@ -15,7 +15,7 @@ from lerf_ros.config import FeatureOptions
 from lerf_ros.features.encoder import KindEncoder, LanguageEncoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tile_grid import tile_grids
-from lerf_ros.query.exemplars import exemplar_phrase, square_crop
+from lerf_ros.query.exemplars import exemplar_phrase, looks, square_crop
 from lerf_ros.query.phrase import TextEmbedder, parse_phrase
 from lerf_ros.query.relevancy import phrase_relevancy
 from lerf_ros.query.request import Exemplar
@@ -139,7 +139,8 @@ def _exemplars(
                 phrase = exemplar_phrase(encoder, exemplar, _means(windows[picture]))
                 for other in others:
                     seen = windows[other]
-                    background = (seen.embeddings * _means(seen)[seen.levels.long()]).sum(dim=1)
+                    means = looks(encoder, _means(seen))[seen.levels.long()]
+                    background = (seen.embeddings * means).sum(dim=1)
                     background = phrase.background_share * background
                     others_than_it = torch.cat(
                         [seen.embeddings @ phrase.negatives.T, background[:, None]], dim=1

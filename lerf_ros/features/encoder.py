@@ -169,6 +169,10 @@ class KindEncoder(Protocol):
         """Returns a sentence where the text names no kind that is known, '' where it does."""
         ...
 
+    def looks(self, embeddings: Float[Tensor, '*n d']) -> Float[Tensor, '*n d']:
+        """Returns unit vectors of how things look, whatever kind they are."""
+        ...
+
     def other_kinds(self, text: str) -> Bool[Tensor, ' m']:
         """Tells which of the kinds are not like what the text names."""
         ...

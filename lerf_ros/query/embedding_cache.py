@@ -25,6 +25,8 @@ from lerf_ros.surface.points import SurfacePoints
 logger = logging.getLogger(__name__)
 
 MISSING = -1
+# Entries that were never read are zero.
+_SHORTEST = 1e-6
 CHUNK_POINTS = 2048
 # Rows are taken in blocks, so that no entry is ever moved.
 BLOCK_ROWS = 4096
@@ -195,6 +197,28 @@ class EmbeddingCache:
         return self._by_point(
             lambda block: torch.einsum('rsd,sd->rs', block, each.to(block.dtype)).float(),
             lambda positions: read.cosines(positions, each).diagonal(dim1=1, dim2=2),
+        )
+
+    def lengths(
+        self, read: Reader, part: Callable[[Float[Tensor, '*n d']], Float[Tensor, '*n d']]
+    ) -> Float[Tensor, 'n s']:
+        """Returns the length of a part of the embedding of every point at every scale.
+
+        Args:
+            read: Reads embeddings at positions.
+            part: Returns the unit vectors along that part.
+        """
+
+        def of(embeddings: Float[Tensor, 'k s d']) -> Float[Tensor, 'k s']:
+            chunks = embeddings.split(CHUNK_POINTS)
+            lengths = [(each * part(each)).sum(dim=-1).float() for each in chunks]
+            return torch.cat(lengths).clamp(min=_SHORTEST)
+
+        return self._by_point(
+            of,
+            lambda positions: torch.cat(
+                [of(read(each)) for each in positions.split(CHUNK_POINTS)]
+            ),
         )
 
     def embeddings(self, read: Reader, points: Int[np.ndarray, ' k']) -> Float[Tensor, 'k s d']:

@@ -19,7 +19,7 @@ from lerf_ros.config import FeatureOptions, QueryOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.query.embedding_cache import CHUNK_POINTS, EmbeddingCache, Reader
-from lerf_ros.query.exemplars import exemplar_phrase
+from lerf_ros.query.exemplars import exemplar_phrase, looks
 from lerf_ros.query.existence import DOUBTED, confidence, gather_evidence, model_of
 from lerf_ros.query.heat_map import view_relevancy
 from lerf_ros.query.maxima import find_maxima
@@ -117,11 +117,13 @@ class QueryEngine:
         common = self._common(scene.graph.surface, scene.trained, scene.read)
         phrases = [self._embed.object_phrase(text, request.negatives, common) for text in texts]
         if request.exemplars:
-            means = self._cache.means()
+            means = looks(self._encoder, self._cache.means())
             background = self._cache.cosines_by_scale(scene.read, means)[..., None]
             phrases += [
                 exemplar_phrase(self._encoder, exemplar, means) for exemplar in request.exemplars
             ]
+        if any(phrase.framed for phrase in phrases):
+            lengths = self._cache.lengths(scene.read, partial(looks, self._encoder))[..., None]
         matrix, rows = phrase_matrix(phrases)
         cosines = self._cache.cosines(scene.read, matrix)
         results = []
@@ -130,6 +132,8 @@ class QueryEngine:
             compared = cosines if own == [*range(len(matrix))] else cosines[..., own]
             if phrase.background is not None:
                 compared = torch.cat([compared, phrase.background_share * background], dim=-1)
+            if phrase.framed:  # by looks alone, however long the field says that they are
+                compared = compared / lengths
             result = self._answer(scene, phrase, compared, request, further_relevancy)
             if index < len(texts) and texts[index].part:
                 part = self._embed.part_phrase(texts[index], request.negatives)
@@ -300,6 +304,7 @@ class QueryEngine:
             dense=scene.dense,
             peaks=contested_relevancy(scores, scene.trained, scene.allowed, phrase, read),
             further_relevancy=further_relevancy,
+            framed=phrase.framed,
         )
         found, probability = None, 0.0
         if maxima:
@@ -310,7 +315,7 @@ class QueryEngine:
                 scores[known, scale],
                 scene.graph.surface.views[known],
                 cosines[..., : len(phrase.positives)].amax(dim=-1),
-                read(known),
+                read(known) if phrase.background is None else looks(self._encoder, read(known)),
                 phrase.distractors,
                 phrase.temperature,
             )

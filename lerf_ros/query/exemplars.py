@@ -63,11 +63,16 @@ def exemplar_phrase(
     )
 
 
+def looks(encoder: LanguageEncoder, embeddings: Float[Tensor, '*n d']) -> Float[Tensor, '*n d']:
+    """Returns what pictures are compared by: all there is, or how things look."""
+    return encoder.looks(embeddings) if isinstance(encoder, KindEncoder) else embeddings
+
+
 def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 's d']) -> Phrase:
     """Returns the phrase of a window of a picture, pooled as the windows of the map are.
 
-    What surrounds the thing is seen as it is in the map; other crops blur that, and what is beside
-    it is often of the same kind.
+    It is compared by its looks. What surrounds the thing is seen as it is in the map; other crops
+    blur that, and what is beside it is often of the same kind.
     """
     height, width = exemplar.image.shape[:2]
     u0, v0, u1, v1 = exemplar.box_px()
@@ -76,7 +81,8 @@ def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 
     top, bottom = _spread(v0, v1, side, height)
     pixels = torch.from_numpy(np.ascontiguousarray(exemplar.image)).to(scene_means.device)
     box = scene_means.new_tensor([[left, top, right, bottom]])
-    positive = encoder.encode_windows(pixels.permute(2, 0, 1).float() / 255, box)
+    positive = encoder.looks(encoder.encode_windows(pixels.permute(2, 0, 1).float() / 255, box))
+    scene_means = encoder.looks(scene_means)
     return Phrase(
         exemplar.name,
         positive,
@@ -85,6 +91,7 @@ def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 
         temperature=encoder.picture_temperature,
         background=scene_means,
         background_share=WINDOW_BACKGROUND,
+        framed=True,
     )
 
 

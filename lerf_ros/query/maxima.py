@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from jaxtyping import Bool, Float, Int
 
-from lerf_ros.query.objects import DenseReader, grow, oriented_box, robust_centre
+from lerf_ros.query.objects import DenseReader, Grown, grow, oriented_box, robust_centre
 from lerf_ros.query.request import Maximum
 from lerf_ros.query.scene_graph import SceneGraph
 
@@ -15,6 +17,8 @@ Array = np.ndarray
 PLATEAU = 0.005
 # Points belong to a peak's object by their relevancy above this quantile of the scene's.
 BASE_QUANTILE = 0.02
+# A picture is a little like everything: what has nothing to do with it is the scene's middle.
+FRAMED_BASE_QUANTILE = 0.5
 # Maxima with fewer points come after all others.
 MIN_SUPPORT = 8
 # Peaks looked at for each maximum that is asked for.
@@ -33,6 +37,7 @@ def find_maxima(
     dense: DenseReader | None = None,
     peaks: Float[Array, ' n'] | None = None,
     further_relevancy: float = 0.0,
+    framed: bool = False,
 ) -> list[Maximum]:
     """Returns the maxima, those with the highest peak first; those on very few points come last.
 
@@ -48,12 +53,14 @@ def find_maxima(
         peaks: What peaks are looked for in; the greatest relevancy of each point if None.
         further_relevancy: Once there is a maximum on enough points, others are only looked for
             where relevancy is at least this.
+        framed: Whether the scale at a peak is the size of the thing, as that of a box drawn around
+            it is, and not that of any picture in which it is seen best.
     """
     surface = graph.surface
     best_of_all = graph.smooth(scores.max(axis=1))
     heights = best_of_all if peaks is None else graph.smooth(peaks)
     best = np.where(allowed & (best_of_all >= min_relevancy), heights, -np.inf)
-    base = float(np.quantile(best_of_all, BASE_QUANTILE))
+    base = float(np.quantile(best_of_all, FRAMED_BASE_QUANTILE if framed else BASE_QUANTILE))
     taken = np.zeros(len(surface), bool)
     maxima: list[tuple[float, Maximum]] = []
     for _ in range(ATTEMPTS * max_maxima):
@@ -64,6 +71,8 @@ def find_maxima(
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
         grown = grow(graph, peak, best_of_all, base, reach_m, dense, allowed)
+        if framed:
+            grown = _within_frame(graph, grown, peak, reach_m)
         points = grown.points if inside is None else grown.points[inside[grown.points]]
         best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
         best[points] = -np.inf
@@ -127,6 +136,19 @@ def describe(
         views=int(np.median(surface.views[points])),
         viewpoints=surface.viewpoints(points),
     )
+
+
+def _within_frame(graph: SceneGraph, grown: Grown, peak: int, half_side_m: float) -> Grown:
+    """Returns the part of an object that a square frame around a peak can hold, corners included.
+
+    Where geometry does not bound an object, as on a floor of things that touch, half a room may be
+    nearly as relevant as the peak, and its middle is elsewhere.
+    """
+    position = graph.surface.positions[peak]
+    near = graph.tree.query_ball_point(position, math.sqrt(2) * half_side_m)
+    points = np.intersect1d(grown.points, near)
+    core = np.intersect1d(grown.core, near)
+    return Grown(points, core if len(core) else points) if len(points) else grown
 
 
 def _middle(positions: Float[Array, 'n 3'], level: Bool[Array, ' n'], peak: int) -> int:

@@ -69,6 +69,7 @@ class Phrase:
         temperature: The encoder's factor of cosines.
         background: For a picture, one more negative at each scale searched; None for words.
         background_share: How much the cosine with that negative counts.
+        framed: Whether it is a picture of which a box says how large the thing is.
         doubt: Why the encoder may not know what is asked, in a sentence; empty where it does.
         rivals: Unit embeddings of other kinds that the scene looks like: see
             :mod:`lerf_ros.query.relevancy`; None for none.
@@ -81,6 +82,7 @@ class Phrase:
     temperature: float
     background: Float[Tensor, 's d'] | None = None
     background_share: float = 1.0
+    framed: bool = False
     doubt: str = ''
     rivals: Float[Tensor, 'r d'] | None = None
 

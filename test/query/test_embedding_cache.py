@@ -73,6 +73,19 @@ def test_points_beyond_the_limit_are_read_by_each_query(surface_map):
     )
 
 
+@pytest.mark.parametrize('limit', [1 << 30, BLOCK_ROWS * SCALES * SIZE, 0])
+def test_lengths_of_a_part_equal_those_read_now(surface_map, limit):
+    surface = surface_map.points()
+    cache = made(surface, limit)
+    cache.refresh(Counter(), 5, len(surface))
+
+    def part(embeddings):
+        return F.normalize(embeddings * torch.tensor([0.0] * 3 + [1.0] * (SIZE - 3)), dim=-1)
+
+    wanted = Counter()(torch.from_numpy(surface.positions))[..., 3:].norm(dim=-1)
+    assert torch.allclose(cache.lengths(Counter(), part), wanted, atol=1e-5)
+
+
 def test_refresh_takes_missing_entries_first_then_the_oldest(surface_map):
     surface = surface_map.points()
     cache = made(surface)

@@ -230,3 +230,30 @@ def test_peaks_decide_which_maximum_comes_first_and_relevancy_which_come_at_all(
     assert balls(min_relevancy=0.0) == [0, 1, 2]
     assert balls(min_relevancy=0.0, peaks=peaks) == [2, 1, 0]
     assert balls(min_relevancy=0.5, peaks=peaks) == [1, 0]
+
+
+def test_a_framed_answer_lies_within_its_frame(graph):
+    # All of a ball is nearly as relevant as a spot on one side of it.
+    ball = np.flatnonzero(on_ball(graph, 0))
+    positions = graph.surface.positions
+    spot = ball[positions[ball, 0].argmax()]
+    relevancy = np.zeros(len(positions))
+    relevancy[ball], relevancy[spot] = 0.9, 1.0
+    side_m = 2 * 3 * graph.surface.voxel_m
+
+    def moved_m(framed):
+        found = find_maxima(
+            graph,
+            relevancy[:, None],
+            np.array([side_m]),
+            np.ones(len(positions), bool),
+            max_maxima=1,
+            min_relevancy=0.0,
+            framed=framed,
+        )[0]
+        away = np.linalg.norm(positions[found.point_indices] - positions[spot], axis=1)
+        return np.linalg.norm(found.position_m - positions[spot]), away.max()
+
+    framed, whole = moved_m(True), moved_m(False)
+    assert framed[0] < 0.5 * whole[0]
+    assert framed[1] < side_m < whole[1]

@@ -1,17 +1,22 @@
 """The photograph encoder: kinds of things in photographs, by words and by pictures.
 
-Pictures become the pooled features of a network that tells ImageNet's thousand classes apart, as
-far as they lie in the directions in which its classifier differs most; words become a mean of the
-rows of that classifier, less what all rows have in common. Two more numbers keep lengths true: how
-much of the features lies in other directions, and a constant, the same before normalisation for
-every picture. The constant keeps a blank wall from pointing anywhere, and stands for "nothing in
+A picture has two halves of equal length: its kind and its looks. The kind are the pooled features
+of a network that tells ImageNet's thousand classes apart, as far as they lie in the directions in
+which its classifier differs most; words become a mean of the rows of that classifier, less what
+all rows have in common, and say nothing of looks. Two more numbers keep lengths true: how much of
+the features lies in other directions, and a constant, the same before normalisation for every
+picture. The constant keeps a blank wall from pointing anywhere, and stands for "nothing in
 particular" as a negative.
+
+The looks are what earlier stages of the same network see: its last layer forgets what makes one
+mug another than the next. Pictures as questions are compared by them alone.
 """
 
 from __future__ import annotations
 
 import copy
 import hashlib
+import math
 from collections.abc import Sequence
 
 import torch
@@ -30,7 +35,7 @@ from lerf_ros.features.photo.packages import (
     TOKENIZER,
 )
 from lerf_ros.features.photo.sentences import SentenceEncoder
-from lerf_ros.features.photo.tower import STRIDE, PhotoTower
+from lerf_ros.features.photo.tower import LOOK_STAGES, STRIDE, PhotoTower
 from lerf_ros.features.photo.words import OWN_WORDS, WordList
 from lerf_ros.features.precision import tower_dtype
 from lerf_ros.features.windows import Octaves, SharedWindows, pool_alone, pool_windows
@@ -39,14 +44,15 @@ PHOTO = 'photo'
 INPUT_PX = 224
 OCTAVES = Octaves(max_tile_px=320, max_side_px=1280, stride_px=STRIDE)
 # Directions of the classifier that are kept, of 1000: on the boxed pictures words lose nothing to
-# them, and pictures as questions a little (docs/encoders.md).
-DIRECTIONS = 384
+# them (docs/encoders.md).
+DIRECTIONS = 256
 # The constant number beside the pooled features, whose length is 6 on a wall and 20 on a thing.
 NOTHING = 8.0
 # Cosine of "nothing in particular" with a window, over its constant number.
 NEGATIVE_WEIGHT = 0.2
-# Cosines of words are .05 to .2, those of pictures with each other .3 to .9.
-TEMPERATURE = 30.0
+# Cosines of words with the kind are .05 to .2; with a window, of whose square it is half, they are
+# smaller by a root of two. Those of looks with each other are .3 to .9.
+TEMPERATURE = 30.0 * math.sqrt(2)
 PICTURE_TEMPERATURE = 6.0
 # Kinds as alike as this are no distractors of each other: a coffee mug and a cup.
 ALIKE_COSINE = 0.3
@@ -101,7 +107,8 @@ class PhotoEncoder:
         self.name = PHOTO
         self.device = device
         self.input_size = INPUT_PX
-        self.embedding_size = DIRECTIONS + 2
+        self._kind_size = DIRECTIONS + 2
+        self.embedding_size = self._kind_size + len(tower.look_means)
         self.temperature = TEMPERATURE
         self.picture_temperature = PICTURE_TEMPERATURE
         self.existence = existence
@@ -116,9 +123,10 @@ class PhotoEncoder:
         # to a rotation; the double keeps that rotation the same from run to run.
         directions = torch.linalg.svd(rows.double(), full_matrices=False).Vh[:DIRECTIONS]
         self._directions = directions.to(rows).to(device)
-        self.kinds = F.normalize(F.pad(rows @ self._directions.T, (0, 2)), dim=-1)
+        others = self.embedding_size - DIRECTIONS
+        self.kinds = F.normalize(F.pad(rows @ self._directions.T, (0, others)), dim=-1)
         self.negatives = torch.zeros(1, self.embedding_size, device=device)
-        self.negatives[0, -1] = NEGATIVE_WEIGHT
+        self.negatives[0, self._kind_size - 1] = NEGATIVE_WEIGHT
         self._windows = SharedWindows(
             OCTAVES, self._cells, self._embeddings, self.embedding_size, device
         )
@@ -158,6 +166,10 @@ class PhotoEncoder:
             f'the nearest is {meaning.nearest!r}'
         )
 
+    def looks(self, embeddings: Float[Tensor, '*n d']) -> Float[Tensor, '*n d']:
+        """Returns unit vectors of how things look, whatever kind they are."""
+        return F.normalize(F.pad(embeddings[..., self._kind_size :], (self._kind_size, 0)), dim=-1)
+
     def other_kinds(self, text: str) -> Bool[Tensor, ' m']:
         """Tells which of the kinds are not like what the text names."""
         return self.kinds @ self.encode_texts([text])[0] < ALIKE_COSINE
@@ -191,13 +203,17 @@ class PhotoEncoder:
     @torch.no_grad()
     def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
         """Returns the tower's cells, as unit vectors, of the image at its own size."""
-        return F.normalize(self._cells(image, 0), dim=0).permute(1, 2, 0)
+        cells = self._cells(image, 0)[: self._directions.shape[1]]
+        return F.normalize(cells, dim=0).permute(1, 2, 0)
 
     def _embeddings(self, pooled: Float[Tensor, 'n c']) -> Float[Tensor, 'n d']:
+        pooled, look = pooled.tensor_split([self._directions.shape[1]], dim=-1)
         inside = pooled @ self._directions.T
         rest = (pooled.square().sum(dim=-1) - inside.square().sum(dim=-1)).clamp(min=0).sqrt()
         constant = torch.full_like(rest, NOTHING)
-        return F.normalize(torch.cat([inside, torch.stack([rest, constant], -1)], -1), dim=-1)
+        kind = torch.cat([inside, torch.stack([rest, constant], -1)], -1)
+        halves = F.normalize(kind, dim=-1), F.normalize(look, dim=-1)
+        return torch.cat(halves, dim=-1) / math.sqrt(2)
 
     def _cells(self, image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, 'c rows cols']:
         height, width = OCTAVES.size(image, octave)
@@ -217,6 +233,6 @@ def _resized(
 def _fingerprint() -> str:
     digest = hashlib.sha256(' '.join(file.sha256 for file in FILES).encode())
     digest.update(OWN_WORDS.read_bytes())
-    sizes = OCTAVES.max_tile_px, OCTAVES.max_side_px, NOTHING, INPUT_PX, DIRECTIONS
+    sizes = OCTAVES.max_tile_px, OCTAVES.max_side_px, NOTHING, INPUT_PX, DIRECTIONS, LOOK_STAGES
     digest.update(repr(sizes).encode())
     return digest.hexdigest()[:32]

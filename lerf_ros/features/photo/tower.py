@@ -7,6 +7,7 @@ side undo that. Its classifier is a matrix of one row a class; classes are in Im
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ from lerf_ros.features.photo.convolution import fuse_convolutions, fused_availab
 ARCHITECTURE = 'tf_efficientnet_lite0'
 STRIDE = 32
 PAD_PX = 16
+# Stages that tell how things look rather than what kind they are: the second, of colours and
+# edges, and the sixth, of which the last ones make kinds. Their features keep their own lengths.
+LOOK_STAGES = (1, 5)
 # As the network was trained: (255 x - 127) / 128.
 _MEAN, _STD = 127 / 255, 128 / 255
 # Pairs of a convolution and the normalisation after it, by the names of timm's blocks.
@@ -39,6 +43,9 @@ class PhotoTower(nn.Module):
     def __init__(self, network: Any) -> None:
         super().__init__()
         self.network: Any = network.eval().requires_grad_(False)
+        means = [_mean_output(network.blocks[number]) for number in LOOK_STAGES]
+        self.look_means: Tensor
+        self.register_buffer('look_means', torch.cat(means), persistent=False)
 
     @classmethod
     def load(cls, path: Path) -> PhotoTower:
@@ -84,11 +91,42 @@ class PhotoTower(nn.Module):
         return self.network((images - _MEAN) / _STD)
 
     def forward(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n c rows cols']:
-        """Returns the cells of pictures whose sides are multiples of ``STRIDE``."""
+        """Returns the cells of pictures whose sides are multiples of ``STRIDE``.
+
+        First what the classifier reads, then the looks.
+        """
         rows, cols = images.shape[2] // STRIDE, images.shape[3] // STRIDE
-        pixels = F.pad((images - _MEAN) / _STD, (PAD_PX,) * 4, mode='replicate')
-        pixels = pixels.contiguous(memory_format=torch.channels_last)
-        return self.network.forward_features(pixels)[:, :, :rows, :cols]
+        x = F.pad((images - _MEAN) / _STD, (PAD_PX,) * 4, mode='replicate')
+        x = x.contiguous(memory_format=torch.channels_last)
+        net, looks = self.network, []
+        x = net.bn1(net.conv_stem(x))
+        for number, stage in enumerate(net.blocks):
+            x = stage(x)
+            if number in LOOK_STAGES:
+                looks.append(_in_cells(x, rows, cols))
+        x = net.bn2(net.conv_head(x))[:, :, :rows, :cols]
+        look = torch.cat(looks, dim=1) - self.look_means[:, None, None].to(x)
+        return torch.cat([x, look], dim=1)
+
+
+def _in_cells(x: Float[Tensor, 'n c h w'], rows: int, cols: int) -> Float[Tensor, 'n c rows cols']:
+    """Returns the mean of a stage's map over each cell of ``STRIDE`` pixels."""
+    finer = x.shape[2] // (rows + 1)
+    # The padding is half a cell, and the finer a map, the less it is shifted by the network's own.
+    first = finer // 2
+    x = x[:, :, first : first + finer * rows, first : first + finer * cols]
+    return x if finer == 1 else F.avg_pool2d(x, finer)
+
+
+def _mean_output(stage: Iterable[Any]) -> Float[Tensor, ' c']:
+    """Returns the mean of what a stage makes of the pictures that the network was trained on.
+
+    It ends in normalisations, whose means are known: one, and one for each block that adds to it.
+    """
+    total: Any = 0
+    for block in stage:
+        total = (total if block.has_skip else 0) + block.bn3.bias.detach()
+    return total
 
 
 def _fuse(owner: nn.Module, conv: str, norm: str) -> None:

@@ -19,7 +19,7 @@ from lerf_ros.features.photo.convolution import (
 )
 from lerf_ros.features.photo.encoder import INPUT_PX, OCTAVES
 from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
-from lerf_ros.features.photo.tower import ARCHITECTURE, STRIDE, PhotoTower
+from lerf_ros.features.photo.tower import ARCHITECTURE, LOOK_STAGES, STRIDE, PhotoTower
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.request import Exemplar
@@ -121,6 +121,36 @@ def test_grey_and_over_exposed_pictures_show_nothing(encoder, value):
     assert float((kinds @ embedding).max()) < float(encoder.negatives[0] @ embedding)
 
 
+def test_kinds_and_looks_share_an_embedding_evenly(encoder):
+    embeddings = encoder.encode_images(torch.stack([picture(64, 64), picture(64, 64, seed=4)]))
+    looks = encoder.looks(embeddings)
+    assert torch.allclose(embeddings.norm(dim=-1), torch.ones(2), atol=1e-5)
+    assert torch.allclose(looks.norm(dim=-1), torch.ones(2), atol=1e-5)
+    # Half of the length of each, and nothing of words.
+    assert torch.allclose((looks * embeddings).sum(dim=-1), torch.full((2,), 0.5**0.5), atol=1e-5)
+    texts = torch.cat([encoder.encode_texts(['mug', 'chair']), encoder.kinds, encoder.negatives])
+    assert float((texts @ looks.T).abs().max()) == 0.0
+    assert torch.allclose(encoder.looks(looks), looks, atol=1e-6)
+
+
+def test_looks_are_told_from_the_mean_of_the_training_pictures():
+    # A network in training normalises by the batch at hand, whose mean then is the known one.
+    network = timm().create_model(ARCHITECTURE)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            torch.nn.init.normal_(module.bias)
+    tower = PhotoTower(network)
+    network.train()
+    with torch.no_grad():
+        x = network.bn1(network.conv_stem(torch.randn(4, 3, 64, 64)))
+        means = []
+        for number, stage in enumerate(network.blocks):
+            x = stage(x)
+            if number in LOOK_STAGES:
+                means.append(x.mean(dim=(0, 2, 3)))
+    assert torch.allclose(tower.look_means, torch.cat(means), atol=1e-3)
+
+
 def test_weights_are_no_option_of_it():
     with pytest.raises(ValueError, match='pretrained: expected nothing'):
         load_encoder(FeatureOptions(encoder='photo', pretrained='some.safetensors'))
@@ -151,7 +181,9 @@ def test_a_picture_is_asked_as_a_window_of_itself(encoder):
     phrase = exemplar_phrase(encoder, Exemplar(image, (40, 30, 90, 70)), means)
     window = torch.tensor([[40.0, 25.0, 90.0, 75.0]])
     pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
-    assert torch.allclose(phrase.positives, encoder.encode_windows(pixels, window), atol=1e-4)
+    asked = encoder.looks(encoder.encode_windows(pixels, window))
+    assert torch.allclose(phrase.positives, asked, atol=1e-4)
+    assert phrase.framed
     assert len(phrase.negatives) == 0
     assert phrase.temperature == encoder.picture_temperature
     assert 0 < phrase.background_share < 1
