@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 from tabletop_processes import run_all
-from tabletop_views import ELSEWHERE, HEIGHT, WIDTH
+from tabletop_views import ELSEWHERE, HEIGHT, WIDTH, described
 
 from lerf_ros.geometry import camera_directions, pixel_centres
 from lerf_ros.simulation import HELD_OUT_SEED, FlatOptions, FlatScene
@@ -69,17 +69,7 @@ def render_flat(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[lis
             for number, name in enumerate(named):
                 on = own == name
                 labels[at][on] = 16 * number + np.minimum(parts[on], 15)
-            objects.append(
-                [
-                    {
-                        'category': obj.category,
-                        'colour': obj.colour,
-                        'texture': obj.texture,
-                        'parts': [part.name for part in obj.parts],
-                    }
-                    for obj in (scene.objects[name].obj for name in named)
-                ]
-            )
+            objects.append([described(scene.objects[name].obj) for name in named])
     return images, labels, objects
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from tabletop_processes import run_all
 
 from lerf_ros.geometry import camera_directions, pixel_centres
-from lerf_ros.simulation import HELD_OUT_SEED, TabletopScene
+from lerf_ros.simulation import HELD_OUT_SEED, SceneObject, TabletopScene
 
 TABLE, ELSEWHERE = 240, 241
 WIDTH, HEIGHT = 320, 240
@@ -46,16 +46,18 @@ def render_scene(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[di
             labels[view] = np.where(np.abs(world_z) < 0.006, TABLE, ELSEWHERE)
             on = (picture.objects >= 0) & (picture.objects < 14)
             labels[view][on] = (16 * picture.objects + np.minimum(picture.parts, 15))[on]
-        objects = [
-            {
-                'category': obj.category,
-                'colour': obj.colour,
-                'texture': obj.texture,
-                'parts': [part.name for part in obj.parts],
-            }
-            for obj in scene.objects[:14]
-        ]
+        objects = [described(obj) for obj in scene.objects[:14]]
     return images, labels, objects
+
+
+def described(obj: SceneObject) -> dict:
+    """Returns what is kept on disk of an object of a scene."""
+    return {
+        'category': obj.category,
+        'colour': obj.colour,
+        'texture': obj.texture,
+        'parts': [part.name for part in obj.parts],
+    }
 
 
 def _render_share(folder: Path, seeds: list[int], views: int, worker: int) -> None:

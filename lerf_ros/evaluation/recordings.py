@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import math
-import resource
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ import numpy as np
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation import metrics
 from lerf_ros.evaluation.perceptual import load_lpips
+from lerf_ros.evaluation.processes import peak_rss_mb
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.evaluation.verdicts import ANSWER_KEYS
@@ -130,7 +130,7 @@ def evaluate_rgbd(
             'keyframes': stream.effort.keyframes,
             'dropped': stream.effort.dropped,
             'surface_points': len(live_map.surface()),
-            'peak_rss_mb': _peak_rss_mb(),
+            'peak_rss_mb': peak_rss_mb(),
         }
         if targets:
             row.update(_targets_row(live_map, targets))
@@ -183,7 +183,7 @@ def evaluate_nerfstudio(
                 'steps_per_s': steps / trained_s,
                 'intake_s': intake_s,
                 'keyframes': len(train),
-                'peak_rss_mb': _peak_rss_mb(),
+                'peak_rss_mb': peak_rss_mb(),
             }
         )
         advance(trained_s - before_s, f'{goal_s:g} s')
@@ -327,7 +327,3 @@ def _vector(values: Any, name: str) -> Array:
     if vector.shape != (3,) or not np.isfinite(vector).all():
         raise ValueError(f'{name}: expected three finite metres, got {values}')
     return vector
-
-
-def _peak_rss_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import resource
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,7 +15,7 @@ from lerf_ros.evaluation.answer_panels import draw_answer
 from lerf_ros.evaluation.asking import ask_baselines, ask_map, ask_pictures
 from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
-from lerf_ros.evaluation.processes import Advance, each_seed, summed_up
+from lerf_ros.evaluation.processes import Advance, each_seed, peak_rss_mb, summed_up
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Stream
 from lerf_ros.evaluation.tabletop_camera import held_out, shots
@@ -143,7 +142,7 @@ def run_scene(
                 **_memory(live_map, fusion),
                 'steps_per_s': stream.effort.steps_per_s,
                 'query_ms': query_ms,
-                'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+                'peak_rss_mb': peak_rss_mb(),
                 'keyframes': stream.effort.keyframes,
                 'steps': stream.effort.steps,
                 'dropped': stream.effort.dropped,

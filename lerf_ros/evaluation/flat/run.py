@@ -23,7 +23,7 @@ from lerf_ros.evaluation.flat.pictures import draw_flat
 from lerf_ros.evaluation.flat.second_events import loop_closed, saved_and_loaded
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
 from lerf_ros.evaluation.metrics import percentile
-from lerf_ros.evaluation.processes import Advance, each_seed, summed_up
+from lerf_ros.evaluation.processes import Advance, each_seed, peak_rss_mb, summed_up
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
@@ -250,11 +250,6 @@ def rss_mb() -> float:
     except OSError:
         return peak_rss_mb()
     return pages * resource.getpagesize() / 2**20
-
-
-def peak_rss_mb() -> float:
-    """Returns the most memory that this process has had."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def evaluate_flat(
