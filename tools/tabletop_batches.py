@@ -8,7 +8,9 @@ from __future__ import annotations
 import argparse
 import multiprocessing
 import queue
+import threading
 from collections.abc import Callable
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,6 +21,11 @@ from tabletop_crops import Crops
 from tabletop_loss import own_matrices, truth_matrix
 from tabletop_views import Views
 from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
+
+from lerf_ros.features.tabletop.encoder import create_tabletop_model
+
+# Batches that wait for the training: drawn, and as tensors of its own.
+_DRAWN, _READY = 6, 3
 
 
 def draw_captions(
@@ -121,14 +128,21 @@ def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
 
 def _captioned(
     truth: Truth, own_parts: np.ndarray, args: argparse.Namespace, rng: np.random.Generator
-) -> tuple[list[str], np.ndarray, np.ndarray, np.ndarray]:
-    """Returns captions, how true they are, which describe a picture best, and class targets."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Returns tokens of captions, how true they are, which describe a picture best, and class
+    targets; what is true is in half precision, for the way between the processes."""
     captions = draw_captions(truth, own_parts, rng, args.captions, args.never, args.any_parts)
     rows = np.array(captions.rows)
     matrix, own = own_matrices(truth_matrix(truth, rows), own_parts, rows)
     targets = class_targets(truth)
     targets[:, 3] = np.where(own_parts[:, 2] >= 0, own_parts[:, 2], targets[:, 3])
-    return captions.texts, matrix.numpy(), own.numpy(), targets
+    tokens = _tokenizer()(captions.texts).numpy()
+    return tokens, matrix.half().numpy(), own.half().numpy(), targets
+
+
+@cache
+def _tokenizer() -> Callable[[list[str]], torch.Tensor]:
+    return create_tabletop_model()[1]
 
 
 class Batches:
@@ -136,7 +150,9 @@ class Batches:
 
     def __init__(self, fill: Callable, args: argparse.Namespace, rank: int) -> None:
         context = multiprocessing.get_context('spawn')
-        self._queue = context.Queue(maxsize=6 * args.producers)
+        self._queue = context.Queue(maxsize=_DRAWN * args.producers)
+        self._ready: queue.Queue = queue.Queue(_READY)
+        self._closed = threading.Event()
         self._processes = [
             context.Process(
                 target=fill,
@@ -147,26 +163,42 @@ class Batches:
         ]
         for process in self._processes:
             process.start()
+        # What comes from another process is read beside the training, which waits for a device.
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        while not self._closed.is_set():
+            try:
+                *pictures, tokens, matrix, own, targets = self._queue.get(timeout=1)
+            except queue.Empty:
+                continue
+            told = [torch.from_numpy(each) for each in (tokens, matrix, own, targets)]
+            while not self._closed.is_set():
+                try:
+                    self._ready.put((*pictures, *told), timeout=1)
+                    break
+                except queue.Full:
+                    continue
 
     def next(self) -> tuple:
-        """Returns scene crops, boxes and lone crops (arrays), texts, and as tensors the truth
-        matrix, the matrix of own captions and the class targets.
+        """Returns scene crops, boxes and lone crops (arrays), and as tensors the tokens of the
+        captions, the truth matrix, the matrix of own captions and the class targets.
 
         Raises:
             RuntimeError: The process has failed.
         """
         while True:
             try:
-                *pictures, texts, matrix, own, targets = self._queue.get(timeout=5)
+                return self._ready.get(timeout=5)
             except queue.Empty:
                 if not all(process.is_alive() for process in self._processes):
                     raise RuntimeError('batches: the process failed; see above') from None
-                continue
-            tensors = (torch.from_numpy(each) for each in (matrix, own, targets))
-            return *pictures, texts, *tensors
 
     def close(self) -> None:
         """Ends the processes."""
+        self._closed.set()
+        self._reader.join()
         for process in self._processes:
             process.terminate()
             process.join()

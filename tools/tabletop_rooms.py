@@ -21,6 +21,10 @@ from lerf_ros.simulation import HELD_OUT_SEED, FlatOptions, FlatScene
 # Walls and furniture: captions of tables and of floors are neither meant nor excluded by them.
 UNNAMED = 242
 _MOST_OBJECTS = 14
+# Pieces of one picture, each around another of its objects.
+_PIECES = 2
+# Pictures for a view: three of four show something, most of them more than one thing.
+_STOPS = 0.72
 # An object is worth a picture from so many pixels on, and no farther than this.
 _LEAST_PIXELS, _FAR_M = 40, 3.0
 _WALK_S, _RATE_HZ = 480.0, 2.0
@@ -29,7 +33,9 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def render_flat(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[list[dict]]]:
-    """Returns images, labels, and the objects of each, from a walk through one flat.
+    """Returns images, labels, and the objects of each view, from a walk through one flat.
+
+    The last list may be a little shorter than what was asked for: so many views there are.
 
     Raises:
         ValueError: The seed belongs to the evaluation.
@@ -43,8 +49,9 @@ def render_flat(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[lis
     with FlatScene(seed, FlatOptions(width=2 * WIDTH, height=2 * HEIGHT)) as scene:
         directions = camera_directions(scene.camera, pixel_centres(scene.camera))
         path = scene.path(_WALK_S, _RATE_HZ)
-        # In the order of the walk: a room's model is made once.
-        for index in np.sort(rng.choice(len(path), min(4 * views, len(path)), replace=False)):
+        # From all of the walk, in its order: a room's model is made once.
+        stops = min(round(_STOPS * views), len(path))
+        for index in np.sort(rng.choice(len(path), stops, replace=False)):
             if len(objects) == views:
                 break
             picture = scene.render(path[index])
@@ -53,24 +60,31 @@ def render_flat(seed: int, views: int) -> tuple[np.ndarray, np.ndarray, list[lis
             shown = shown[pixels >= _LEAST_PIXELS]
             if not len(shown):
                 continue
-            rows, columns = np.nonzero(near == rng.choice(shown))
-            left, top = (
-                int(np.clip(rng.normal(middle, 40) - side / 2, 0, side))
-                for middle, side in ((columns.mean(), WIDTH), (rows.mean(), HEIGHT))
-            )
-            piece = slice(top, top + HEIGHT), slice(left, left + WIDTH)
             world_z = directions @ path[index][2, :3] * picture.depth + path[index][2, 3]
-            at = len(objects)
-            images[at] = picture.image[piece]
-            labels[at][world_z[piece] < _FLOOR_M] = ELSEWHERE
-            own, parts = picture.objects[piece], picture.parts[piece]
-            named, counts = np.unique(own[own >= 0], return_counts=True)
-            named = named[np.argsort(-counts)][:_MOST_OBJECTS]
-            for number, name in enumerate(named):
-                on = own == name
-                labels[at][on] = 16 * number + np.minimum(parts[on], 15)
-            objects.append([described(scene.objects[name].obj) for name in named])
+            pieces = min(_PIECES, len(shown), views - len(objects))
+            for middle in rng.choice(shown, pieces, replace=False):
+                rows, columns = np.nonzero(near == middle)
+                left, top = (
+                    int(np.clip(rng.normal(at, 40) - side / 2, 0, side))
+                    for at, side in ((columns.mean(), WIDTH), (rows.mean(), HEIGHT))
+                )
+                piece = slice(top, top + HEIGHT), slice(left, left + WIDTH)
+                at = len(objects)
+                images[at] = picture.image[piece]
+                labels[at][world_z[piece] < _FLOOR_M] = ELSEWHERE
+                named = _label(labels[at], picture.objects[piece], picture.parts[piece])
+                objects.append([described(scene.objects[name].obj) for name in named])
     return images, labels, objects
+
+
+def _label(labels: np.ndarray, objects: np.ndarray, parts: np.ndarray) -> np.ndarray:
+    """Writes the labels of a view's objects; returns which they are, in order of their labels."""
+    named, counts = np.unique(objects[objects >= 0], return_counts=True)
+    named = named[np.argsort(-counts)][:_MOST_OBJECTS]
+    for number, name in enumerate(named):
+        on = objects == name
+        labels[on] = 16 * number + np.minimum(parts[on], 15)
+    return named
 
 
 def _render_share(folder: Path, seeds: list[int], views: int, worker: int) -> None:

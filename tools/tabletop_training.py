@@ -89,8 +89,13 @@ def project(model: Any, pooled: Tensor) -> Tensor:
 
 
 def encode_texts(model: Any, tokenizer, texts: list[str]) -> Tensor:
+    """Returns embeddings of texts."""
+    return encode_tokens(model, tokenizer(texts))
+
+
+def encode_tokens(model: Any, tokens: Tensor) -> Tensor:
     """Returns embeddings of texts; padding beyond the longest of them is left away."""
-    tokens = tokenizer(texts).to(device_of(model))
+    tokens = tokens.to(device_of(model))
     longest = int((tokens != 0).sum(dim=1).max())
     # Attention is causal: what follows the end of a text does not change it.
     mask = model.text.attn_mask
@@ -159,14 +164,15 @@ def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Modu
         'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=args.workers
     )
     model, tokenizer = create_tabletop_model()
+    canonical = tokenizer(list(captions_.CANONICAL))
     if args.start:
         model.load_state_dict(load_file(args.start), strict=False)
     model = model.to(args.device)
     try:
         if args.crop_steps:
-            model = train(args, fill_with_crops, args.crop_steps, model, tokenizer, rank)
+            model = train(args, fill_with_crops, args.crop_steps, model, canonical, rank)
         if args.steps:
-            model = train(args, fill_with_windows, args.steps, model, tokenizer, rank)
+            model = train(args, fill_with_windows, args.steps, model, canonical, rank)
         return model.eval()
     finally:
         torch.distributed.destroy_process_group()
@@ -177,7 +183,7 @@ def train(
     fill: Callable,
     steps: int,
     model: Any,
-    tokenizer,
+    canonical_tokens: Tensor,
     rank: int,
 ) -> Any:
     """Trains the model in place; returns a copy with the averaged weights."""
@@ -226,8 +232,9 @@ def train(
             group['lr'] = args.rate * share
         for group in descent.param_groups:
             group['lr'] = args.filter_rate * share
-        scenes, boxes, lone, texts, *told = batches.next()
-        truth, own, targets = (each.to(args.device) for each in told)
+        scenes, boxes, lone, *told = batches.next()
+        tokens, truth, own, targets = (each.to(args.device) for each in told)
+        truth, own = truth.float(), own.float()
         pooled = pool_pictures(model, scenes, boxes, lone)
         images = project(model, pooled)
         classes = torch.stack(
@@ -238,8 +245,8 @@ def train(
                 )
             ]
         )
-        embedded = encode_texts(model, tokenizer, [*captions_.CANONICAL, *texts])
-        canonical, phrases = embedded.split([len(captions_.CANONICAL), len(texts)])
+        embedded = encode_tokens(model, torch.cat([canonical_tokens.to(tokens), tokens]))
+        canonical, phrases = embedded.split([len(canonical_tokens), len(tokens)])
         cosines = images @ phrases.T
         logits = scale.exp().clamp(max=60) * cosines
         relevancy = relevancy_loss(cosines, images @ canonical.T, truth, TEMPERATURE)
