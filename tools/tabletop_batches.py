@@ -11,6 +11,7 @@ import queue
 import threading
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,7 +142,7 @@ def _captioned(
 
 
 @cache
-def _tokenizer() -> Callable[[list[str]], torch.Tensor]:
+def _tokenizer() -> Any:
     return create_tabletop_model()[1]
 
 

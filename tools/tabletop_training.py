@@ -163,6 +163,8 @@ def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Modu
     torch.distributed.init_process_group(
         'gloo', init_method=f'file://{rendezvous}', rank=rank, world_size=args.workers
     )
+    model: Any
+    tokenizer: Any
     model, tokenizer = create_tabletop_model()
     canonical = tokenizer(list(captions_.CANONICAL))
     if args.start:

@@ -61,6 +61,15 @@ def require_jobs(jobs: int | None) -> int:
     return jobs
 
 
+def each_seed_here(
+    make_work: Callable[[], Work[Result]], seeds: Sequence[int], advance: Advance
+) -> Generator[tuple[int, Result], None, None]:
+    """Does all scenes in this process, with all of its threads; else as `each_seed`."""
+    work = make_work()
+    for seed in seeds:
+        yield seed, work(seed, advance)
+
+
 def each_seed(
     make_work: Callable[[], Work[Result]], seeds: Sequence[int], jobs: int, advance: Advance
 ) -> Generator[tuple[int, Result], None, None]:

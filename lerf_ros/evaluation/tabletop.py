@@ -15,7 +15,13 @@ from lerf_ros.evaluation.answer_panels import draw_answer
 from lerf_ros.evaluation.asking import ask_baselines, ask_map, ask_pictures
 from lerf_ros.evaluation.baselines import FusionField
 from lerf_ros.evaluation.picture_questions import absent_exemplars, exemplars_of
-from lerf_ros.evaluation.processes import Advance, each_seed, peak_rss_mb, summed_up
+from lerf_ros.evaluation.processes import (
+    Advance,
+    each_seed,
+    each_seed_here,
+    peak_rss_mb,
+    summed_up,
+)
 from lerf_ros.evaluation.report import Picture, picture
 from lerf_ros.evaluation.stream import Stream
 from lerf_ros.evaluation.tabletop_camera import held_out, shots
@@ -187,8 +193,7 @@ def evaluate_tabletop(
     """
     make_work = functools.partial(_scene_work, run, config, make_encoder)
     if run.realtime:
-        work = make_work()
-        done = ((seed, work(seed, advance)) for seed in run.seeds)
+        done = each_seed_here(make_work, run.seeds, advance)
     else:
         done = each_seed(make_work, run.seeds, jobs, advance)
     return summed_up(done, run.seeds, lambda reports: result_of(run, reports, settings), on_scene)

@@ -52,6 +52,7 @@ def labels_of_no_frame(folder: Path) -> None:
         (['tabletop', '--sensor', 'perfect'], 'sensor: expected one of usual'),
         (['tabletop', '--jobs', '0'], 'jobs: expected at least 1'),
         (['tabletop', '--jobs', '2', '--realtime'], 'jobs: expected 1 with --realtime'),
+        (['flat', '--jobs', '2', '--realtime'], 'jobs: expected 1 with --realtime'),
         (['tabletop', '--seeds', 'none'], 'seeds: expected numbers'),
         (['rgbd', 'EMPTY'], 'expected pictures'),
         (['rgbd', 'NOWHERE'], 'expected a folder'),

@@ -13,7 +13,7 @@ pytest.importorskip('mujoco', reason='the simulator needs the package mujoco')
 from lerf_ros.config import LerfConfig
 from lerf_ros.evaluation.flat.asking import ask
 from lerf_ros.evaluation.flat.figures import by_class, figures, forgotten_points, shuffled
-from lerf_ros.evaluation.flat.run import leaving_times, visited_area
+from lerf_ros.evaluation.flat.run import FlatRun, evaluate_flat, leaving_times, visited_area
 from lerf_ros.evaluation.flat.second_events import closure_pose, loop_closed, saved_and_loaded
 from lerf_ros.evaluation.flat.truth import FlatQuestion, FlatTruth, Sightings
 from lerf_ros.geometry import look_at, transform_points
@@ -176,3 +176,25 @@ def test_a_saved_flat_is_loaded_and_asked(live_map):
     row = saved_and_loaded(live_map, SMALL, live_map.encoder, 'red')
     assert 0 < row['map_mb'] < 50
     assert row['load_and_ask_s'] > 0
+
+
+def test_the_real_clock_counts_what_the_walk_brought():
+    run = FlatRun(seeds=(9004,), area_m2=15.0, seconds=12.0, realtime=True, width=160)
+    result, (report,) = evaluate_flat(run, SMALL, ColourEncoder, {}, lambda *_: None)
+    row, *bounds = result['rows']
+    assert [each['method'] for each in (row, *bounds)] == ['field', 'oracle', 'shuffled']
+    assert row['keyframes'] > 1
+    assert row['steps'] > 0
+    assert row['keyframes_per_s'] == row['keyframes'] / 12.0
+    assert row['frames_dropped'] >= 0
+    assert report.growth[-1][0] == 12.0
+
+
+def test_a_walk_too_short_to_visit_a_room_has_no_figures_by_area():
+    run = FlatRun(seeds=(9004,), area_m2=15.0, seconds=6.0, steps_per_second=2.0, width=160)
+    result, _ = evaluate_flat(run, SMALL, ColourEncoder, {}, lambda *_: None)
+    row = result['rows'][0]
+    assert row['steps'] <= 12
+    assert row['frames_dropped'] is None  # the nominal clock waits for the map
+    assert row['map_mb_per_m2'] is None
+    assert row['area_m2'] == 0

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from lerf_ros.commands.arguments import parse_seeds, require_positive
 from lerf_ros.commands.evaluate.map_arguments import (
+    add_clock,
     add_map,
     add_place,
     config_of,
     encoder_maker,
+    jobs_of,
     settings_of,
 )
-from lerf_ros.evaluation.processes import require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.report import (
     Picture,
@@ -44,12 +45,7 @@ def add_kinds(kinds: Any) -> None:
     parser.add_argument(
         '--seconds', type=float, help='duration of the walk (6.4 s for each square metre)'
     )
-    parser.add_argument(
-        '--steps-per-second',
-        type=float,
-        default=10.0,
-        help='training steps for each second of the camera (%(default)s)',
-    )
+    add_clock(parser, 10.0)
     parser.add_argument('--width', type=int, default=640, help='of the pictures (%(default)s px)')
     parser.add_argument('--sensor', default='usual', help='camera, as of tabletop (%(default)s)')
     parser.add_argument('--jobs', type=int, default=1, help='flats at a time (%(default)s)')
@@ -66,7 +62,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     if arguments.seconds is not None:
         require_positive('seconds', arguments.seconds)
     config = config_of(arguments)
-    jobs = require_jobs(arguments.jobs)
+    jobs = jobs_of(arguments)
     # The simulator and torch are loaded only now: --help and bad arguments answer at once.
     from lerf_ros.evaluation.flat.run import FlatRun, evaluate_flat
     from lerf_ros.simulation import SENSORS
@@ -79,6 +75,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         area_m2=arguments.area,
         seconds=arguments.seconds or 0.0,
         steps_per_second=arguments.steps_per_second,
+        realtime=arguments.realtime,
         sensor=arguments.sensor,
         width=arguments.width,
     )
@@ -90,7 +87,8 @@ def evaluate(arguments: argparse.Namespace) -> int:
         place=arguments.place,
         area_m2=run.area_m2,
         seconds=run.duration_s,
-        steps_per_second=run.steps_per_second,
+        steps_per_second=None if run.realtime else run.steps_per_second,
+        realtime=run.realtime,
         sensor=run.sensor,
         width=run.width,
     )
@@ -121,9 +119,11 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _notes(settings: Mapping[str, Any]) -> list[str]:
+    rate = settings['steps_per_second']
+    clock = 'the real clock' if rate is None else f'{rate:g} training steps a second'
     return [
-        f'{settings["area_m2"]:g} m2, {settings["seconds"]:g} s at 0.5 m/s, '
-        f'{settings["steps_per_second"]:g} training steps a second, seeds {settings["seeds"]}.',
+        f'{settings["area_m2"]:g} m2, {settings["seconds"]:g} s at 0.5 m/s, {clock}, '
+        f'seeds {settings["seeds"]}.',
         'Asked is what at least 3 keyframes showed from no more than 3 m. The oracle knows what '
         'every point of our surface belongs to; "shuffled" judges our answers against other '
         'questions.',

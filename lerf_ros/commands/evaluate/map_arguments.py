@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lerf_ros.commands.arguments import add_options, make_config
 from lerf_ros.config import LerfConfig
+from lerf_ros.evaluation.processes import require_jobs
 
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder
@@ -20,18 +21,32 @@ def add_times(parser: argparse.ArgumentParser, default: str) -> None:
     parser.add_argument('--seconds', default=default, help='when to look (%(default)s)')
 
 
-def add_clock(parser: argparse.ArgumentParser) -> None:
+def add_clock(parser: argparse.ArgumentParser, steps_per_second: float = 15.0) -> None:
     """Declares how training keeps up with the camera."""
     parser.add_argument(
         '--steps-per-second',
         type=float,
-        default=15.0,
+        default=steps_per_second,
         help='training steps for each second of the camera; the same numbers on any machine '
         '(%(default)s)',
     )
     parser.add_argument(
         '--realtime', action='store_true', help='train as fast as this machine does instead'
     )
+
+
+def jobs_of(arguments: argparse.Namespace) -> int:
+    """Returns how many maps are made at a time.
+
+    Raises:
+        ValueError: There is no such number, or several would share the real clock.
+    """
+    if arguments.realtime and arguments.jobs not in (None, 1):
+        raise ValueError(
+            f'jobs: expected 1 with --realtime, which measures one map that has the machine to '
+            f'itself, got {arguments.jobs}'
+        )
+    return require_jobs(arguments.jobs)
 
 
 def add_map(parser: argparse.ArgumentParser) -> None:

@@ -13,10 +13,10 @@ from lerf_ros.commands.evaluate.map_arguments import (
     add_times,
     config_of,
     encoder_maker,
+    jobs_of,
     settings_of,
 )
 from lerf_ros.commands.evaluate.outcome import baseline_plot, finish, row_plot
-from lerf_ros.evaluation.processes import require_jobs
 from lerf_ros.evaluation.progress import Progress
 from lerf_ros.evaluation.report import write_json
 
@@ -63,12 +63,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
     seeds, seconds = parse_seeds(arguments.seeds), parse_seconds(arguments.seconds)
     config = config_of(arguments)
     require_positive('steps-per-second', arguments.steps_per_second)
-    if arguments.realtime and arguments.jobs not in (None, 1):
-        raise ValueError(
-            f'jobs: expected 1 with --realtime, which measures one map that has the machine to '
-            f'itself, got {arguments.jobs}'
-        )
-    jobs = require_jobs(arguments.jobs)
+    jobs = jobs_of(arguments)
     # The simulator and torch are loaded only now: --help and bad arguments answer at once.
     from lerf_ros.evaluation.tabletop import TabletopRun, evaluate_tabletop, worst_pictures
     from lerf_ros.simulation import SENSORS, WORLDS

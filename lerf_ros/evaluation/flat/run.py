@@ -23,7 +23,13 @@ from lerf_ros.evaluation.flat.pictures import draw_flat
 from lerf_ros.evaluation.flat.second_events import loop_closed, saved_and_loaded
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatQuestion, FlatTruth, Sightings
 from lerf_ros.evaluation.metrics import percentile
-from lerf_ros.evaluation.processes import Advance, each_seed, peak_rss_mb, summed_up
+from lerf_ros.evaluation.processes import (
+    Advance,
+    each_seed,
+    each_seed_here,
+    peak_rss_mb,
+    summed_up,
+)
 from lerf_ros.evaluation.stream import Shot, Stream
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
@@ -61,6 +67,7 @@ class FlatRun:
         area_m2: Floor area of each.
         seconds: Duration of the walk; 0 takes 6.4 s a square metre.
         steps_per_second: Training steps for each second of the camera.
+        realtime: Whether the real clock runs instead.
         sensor: Name of the camera, one of `SENSORS`.
         width: Width of its pictures; they are 4 to 3.
     """
@@ -69,6 +76,7 @@ class FlatRun:
     area_m2: float = 75.0
     seconds: float = 0.0
     steps_per_second: float = 10.0
+    realtime: bool = False
     sensor: str = 'usual'
     width: int = 640
 
@@ -117,6 +125,7 @@ def run_flat(
             shots(scene, path, run.sensor, sightings),
             config.keyframes,
             steps_per_second=run.steps_per_second,
+            realtime=run.realtime,
             on_keyframe=lambda keyframe: sightings.note(keyframe.frame.stamp_ns),
         )
         leaves = leaving_times(scene, path)
@@ -140,7 +149,8 @@ def run_flat(
         visited_m2 = visited_area(scene, path)
         report.growth[-1] = (done_s, visited_m2, rss_mb())
         after = saved_and_loaded(live_map, config, encoder, questions[0].phrase)
-        spent_s = stream.effort.intake_s + stream.effort.training_s
+        worked_s = stream.effort.intake_s + stream.effort.training_s
+        spent_s = run.duration_s if run.realtime else worked_s
         report.picture = draw_flat(scene, path, ours, submap_boxes(live_map))
         report.map_row = {
             'forgotten_points': forgotten_points(
@@ -148,12 +158,13 @@ def run_flat(
             ),
             'query_p95_ms': percentile([answer.query_ms for answer in ours], 95),
             'peak_rss_mb': peak_mb,
-            'map_mb_per_m2': after['map_mb'] / visited_m2,
+            'map_mb_per_m2': after['map_mb'] / visited_m2 if visited_m2 else None,
             'load_and_ask_s': after['load_and_ask_s'],
             'area_m2': visited_m2,
             'keyframes_per_s': stream.effort.keyframes / spent_s,
             'rss_before_mb': before_mb,
             'keyframes': stream.effort.keyframes,
+            'frames_dropped': stream.effort.dropped if run.realtime else None,
             'steps': stream.effort.steps,
             'steps_per_s': stream.effort.steps_per_s,
             'intake_ms': 1e3 * stream.effort.intake_s / max(stream.effort.keyframes, 1),
@@ -267,12 +278,11 @@ def evaluate_flat(
         ChildProcessError: A flat failed.
     """
     make_work = functools.partial(_work, run, config, make_encoder)
-    return summed_up(
-        each_seed(make_work, run.seeds, jobs, advance),
-        run.seeds,
-        lambda reports: result_of(run, reports, settings),
-        on_scene,
-    )
+    if run.realtime:
+        done = each_seed_here(make_work, run.seeds, advance)
+    else:
+        done = each_seed(make_work, run.seeds, jobs, advance)
+    return summed_up(done, run.seeds, lambda reports: result_of(run, reports, settings), on_scene)
 
 
 def _work(
