@@ -104,6 +104,15 @@ class TrainingOptions(Section):
         high=10**6,
     )
 
+    store_width: int = option(
+        0,
+        'Pictures and depth of keyframes are held at most so wide, so that more of them fit in; '
+        'their features are those of the whole picture. 0 holds them as they come.',
+        unit='px',
+        low=0,
+        high=8192,
+    )
+
     def check_together(self) -> None:
         """Raises a ValueError where shares of the same rays are more than all of them."""
         shares = self.replay_newest_share, self.replay_uniform_share

@@ -8,7 +8,7 @@ high, which is how the rest of the package turns a tile size into a metric scale
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -76,6 +76,20 @@ class FeaturePyramid:
     def tile_range_px(self) -> tuple[float, float]:
         """Smallest and largest tile size held."""
         return self.levels[0].tile_px, self.levels[-1].tile_px
+
+    def resized(self, width: int, height: int) -> FeaturePyramid:
+        """Returns the same embeddings for the same view in an image of another size."""
+        across, down = width / self.width, height / self.height
+        levels = [
+            replace(
+                level,
+                tile_px=level.tile_px * down,
+                origin_uv=(level.origin_uv[0] * across, level.origin_uv[1] * down),
+                stride_uv=(level.stride_uv[0] * across, level.stride_uv[1] * down),
+            )
+            for level in self.levels
+        ]
+        return FeaturePyramid(width, height, tuple(levels))
 
     def lookup(
         self, uv: Float[Tensor, 'n 2'], tile_px: Float[Tensor, ' n']

@@ -33,6 +33,11 @@ def limited(frame: PosedFrame, max_width: int, max_depth_m: float) -> PosedFrame
     if frame.depth is not None:
         depth_m = np.where(frame.depth > max_depth_m, np.float32(np.nan), frame.depth)
         frame = replace(frame, depth=depth_m)
+    return narrowed(frame, max_width)
+
+
+def narrowed(frame: PosedFrame, max_width: int) -> PosedFrame:
+    """Returns the frame at most so wide."""
     camera = frame.camera
     if camera.width <= max_width:
         return frame

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.frames import Keyframe, KeyframeId
+from lerf_ros.frames.resizing import narrowed
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
@@ -117,6 +119,10 @@ class KeyframeStore:
         if keyframe.id in self._records:
             raise ValueError(f'keyframe: id {keyframe.id} is in the store already')
         check_features(keyframe, pyramid, dense, self._embedding_size, self._dense_size)
+        if self._options.store_width:
+            frame = narrowed(keyframe.frame, self._options.store_width)
+            keyframe = replace(keyframe, frame=frame)
+            pyramid = pyramid.resized(frame.camera.width, frame.camera.height)
         for other in self._records.values():
             if len(other.levels) != len(pyramid.levels):
                 raise ValueError(

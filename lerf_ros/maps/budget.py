@@ -76,7 +76,8 @@ def estimate_area(
     cells_per_m2 = SURFACE_PER_FLOOR / atlas.index_cell_m**2
     directions = min(embedding_size, _DIRECTIONS)
     index = cells_per_m2 * atlas.index_points * len(SCALES_M) * directions / _MB
-    pixels = config.keyframes.max_width**2 * 0.75
+    width = config.keyframes.max_width
+    pixels = min(width, config.training.store_width or width) ** 2 * 0.75
     keyframes = atlas.sleeping_keyframes * pixels * _PICTURE_BYTES / _MB
     file = memory.weights / _WEIGHTS_OVER_FILE + points * _POINT_FILE_BYTES / _MB + keyframes
     return AreaEstimate(

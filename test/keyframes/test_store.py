@@ -77,6 +77,44 @@ def test_dense_features_equal_the_lookup_of_one_map():
         torch.testing.assert_close(batch.dense[index : index + 1], expected, atol=5e-3, rtol=0)
 
 
+def test_pictures_are_held_half_as_wide_and_features_as_they_were_seen():
+    whole, data = make_store(size=(80, 60))
+    store, _ = make_store(size=(80, 60), store_width=40)
+    arrays, narrow = whole._arrays(named(0)), store._arrays(named(0))
+    assert len(narrow['colour']) == len(narrow['depth']) == 40 * 30
+    torch.testing.assert_close(narrow['embedding'], arrays['embedding'])
+    batch = store.sample_rays(300, generator(), language_rays=200)
+    for index in range(0, 200, 10):
+        keyframe, pyramid, _ = data[store.device_ids[int(batch.slots[index])]]
+        camera, pose = keyframe.frame.camera, keyframe.frame.camera_to_world
+        uv = 2 * batch.uv[index]  # in the whole picture
+        ray = [(uv[0] - camera.cx) / camera.fx, (uv[1] - camera.cy) / camera.fy, 1.0]
+        np.testing.assert_allclose(
+            batch.rays.directions_world[index], pose[:3, :3] @ np.array(ray), atol=1e-5
+        )
+        row, col = int(uv[1]) // 2 * 2, int(uv[0]) // 2 * 2
+        mean = keyframe.frame.image[row : row + 2, col : col + 2].mean(axis=(0, 1)) / 255
+        np.testing.assert_allclose(batch.rgb[index], mean, atol=1.1 / 255)
+        tile_px = batch.scale_per_depth[index : index + 1] * camera.fy
+        expected = pyramid.lookup(uv[None], tile_px)
+        torch.testing.assert_close(batch.embedding[index : index + 1], expected, atol=2e-3, rtol=0)
+
+
+def test_narrow_pictures_come_back_after_saving_and_take_more_company():
+    store, _ = make_store(size=(80, 60), store_width=40)
+    described, arrays = store.state()
+    again = KeyframeStore(TrainingOptions(store_width=40), spheres.EMBEDDING_SIZE)
+    again.load_state(described, arrays)
+    camera = again.keyframe(named(1)).frame.camera
+    assert (camera.width, camera.height) == (40, 30)
+    for keyframe, pyramid, _ in spheres.keyframes(8, 80, 60):
+        if keyframe.id not in again:
+            again.add(keyframe, pyramid)
+    assert len(again) == 8
+    assert len(again.sample_rays(100, generator())) == 100
+    assert again.device_bytes < make_store(8, size=(80, 60))[0].device_bytes
+
+
 def test_cameras_of_different_sizes_mix():
     store, _ = make_store(3)
     larger, pyramid, _ = next(spheres.keyframes(1, 120, 96))
