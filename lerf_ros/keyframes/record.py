@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
+from lerf_ros.frames.resizing import narrowed
 from lerf_ros.geometry import PinholeCamera, require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays
 
@@ -123,6 +124,23 @@ class KeyframeRecord:
             frame_id=self.frame_id,
             visible=visible,
         )
+
+
+def as_held(
+    keyframe: Keyframe, pyramid: FeaturePyramid, width: int
+) -> tuple[Keyframe, FeaturePyramid]:
+    """Returns a keyframe in a picture at most so wide, with its features as they were seen.
+
+    Args:
+        keyframe: The keyframe.
+        pyramid: Its features.
+        width: Width, pixels; 0 leaves it as it is.
+    """
+    if not width:
+        return keyframe, pyramid
+    frame = narrowed(keyframe.frame, width)
+    camera = frame.camera
+    return replace(keyframe, frame=frame), pyramid.resized(camera.width, camera.height)
 
 
 def arrays_of(keyframe: Keyframe, pyramid: FeaturePyramid, dense: FeatureMap | None) -> Arrays:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,7 +18,6 @@ from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.frames import Keyframe, KeyframeId
-from lerf_ros.frames.resizing import narrowed
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
@@ -27,7 +25,7 @@ from lerf_ros.keyframes.native_targets import native_point_targets, native_targe
 from lerf_ros.keyframes.point_targets import PointTargets, PointViews, ReadRows, point_targets
 from lerf_ros.keyframes.ray_draw import draw_rays
 from lerf_ros.keyframes.rays import RayBatch
-from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, check_features
+from lerf_ros.keyframes.record import KeyframeRecord, arrays_of, as_held, check_features
 from lerf_ros.keyframes.replay import Replay
 from lerf_ros.keyframes.slot_tables import SlotTables
 
@@ -119,10 +117,7 @@ class KeyframeStore:
         if keyframe.id in self._records:
             raise ValueError(f'keyframe: id {keyframe.id} is in the store already')
         check_features(keyframe, pyramid, dense, self._embedding_size, self._dense_size)
-        if self._options.store_width:
-            frame = narrowed(keyframe.frame, self._options.store_width)
-            keyframe = replace(keyframe, frame=frame)
-            pyramid = pyramid.resized(frame.camera.width, frame.camera.height)
+        keyframe, pyramid = as_held(keyframe, pyramid, self._options.store_width)
         for other in self._records.values():
             if len(other.levels) != len(pyramid.levels):
                 raise ValueError(
