@@ -13,7 +13,6 @@ import argparse
 import json
 import multiprocessing
 import os
-import resource
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from lerf_ros.commands.arguments import make_config
+from lerf_ros.evaluation.processes import peak_rss_mb
 from lerf_ros.maps.atlas import Atlas
 from lerf_ros.maps.atlas_folder import DESCRIPTION
 from lerf_ros.query.request import QueryRequest
@@ -78,7 +78,7 @@ def measure(arguments: argparse.Namespace, copies: int) -> dict[str, float]:
         'p95_ms': float(np.percentile(wall_ms, 95)),
         'cpu_p50_ms': float(np.percentile(cpu_ms, 50)),
         'cpu_p95_ms': float(np.percentile(cpu_ms, 95)),
-        'peak_rss_mb': resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        'peak_rss_mb': peak_rss_mb(),
     }
 
 

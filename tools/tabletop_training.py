@@ -190,6 +190,7 @@ def train(
 ) -> Any:
     """Trains the model in place; returns a copy with the averaged weights."""
     batches = Batches(fill, args, rank)
+    canonical_tokens = canonical_tokens.to(args.device)
     unused = model.logit_scale  # set when the weights are written
     plain = [p for p in model.parameters() if p.ndim < 2]
     filters = [p for p in model.parameters() if p.ndim == 4]
@@ -247,7 +248,7 @@ def train(
                 )
             ]
         )
-        embedded = encode_tokens(model, torch.cat([canonical_tokens.to(tokens), tokens]))
+        embedded = encode_tokens(model, torch.cat([canonical_tokens, tokens]))
         canonical, phrases = embedded.split([len(canonical_tokens), len(tokens)])
         cosines = images @ phrases.T
         logits = scale.exp().clamp(max=60) * cosines

@@ -186,7 +186,7 @@ def test_the_real_clock_counts_what_the_walk_brought():
     assert row['keyframes'] > 1
     assert row['steps'] > 0
     assert row['keyframes_per_s'] == row['keyframes'] / 12.0
-    assert row['frames_dropped'] >= 0
+    assert row['frames_dropped'] + row['keyframes'] <= 120  # of ten frames a second
     assert report.growth[-1][0] == 12.0
 
 
