@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int, UInt8
+from jaxtyping import Float, UInt8
 from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
@@ -19,14 +19,14 @@ from lerf_ros.query.exemplars import exemplar_phrase, looks, square_crop
 from lerf_ros.query.phrase import TextEmbedder, parse_phrase
 from lerf_ros.query.relevancy import phrase_relevancy
 from lerf_ros.query.request import Exemplar
-from lerf_ros.query.rivals import common_kinds
+from lerf_ros.query.scene_kinds import SceneKinds
 from lerf_ros.sources.boxes import BoxedPictures, BoxPx
 
 # A crop is the square around a box with a tenth of margin on every side.
 MARGIN = 1.2
-# Embeddings closer than this are of the same phrase: "black book" and "red book" to an encoder
-# that knows no colours.
-SAME_COSINE = 0.999
+# Phrases whose embeddings are closer than this mean the same kind, maybe in other colours: "black
+# book" and "red book" to `photo`.
+SAME_COSINE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +36,7 @@ class _Windows:
     centres: Float[np.ndarray, 'n 2']
     levels: Float[Tensor, ' n']
     embeddings: Float[Tensor, 'n d']
-    common: Int[Tensor, ' c'] | None
+    look: SceneKinds | None
 
     def best(self, scores: Float[Tensor, ' n']) -> Float[np.ndarray, '2']:
         return self.centres[int(scores.argmax())]
@@ -48,10 +48,11 @@ def measure(
     """Returns how well an encoder answers, as shares in [0, 1].
 
     `top1` and `top3`: boxes whose own canonical phrase is the nearest, or among the three nearest,
-    of all. `hit_at_1`: phrases, picture by picture, whose best window has its centre in a true
-    box. `existence_auc`: how surely the best relevancy of a picture tells phrases of what it shows
-    from absent ones. `pictures_hit_at_1`: boxes, asked as pictures of every other picture that
-    shows the same, whose best window has its centre in a true box.
+    of all. `hit_at_1`: phrases, picture by picture, whose best window has its centre in a box of
+    that kind, in whatever colour. `hit_at_1_own`: in a box of that very name. `existence_auc`: how
+    surely the best relevancy of a picture tells phrases of what it shows from absent ones.
+    `pictures_hit_at_1`: boxes, asked as pictures of every other picture that shows the same, whose
+    best window has its centre in a true box.
     """
     windows = {name: _windows(encoder, pictures.image(name), options) for name in pictures.boxes}
     return {
@@ -70,9 +71,10 @@ def _windows(
     levels = [torch.full((grid.rows * grid.cols,), i) for i, grid in enumerate(grids)]
     embeddings = torch.cat([level.embeddings.flatten(0, 1) for level in pyramid.levels])
     centres = ((boxes[:, :2] + boxes[:, 2:]) / 2).numpy()
-    kinds = encoder.kinds if isinstance(encoder, KindEncoder) else None
-    common = None if kinds is None else common_kinds(embeddings, kinds)
-    return _Windows(centres, torch.cat(levels), embeddings, common)
+    look = None
+    if isinstance(encoder, KindEncoder):
+        look = SceneKinds.of(embeddings, encoder.kinds)
+    return _Windows(centres, torch.cat(levels), embeddings, look)
 
 
 def _crops(encoder: LanguageEncoder, pictures: BoxedPictures) -> dict[str, float]:
@@ -101,7 +103,7 @@ def _words(
     embed = TextEmbedder(encoder)
     canonical = embed([texts[0] for texts in pictures.phrases.values()])
     names = list(pictures.phrases)
-    hits, present, absent = [], [], []
+    hits, own_hits, present, absent = [], [], [], []
     for picture, of_picture in pictures.boxes.items():
         seen = windows[picture]
         for name in of_picture:
@@ -112,17 +114,19 @@ def _words(
                 alike = {name, *(other for other, same in zip(names, own, strict=True) if same)}
                 boxes = [box for other in alike for box in of_picture.get(other, [])]
                 hits.append(_inside(seen.best(scores), boxes))
+                own_hits.append(_inside(seen.best(scores), of_picture[name]))
         absent += [float(_scores(embed, text, seen).max()) for text in pictures.absent]
     higher = np.array(present)[:, None] > np.array(absent)
     equal = np.array(present)[:, None] == np.array(absent)
     return {
         'hit_at_1': float(np.mean(hits)),
+        'hit_at_1_own': float(np.mean(own_hits)),
         'existence_auc': float(higher.mean() + equal.mean() / 2),
     }
 
 
 def _scores(embed: TextEmbedder, text: str, seen: _Windows) -> Float[Tensor, ' n']:
-    phrase = embed.object_phrase(parse_phrase(text), common=seen.common)
+    phrase = embed.object_phrase(parse_phrase(text), scene=seen.look)
     return phrase_relevancy(seen.embeddings @ phrase.compared.T, phrase)
 
 

@@ -177,6 +177,12 @@ class KindEncoder(Protocol):
         """Tells which of the kinds are not like what the text names."""
         ...
 
+    def in_scene(
+        self, texts: Float[Tensor, 'n d'], seen: Float[Tensor, 'm d']
+    ) -> Float[Tensor, 'n d']:
+        """Returns what texts mean among things that look like these; kinds keep their length."""
+        ...
+
 
 def require_texts(texts: Sequence[str]) -> list[str]:
     """Returns the texts stripped of outer spaces.

@@ -7,36 +7,7 @@ colour, so that a red mug does not pass for a blue one; the others are things of
 
 from __future__ import annotations
 
-COLOURS = (
-    'red',
-    'orange',
-    'yellow',
-    'green',
-    'blue',
-    'purple',
-    'pink',
-    'brown',
-    'black',
-    'white',
-    'grey',
-)
-
-# Other words for the same colour are no distractors.
-SAME_COLOUR = {
-    'gray': 'grey',
-    'silver': 'grey',
-    'crimson': 'red',
-    'scarlet': 'red',
-    'violet': 'purple',
-    'lilac': 'purple',
-    'magenta': 'pink',
-    'cyan': 'blue',
-    'navy': 'blue',
-    'beige': 'brown',
-    'tan': 'brown',
-    'golden': 'yellow',
-    'gold': 'yellow',
-}
+from lerf_ros.features.colours import COLOURS, colour_named
 
 # No surfaces, since every crop also shows some table; no words that are colours as well.
 NOUNS = (
@@ -88,13 +59,20 @@ NOUNS = (
 def distractors(text: str) -> list[str]:
     """Returns phrases that name something else than the text does."""
     words = text.lower().split()
-    own_colours = {SAME_COLOUR.get(word, word) for word in words} & set(COLOURS)
     result = [noun for noun in NOUNS if not set(noun.split()) & set(words)]
-    if own_colours:
-        spoken = next(word for word in words if SAME_COLOUR.get(word, word) in own_colours)
-        rest = ' '.join(word for word in words if word != spoken)
-        others = [colour for colour in COLOURS if colour not in own_colours]
+    spoken = next((word for word in words if colour_named(word)), None)
+    if spoken:
         result = [f'{spoken} {noun}' for noun in result]
-        if rest:
-            result += [f'{colour} {rest}' for colour in others]
-    return result
+    return result + recoloured(text)
+
+
+def recoloured(text: str) -> list[str]:
+    """Returns a text in the colours that it does not name; none where it names no colour, or
+    nothing else."""
+    words = text.lower().split()
+    own = {colour for word in words if (colour := colour_named(word))}
+    if not own:
+        return []
+    spoken = next(word for word in words if colour_named(word) in own)
+    rest = ' '.join(word for word in words if word != spoken)
+    return [f'{colour} {rest}' for colour in COLOURS if rest and colour not in own]

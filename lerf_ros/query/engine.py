@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Float32, Int
+from jaxtyping import Bool, Float, Float32
 from scipy.spatial import cKDTree
 from torch import Tensor
 
@@ -29,10 +29,11 @@ from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
 from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
-from lerf_ros.query.rivals import CommonKinds, contested_relevancy
+from lerf_ros.query.rivals import contested_relevancy
 from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.query.scene import Scene, ViewReader
 from lerf_ros.query.scene_graph import SceneGraph
+from lerf_ros.query.scene_kinds import SceneKinds, SceneLook
 from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
@@ -82,7 +83,7 @@ class QueryEngine:
         limit = self._options.cache_limit_mb * 2**20
         self._cache = EmbeddingCache(limit, by_pieces=self._by_pieces)
         self._graph: SceneGraph | None = None
-        self._kinds = CommonKinds(self._encoder)
+        self._look = SceneLook(self._encoder)
         self._step = 0
 
     @torch.no_grad()
@@ -114,8 +115,8 @@ class QueryEngine:
         request.check()
         scene = self._scene(field, surface, request, step, stamp_ns, views)
         texts = request.phrases()
-        common = self._common(scene.graph.surface, scene.trained, scene.read)
-        phrases = [self._embed.object_phrase(text, request.negatives, common) for text in texts]
+        kinds = self._kinds(scene.graph.surface, scene.trained, scene.read)
+        phrases = [self._embed.object_phrase(text, request.negatives, kinds) for text in texts]
         if request.exemplars:
             means = looks(self._encoder, self._cache.means())
             background = self._cache.cosines_by_scale(scene.read, means)[..., None]
@@ -207,8 +208,8 @@ class QueryEngine:
                 break
             yield
         trained = torch.from_numpy(self._search.trained(points, scales_m))
-        common = self._common(points, trained, read)
-        phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives, common)
+        kinds = self._kinds(points, trained, read)
+        phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives, kinds)
         scores = self._scores(trained, phrase, self._cache.cosines(read, phrase.compared))
         best_m = scales_m.numpy()[scores.argmax(axis=1)]
         if scale_m is not None:
@@ -269,11 +270,11 @@ class QueryEngine:
         self._cache.follow(points, len(scales_m), self._encoder.embedding_size, device)
         return points, scales_m, FieldReader(field, scales_m)
 
-    def _common(
+    def _kinds(
         self, points: SurfacePoints, trained: Bool[Tensor, 'n s'], read: Reader
-    ) -> Int[Tensor, ' c'] | None:
-        """Returns which of the encoder's kinds the scene looks like."""
-        return self._kinds.of(points, trained, lambda some: self._cache.embeddings(read, some))
+    ) -> SceneKinds | None:
+        """Returns what the scene looks like to an encoder with a list of kinds."""
+        return self._look.of(points, trained, lambda some: self._cache.embeddings(read, some))
 
     def _scores(
         self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']

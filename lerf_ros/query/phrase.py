@@ -12,15 +12,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float
 from torch import Tensor
 
 from lerf_ros.features.encoder import KindEncoder, VocabularyEncoder
-from lerf_ros.query.distractors import distractors
+from lerf_ros.query.distractors import distractors, recoloured
 from lerf_ros.query.wording import in_known_words, thing_asked_for
 
 if TYPE_CHECKING:
     from lerf_ros.features.encoder import LanguageEncoder
+    from lerf_ros.query.scene_kinds import SceneKinds
 
 # LERF's negatives: words that fit everything and nothing. A point is relevant as far as it is
 # closer to the phrase than to the closest of them.
@@ -136,7 +137,7 @@ class TextEmbedder:
         self,
         text: PhraseText,
         negatives: Sequence[str] = (),
-        common: Int[Tensor, ' c'] | None = None,
+        scene: SceneKinds | None = None,
     ) -> Phrase:
         """Returns the phrase of the object that was asked for.
 
@@ -144,15 +145,22 @@ class TextEmbedder:
             text: What was asked.
             negatives: What it must not be mistaken for; the encoder's own, and its other kinds, if
                 empty.
-            common: Which of the encoder's kinds the scene looks like.
+            scene: What the scene looks like, for an encoder with a list of kinds.
         """
         phrase = embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
-        if not isinstance(self._encoder, KindEncoder):
+        if scene is None or not isinstance(self._encoder, KindEncoder):
             return phrase
         rivals = None
-        if common is not None and not negatives:
-            rivals = self._encoder.kinds[common[self._encoder.other_kinds(text.object)[common]]]
-        return replace(phrase, rivals=rivals)
+        if not negatives:
+            others = self._encoder.other_kinds(text.object)
+            rivals = self._encoder.kinds[scene.common[others[scene.common]]]
+        return replace(
+            phrase,
+            positives=self._encoder.in_scene(phrase.positives, scene.seen),
+            negatives=self._encoder.in_scene(phrase.negatives, scene.seen),
+            distractors=self._encoder.in_scene(phrase.distractors, scene.seen),
+            rivals=rivals,
+        )
 
     def part_phrase(self, text: PhraseText, negatives: Sequence[str] = ()) -> Phrase:
         """Returns the phrase of the part that was asked for."""
@@ -167,7 +175,9 @@ class TextEmbedder:
     def distractors(self, text: str) -> Float[Tensor, 'q d']:
         """Returns what else than the text the best place could be."""
         if isinstance(self._encoder, KindEncoder):
-            return self._encoder.kinds[self._encoder.other_kinds(text)]
+            kinds = self._encoder.kinds[self._encoder.other_kinds(text)]
+            others = recoloured(text)
+            return torch.cat([kinds, self(others)]) if others else kinds
         return self(distractors(text))
 
     def doubt(self, text: str) -> str:

