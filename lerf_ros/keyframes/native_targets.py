@@ -11,7 +11,7 @@ import functools
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float, Float16, Int
+from jaxtyping import Float, Float16, Int, Int32
 from torch import Tensor
 
 from lerf_ros.field.native import NativeUnavailable, load_library
@@ -79,6 +79,30 @@ def native_point_targets(
         ctypes.c_int(native_threads()),
     )
     return PointTargets(embedding, scale_m, valid, None, seen)
+
+
+def native_drawn_views(
+    seen_by: Int32[Tensor, 'm c'],
+    slots: Int[Tensor, ' r'],
+    chosen: Int[Tensor, ' n'],
+    order: Float[Tensor, 'n c'],
+    count: int,
+) -> Int[Tensor, 'n v']:
+    """Returns what :func:`lerf_ros.keyframes.point_targets.drawn_views` does, on the CPU."""
+    views = torch.empty(len(chosen), min(count, seen_by.shape[1]), dtype=torch.long)
+    inputs = [tensor.contiguous() for tensor in (chosen, seen_by, slots, order)]
+    load_library('point_targets').lerf_drawn_views(
+        _pointer(inputs[0]),
+        ctypes.c_int64(len(chosen)),
+        _pointer(inputs[1]),
+        ctypes.c_int(seen_by.shape[1]),
+        _pointer(inputs[2]),
+        ctypes.c_int64(len(slots)),
+        _pointer(inputs[3]),
+        ctypes.c_int(views.shape[1]),
+        _pointer(views),
+    )
+    return views
 
 
 def _pointer(tensor: Tensor) -> ctypes.c_void_p:

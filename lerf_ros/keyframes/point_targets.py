@@ -87,6 +87,27 @@ class PointTargets:
     seen: Bool[Tensor, ' n']
 
 
+def drawn_views(
+    seen_by: Int[Tensor, 'm c'],
+    slots: Int[Tensor, ' r'],
+    chosen: Int[Tensor, ' n'],
+    order: Float[Tensor, 'n c'],
+    count: int,
+) -> Int[Tensor, 'n v']:
+    """Returns slots of some keyframes that saw each chosen point, -1 for none.
+
+    Args:
+        seen_by: Rows of cameras that saw each point of the surface, -1 for none.
+        slots: Slot of the keyframe of each row of cameras, -1 for none; a last -1 is nobody's.
+        chosen: The points.
+        order: Random numbers in [0, 1): who saw a point and has the greatest is taken first.
+        count: Most keyframes of a point.
+    """
+    seeing = slots[seen_by[chosen].long()]  # row -1, nobody, is the last one
+    _, picked = order.masked_fill(seeing < 0, -1).topk(min(count, seeing.shape[1]), dim=1)
+    return seeing.gather(1, picked)
+
+
 def point_targets(
     embeddings: ReadRows,
     dense: ReadRows | None,

@@ -1,33 +1,81 @@
 """The gradient of the language loss at surface points, written out.
 
-Autograd asks for the same products, and spends as long again between them: an update is a dozen
-small operators, several of which follow each training step. The readable form is the loss itself,
+Autograd asks for the same products, and spends as long again between them: an update is dozens of
+small operators, and several updates follow each training step. Here torch multiplies matrices, and
+C++ does the rest. The readable form is the loss itself,
 :func:`lerf_ros.training.losses.language_loss`, with autograd; a test holds one against the other.
 """
 
 from __future__ import annotations
+
+import ctypes
+import functools
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lerf_ros.field.language import LanguageField, encode_scale
+from lerf_ros.field.native import NativeUnavailable, load_library
 from lerf_ros.training.losses import HUBER_DELTA
 
-# Lengths below this count as this long, as in torch's cosine similarity.
-_SHORTEST = 1e-8
+
+@functools.cache
+def _library() -> ctypes.CDLL:
+    library = load_library('language_loss')
+    library.lerf_language_loss.restype = ctypes.c_float
+    return library
+
+
+@functools.cache
+def native_loss_available() -> bool:
+    """Tells whether the library is installed or can be compiled here."""
+    try:
+        _library()
+    except NativeUnavailable:
+        return False
+    return True
+
+
+def native_language_loss(
+    embedding: Float[Tensor, 'n d'],
+    target: Float[Tensor, 'n d'],
+    valid: Bool[Tensor, ' n'],
+    weight: float,
+) -> tuple[Float[Tensor, ''], Float[Tensor, 'n d'], Float[Tensor, ' n']]:
+    """Returns the language loss, its gradient, and the cosines of embeddings with targets.
+
+    Args:
+        embedding: Decoded embeddings, of any length, on the CPU.
+        target: Unit embeddings.
+        valid: Which rows have a target.
+        weight: Factor of the gradient.
+    """
+    grad, cosine = torch.empty(embedding.shape), torch.empty(len(embedding))
+    inputs = embedding.contiguous(), target.contiguous(), valid.contiguous()
+    loss = _library().lerf_language_loss(
+        *map(_pointer, inputs),
+        ctypes.c_int64(len(embedding)),
+        ctypes.c_int(embedding.shape[1]),
+        ctypes.c_float(HUBER_DELTA),
+        ctypes.c_float(weight),
+        *map(_pointer, (grad, cosine)),
+    )
+    return torch.tensor(loss), grad, cosine
 
 
 def is_written_out(language: LanguageField) -> bool:
     """Tells whether this field is one of those whose gradient is written out here.
 
-    They have native grids, a head of one hidden layer without a basis, and no dense features.
+    They have native grids, a head of one hidden layer without a basis, and no dense features; and
+    the loss in C++ is there.
     """
     return (
         language.dense_head is None
         and len(language.head.hidden) == 0
         and type(language.head.last) is nn.Linear
         and all(grid.backend == 'native' for grid in language.hash_grids)
+        and native_loss_available()
     )
 
 
@@ -61,20 +109,11 @@ def add_language_gradient(
     hidden = head.feature_layer(features).addmm_(scales, head.scale_layer.weight.T).relu_()
     embedding = head.last(hidden)
 
-    length = torch.linalg.vector_norm(embedding, dim=-1, keepdim=True).clamp(min=_SHORTEST)
-    target_length = torch.linalg.vector_norm(target, dim=-1, keepdim=True).clamp(min=_SHORTEST)
-    direction, wanted = embedding / length, target / target_length
-    cosine = (direction * wanted).sum(dim=-1, keepdim=True)
-    difference = embedding - target
-    clipped = difference.clamp(-HUBER_DELTA, HUBER_DELTA)
-    # |x| (clipped) - clipped^2 / 2 is x^2 / 2 within the bound and linear beyond it.
-    huber = (clipped * (difference - clipped / 2)).sum(dim=-1)
-    share = valid / valid.sum().clamp(min=1)
-    loss = ((huber + 1 - cosine[:, 0]) * share).sum()
-
-    grad = clipped + (cosine * direction - wanted) / length
-    grad *= (weight * share)[:, None]
-    grad_hidden = (grad @ head.last.weight) * (hidden > 0)
+    loss, grad, cosine = native_language_loss(embedding, target, valid, weight)
+    grad_hidden = grad @ head.last.weight
+    _library().lerf_relu_backward(
+        *map(_pointer, (hidden, grad_hidden)), ctypes.c_int64(hidden.numel())
+    )
     head.last.weight.grad, head.last.bias.grad = grad.T @ hidden, grad.sum(dim=0)
     head.feature_layer.weight.grad = grad_hidden.T @ features
     head.feature_layer.bias.grad = grad_hidden.sum(dim=0)
@@ -85,4 +124,8 @@ def add_language_gradient(
         own = grad_features[:, first : first + grid.layout.width]
         grid.take_gradient(unit, own)
         first += grid.layout.width
-    return loss, cosine[:, 0]
+    return loss, cosine
+
+
+def _pointer(tensor: Tensor) -> ctypes.c_void_p:
+    return ctypes.c_void_p(tensor.data_ptr())

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.encoding import HashGrid
 from lerf_ros.field.encoding.cpu import TableAdam
+from lerf_ros.training.native_adam import native_adam_step, suits_native_adam
 
 _BETAS = (0.9, 0.99)
 _EPSILON = 1e-15
@@ -20,7 +21,8 @@ _EPSILON = 1e-15
 class FieldOptimizer:
     """Adam with a learning rate for hash grids and one for networks, both falling to a floor.
 
-    Native hash grids are moved by :class:`TableAdam`, all else by torch's fused Adam.
+    Native hash grids are moved by :class:`TableAdam`, and the networks beside them in C++, too;
+    all else by torch's fused Adam.
 
     Args:
         field: The field, or the part of it that is moved.
@@ -50,6 +52,8 @@ class FieldOptimizer:
         if dense:
             groups.append({'params': dense, 'first_lr': options.learning_rate})
         self._adam = torch.optim.Adam(groups, betas=_BETAS, eps=_EPSILON, fused=True)
+        # Both native or none: a step is over when both have moved.
+        self._native_adam = self._native is not None and suits_native_adam(self._adam)
         device = self._networks[0].device.type
         self.autocast_dtype = _autocast_dtype(options.precision, device)
         # Gradients in half precision vanish unless the loss is scaled up.
@@ -112,19 +116,28 @@ class FieldOptimizer:
         decay = self.decay(step)
         for group in self._adam.param_groups:
             group['lr'] = group['first_lr'] * decay
-        self._adam.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
-        self._adam.step()
+        if self._native_adam:
+            native_adam_step(self._adam)
+        else:
+            self._adam.found_inf = 1 - finite.float()  # type: ignore[attr-defined]
+            self._adam.step()
         self._update_scale()
         if self._native is not None:
             self._native.step(self._options.learning_rate * decay)
-        self._adam.zero_grad(set_to_none=True)
+        self._forget_gradients()
 
     def discard(self) -> None:
         """Forgets the gradients, and scales the next loss less where they overflowed."""
-        self._adam.zero_grad(set_to_none=True)
+        self._forget_gradients()
         if self._native is not None:
             self._native.discard()
         self._update_scale()
+
+    def _forget_gradients(self) -> None:
+        """Does what torch's `zero_grad` does, which takes longer to note that it does it."""
+        for group in self._adam.param_groups:
+            for parameter in group['params']:
+                parameter.grad = None
 
     def state_dict(self) -> dict[str, Tensor]:
         """Returns both moments of each parameter that has moved, and how often it did.

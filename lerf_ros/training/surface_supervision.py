@@ -16,7 +16,8 @@ from torch import Tensor
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.language import LanguageField
 from lerf_ros.frames import KeyframeId
-from lerf_ros.keyframes.point_targets import PointTargets
+from lerf_ros.keyframes.native_targets import native_drawn_views, native_targets_available
+from lerf_ros.keyframes.point_targets import PointTargets, drawn_views
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 from lerf_ros.training import losses
@@ -201,8 +202,8 @@ class SurfaceSupervision:
 
     def _seeing(self, chosen: Tensor, generator: torch.Generator | None) -> Int[Tensor, 'k v']:
         """Returns places of some keyframes that saw each point, -1 for none."""
-        seeing = self._slots[self._seen_by[chosen].long()]  # row -1, nobody, is the last one
-        count = min(self._options.surface_views, seeing.shape[1])
-        order = torch.rand(seeing.shape, generator=generator, device=self._device)
-        _, picked = order.masked_fill_(seeing < 0, -1).topk(count, dim=1)
-        return seeing.gather(1, picked)
+        shape = len(chosen), self._seen_by.shape[1]
+        order = torch.rand(shape, generator=generator, device=self._device)
+        native = self._device.type == 'cpu' and native_targets_available()
+        draw = native_drawn_views if native else drawn_views
+        return draw(self._seen_by, self._slots, chosen, order, self._options.surface_views)

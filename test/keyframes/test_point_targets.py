@@ -15,11 +15,16 @@ from lerf_ros.config import TrainingOptions
 from lerf_ros.field.native import load_library
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import backproject, transform_points
-from lerf_ros.keyframes.native_targets import native_point_targets, native_targets_available
+from lerf_ros.keyframes.native_targets import (
+    native_drawn_views,
+    native_point_targets,
+    native_targets_available,
+)
 from lerf_ros.keyframes.point_targets import (
     PointViews,
     draw_scales,
     drawn_means,
+    drawn_views,
     means_twin,
     point_targets,
 )
@@ -203,6 +208,26 @@ def test_native_targets_are_those_of_the_readable_twin() -> None:
     same = (tried.embedding - twin.embedding).abs().amax(dim=1) < 1e-4
     assert same.float().mean() > 0.99
     assert (tried.valid == twin.valid).float().mean() > 0.99
+
+
+def test_views_are_drawn_in_cpp_as_by_the_readable_twin() -> None:
+    if not native_targets_available():
+        pytest.skip('no native library, and no compiler')
+    generator = torch.Generator().manual_seed(6)
+    rows = 9
+    slots = torch.randperm(rows, generator=generator)
+    slots[[2, 5]] = -1
+    slots = F.pad(slots, (0, 1), value=-1)
+    seen_by = torch.randint(-1, rows, (50, 6), generator=generator, dtype=torch.int32)
+    seen_by[7] = -1
+    chosen = torch.randint(50, (200,), generator=generator)
+    order = torch.rand(200, 6, generator=generator)
+    for count in (1, 4, 8):
+        twin = drawn_views(seen_by, slots, chosen, order, count)
+        assert twin.shape == (200, min(count, 6))
+        assert torch.equal(native_drawn_views(seen_by, slots, chosen, order, count), twin)
+    assert bool((twin[chosen == 7] == -1).all())
+    assert 0 < float((twin >= 0).float().mean()) < 1
 
 
 def test_halves_become_floats_with_and_without_the_processors_help() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -10,32 +12,36 @@ from lerf_ros.field.encoding import cpu, twin
 from lerf_ros.field.encoding.cpu import TableAdam
 from lerf_ros.field.encoding.layout import GridLayout
 from lerf_ros.field.model import LerfField
+from lerf_ros.field.network import native_is_fast
 from lerf_ros.field.scene_box import SceneBox
+from lerf_ros.training.native_adam import native_adam_step, suits_native_adam
 from lerf_ros.training.optimizer import FieldOptimizer
 
 LAYOUT = GridLayout(levels=4, features=2, min_resolution=4, max_resolution=64, table_log2=10)
 
 
-def test_touched_entries_move_as_with_adam_and_others_rest():
+@pytest.mark.parametrize('features', [1, 2, 4, 8])
+def test_touched_entries_move_as_with_adam_and_others_rest(features):
+    layout = replace(LAYOUT, features=features)
     generator = torch.Generator().manual_seed(0)
-    first = torch.randn(LAYOUT.entries, 2, generator=generator)
+    first = torch.randn(layout.entries, features, generator=generator)
     ours, theirs = (torch.nn.Parameter(first.clone()) for _ in range(2))
-    optimizer = TableAdam([(ours, LAYOUT)], (0.9, 0.99), 1e-15)
+    optimizer = TableAdam([(ours, layout)], (0.9, 0.99), 1e-15)
     adam = torch.optim.Adam([theirs], lr=0.01, betas=(0.9, 0.99), eps=1e-15)
     # All steps look at the same places, so that the entries that dense Adam moves are the same.
     positions = [torch.rand(count, 3, generator=generator) * 0.5 for count in (30, 20)]
     for _ in range(5):
         for where in positions:  # two batches in one step
-            grad = torch.randn(len(where), LAYOUT.width, generator=generator)
-            cpu.encode(where, ours, LAYOUT, optimizer.sinks[0]).backward(grad)
-            twin.encode(where, theirs, LAYOUT).backward(grad)
+            grad = torch.randn(len(where), layout.width, generator=generator)
+            cpu.encode(where, ours, layout, optimizer.sinks[0]).backward(grad)
+            twin.encode(where, theirs, layout).backward(grad)
         assert ours.grad is None
         optimizer.step(0.01)
         assert optimizer.sinks == [[]]
         adam.step()
         touched = (theirs.grad != 0).any(dim=-1)
         adam.zero_grad()
-    assert 0 < int(touched.sum()) < LAYOUT.entries
+    assert 0 < int(touched.sum()) < layout.entries
     torch.testing.assert_close(ours[touched], theirs[touched], atol=1e-4, rtol=1e-4)
     assert torch.equal(ours[~touched], first[~touched])
 
@@ -143,6 +149,36 @@ def test_an_overflow_lowers_the_scale_of_the_next_loss():
     assert finite
     optimizer.step(0, finite)
     assert optimizer._scaler.get_scale() == 512.0
+
+
+def test_networks_move_in_cpp_as_with_torch():
+    if not native_is_fast():
+        pytest.skip('no native networks here')
+    results = []
+    for step in (native_adam_step, torch.optim.Adam.step):
+        generator = torch.Generator().manual_seed(0)
+        weights = [torch.randn(size, generator=generator).requires_grad_() for size in (7, 300)]
+        left = torch.ones(3, requires_grad=True)
+        adam = torch.optim.Adam([*weights, left], lr=0.01, betas=(0.9, 0.99), eps=1e-15)
+        assert suits_native_adam(adam)
+        for _ in range(20):
+            for weight in weights:
+                weight.grad = torch.randn(weight.shape, generator=generator)
+            step(adam)
+        assert torch.equal(left, torch.ones(3))
+        assert left not in adam.state
+        moments = [adam.state[weight] for weight in weights]
+        results.append([(w.detach(), m) for w, m in zip(weights, moments, strict=True)])
+    for (ours, own), (theirs, their) in zip(*results, strict=True):
+        torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=1e-6)
+        assert own.keys() == their.keys()
+        for name, value in own.items():
+            torch.testing.assert_close(value, their[name], atol=1e-6, rtol=1e-5)
+
+
+def test_only_float32_is_moved_in_cpp():
+    half = torch.ones(3, dtype=torch.float16, requires_grad=True)
+    assert not suits_native_adam(torch.optim.Adam([torch.ones(3), half]))
 
 
 def everything(field, optimizer):

@@ -12,7 +12,12 @@ from lerf_ros.features.dense import FeatureMap
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training import losses
 from lerf_ros.training.device_memory import DeviceMemoryError
-from lerf_ros.training.language_gradient import add_language_gradient, is_written_out
+from lerf_ros.training.language_gradient import (
+    add_language_gradient,
+    is_written_out,
+    native_language_loss,
+    native_loss_available,
+)
 from lerf_ros.training.trainer import Trainer
 
 
@@ -181,3 +186,41 @@ def test_the_written_out_gradient_is_that_of_autograd(config) -> None:
         (grid(place) * grad).sum().backward()
         name = next(n for n, p in language.named_parameters() if p is grid.table)
         torch.testing.assert_close(grid.table.grad, expected[name], atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize('size', [5, 16, 40])
+def test_the_loss_in_cpp_is_that_of_autograd(size):
+    if not native_loss_available():
+        pytest.skip('no native library, and no compiler')
+    generator = torch.Generator().manual_seed(1)
+    embedding = torch.randn(30, size, generator=generator)
+    embedding[3], embedding[4] = 0, 1e-10
+    target = F.normalize(torch.randn(30, size, generator=generator), dim=-1)
+    target[5] = 0
+    valid = torch.rand(30, generator=generator) < 0.7
+    valid[:2] = torch.tensor([True, False])
+    assert 0 < int(((embedding - target).abs() > losses.HUBER_DELTA).sum()) < embedding.numel()
+    wanted = embedding.clone().requires_grad_()
+    expected = losses.language_loss(wanted, target, valid)
+    (2 * expected).backward()
+    loss, grad, cosine = native_language_loss(embedding, target, valid, 2.0)
+    torch.testing.assert_close(loss, expected.detach())
+    usual = embedding.norm(dim=-1) > 1e-3  # of what is shorter the cosine has no slope worth it
+    torch.testing.assert_close(grad[usual], wanted.grad[usual], atol=1e-6, rtol=1e-4)
+    reference = F.cosine_similarity(embedding, target, dim=-1)
+    torch.testing.assert_close(cosine[usual], reference[usual], atol=1e-6, rtol=1e-5)
+    nobody = native_language_loss(embedding, target, torch.zeros(30, dtype=torch.bool), 2.0)
+    assert float(nobody[0]) == 0
+    assert bool((nobody[1] == 0).all())
+
+
+def test_the_loss_in_cpp_of_what_is_not_finite_is_not():
+    if not native_loss_available():
+        pytest.skip('no native library, and no compiler')
+    for value in (float('nan'), float('inf')):
+        embedding = torch.ones(3, 8)
+        embedding[1, 2] = value
+        loss, _, _ = native_language_loss(
+            embedding, torch.ones(3, 8), torch.ones(3, dtype=torch.bool), 1.0
+        )
+        assert not torch.isfinite(loss)

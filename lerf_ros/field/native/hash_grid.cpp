@@ -32,6 +32,11 @@ struct Level {
 };
 
 constexpr int kBlock = 512;
+// Numbers of a table that are moved together; a cache line holds two such pieces.
+constexpr int kPiece = 8;
+// Entries lie anywhere: memory is asked for so many points, or pieces, before they are read.
+constexpr int kPointsAhead = 16;
+constexpr size_t kPiecesAhead = 16;
 
 // The cells of a block of points on one level: entries and weights of the eight corners, corner
 // by corner, so that the compiler computes several points at once.
@@ -126,6 +131,10 @@ void forward(const float *positions, int64_t points, const float *table, const f
       const float *entries = table + firsts[l] * F;
       find_cells(level, positions + 3 * first, count, cells);
       for (int i = 0; i < count; ++i) {
+        if (i + kPointsAhead < count)
+          for (int c = 0; c < 8; ++c)
+            __builtin_prefetch(entries +
+                               static_cast<size_t>(cells.entry[c][i + kPointsAhead]) * F);
         float sum[F] = {};
         for (int c = 0; c < 8; ++c) {
           const float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
@@ -139,10 +148,10 @@ void forward(const float *positions, int64_t points, const float *table, const f
   }
 }
 
-// Adds the gradient of one level's entries to `entries`.
-template <int F>
+// Adds the gradient of one level's entries to `entries`, and notes the pieces that it touches.
+template <int F, bool NOTED>
 void scatter(const Level &level, int l, int levels, const float *positions, int64_t points,
-             const float *grad_out, float *entries) {
+             const float *grad_out, float *entries, uint64_t *touched) {
   Cells cells;
   for (int64_t first = 0; first < points; first += kBlock) {
     const int count = static_cast<int>(std::min<int64_t>(points - first, kBlock));
@@ -150,9 +159,14 @@ void scatter(const Level &level, int l, int levels, const float *positions, int6
     for (int i = 0; i < count; ++i) {
       const float *source = grad_out + ((first + i) * levels + l) * F;
       for (int c = 0; c < 8; ++c) {
-        float *entry = entries + static_cast<size_t>(cells.entry[c][i]) * F;
+        const uint32_t number = cells.entry[c][i];
+        float *entry = entries + static_cast<size_t>(number) * F;
         const float weight = cells.weight[c][i];
         for (int f = 0; f < F; ++f) entry[f] += weight * source[f];
+        if (NOTED) {
+          const uint32_t piece = number / (kPiece / F);
+          touched[piece >> 6] |= uint64_t{1} << (piece & 63u);
+        }
       }
     }
   }
@@ -166,38 +180,72 @@ void backward_table(const float *positions, int64_t points, const float *grad_ou
   for (int reversed = 0; reversed < levels; ++reversed) {
     const int l = levels - 1 - reversed;  // the fine, slow levels first: better balance
     const Level level = level_of(scales, resolutions, firsts, l);
-    scatter<F>(level, l, levels, positions, points, grad_out, grad_table + firsts[l] * F);
+    scatter<F, false>(level, l, levels, positions, points, grad_out, grad_table + firsts[l] * F,
+                      nullptr);
   }
-}
-
-// Adam (Kingma and Ba 2015, algorithm 1) on the entries that have a gradient; the others rest, as
-// in Instant Neural Graphics Primitives. Gradients are zero afterwards.
-LERF_CLONES
-void adam_block(float *__restrict weight, float *__restrict grad, float *__restrict first,
-                float *__restrict second, int count, float rate, float beta1, float beta2,
-                float epsilon, float correction2) {
-  for (int i = 0; i < count; ++i) {
-    const float g = grad[i];
-    const float m = beta1 * first[i] + (1.0f - beta1) * g;
-    const float v = beta2 * second[i] + (1.0f - beta2) * g * g;
-    const bool used = g != 0.0f;
-    const float moved = weight[i] - rate * m / (std::sqrt(v * correction2) + epsilon);
-    first[i] = used ? m : first[i];
-    second[i] = used ? v : second[i];
-    weight[i] = used ? moved : weight[i];
-    grad[i] = 0.0f;
-  }
-}
-
-bool all_zero(const float *values, int count) {
-  uint32_t any = 0;
-  const uint32_t *bits = reinterpret_cast<const uint32_t *>(values);
-  for (int i = 0; i < count; ++i) any |= bits[i];
-  return (any << 1) == 0;  // the sign of a zero does not count
 }
 
 struct Adam {
   float rate, beta1, beta2, epsilon, correction2;
+};
+
+// Adam (Kingma and Ba 2015, algorithm 1) on the entries that have a gradient; the others rest, as
+// in Instant Neural Graphics Primitives. Only the named pieces are looked at. Gradients are zero
+// afterwards.
+LERF_CLONES
+void adam_pieces(const uint32_t *pieces, size_t count, float *__restrict weight,
+                 float *__restrict grad, float *__restrict first, float *__restrict second,
+                 const Adam &adam) {
+  const float rate = adam.rate, beta1 = adam.beta1, beta2 = adam.beta2;
+  const float epsilon = adam.epsilon, correction2 = adam.correction2;
+  for (size_t p = 0; p < count; ++p) {
+    if (p + kPiecesAhead < count) {
+      const size_t ahead = static_cast<size_t>(pieces[p + kPiecesAhead]) * kPiece;
+      __builtin_prefetch(weight + ahead, 1);
+      __builtin_prefetch(first + ahead, 1);
+      __builtin_prefetch(second + ahead, 1);
+    }
+    const size_t at = static_cast<size_t>(pieces[p]) * kPiece;
+    for (size_t i = at; i < at + kPiece; ++i) {
+      const float g = grad[i];
+      const float m = beta1 * first[i] + (1.0f - beta1) * g;
+      const float v = beta2 * second[i] + (1.0f - beta2) * g * g;
+      const bool used = g != 0.0f;
+      const float moved = weight[i] - rate * m / (std::sqrt(v * correction2) + epsilon);
+      first[i] = used ? m : first[i];
+      second[i] = used ? v : second[i];
+      weight[i] = used ? moved : weight[i];
+      grad[i] = 0.0f;
+    }
+  }
+}
+
+// The gradient of one level: zero everywhere between two levels and two steps, so that only what
+// was touched is ever looked at. Kept by each thread.
+struct LevelGradient {
+  std::vector<float> values;
+  std::vector<uint64_t> touched;  // one bit a piece
+  std::vector<uint32_t> pieces;
+
+  void reserve(int64_t count) {
+    const size_t size = (static_cast<size_t>(count) + kPiece - 1) / kPiece;
+    if (values.size() >= size * kPiece) return;
+    values.assign(size * kPiece, 0.0f);
+    touched.assign((size + 63) / 64, 0);
+    pieces.resize(size);
+  }
+
+  // Lists what was touched, in ascending order, and forgets it.
+  size_t list(int64_t count) {
+    const size_t words = (static_cast<size_t>(count) + 64 * kPiece - 1) / (64 * kPiece);
+    size_t found = 0;
+    for (size_t word = 0; word < words; ++word) {
+      for (uint64_t bits = touched[word]; bits; bits &= bits - 1)
+        pieces[found++] = static_cast<uint32_t>(64 * word + __builtin_ctzll(bits));
+      touched[word] = 0;
+    }
+    return found;
+  }
 };
 
 // Sums the gradient of each level over all batches and moves the level at once, while its gradient
@@ -211,23 +259,19 @@ void learn(const float *const *positions, const int64_t *points, const float *co
   for (int l = 0; l < levels; ++l) largest = std::max(largest, firsts[l + 1] - firsts[l]);
 #pragma omp parallel num_threads(threads)
   {
-    std::vector<float> grads(static_cast<size_t>(largest) * F, 0.0f);
+    static thread_local LevelGradient gradient;
+    gradient.reserve(largest * F);
 #pragma omp for schedule(dynamic, 1)
     for (int reversed = 0; reversed < levels; ++reversed) {
       const int l = levels - 1 - reversed;
       const Level level = level_of(scales, resolutions, firsts, l);
       for (int b = 0; b < batches; ++b)
-        scatter<F>(level, l, levels, positions[b], points[b], grad_outs[b], grads.data());
-      constexpr int64_t kLine = 32;
-      const int64_t offset = firsts[l] * F, count = static_cast<int64_t>(level.size) * F;
-      for (int64_t first = 0; first < count; first += kLine) {
-        const int size = static_cast<int>(std::min(kLine, count - first));
-        float *grad = grads.data() + first;
-        if (all_zero(grad, size)) continue;
-        const int64_t at = offset + first;
-        adam_block(table + at, grad, moments1 + at, moments2 + at, size, adam.rate, adam.beta1,
-                   adam.beta2, adam.epsilon, adam.correction2);
-      }
+        scatter<F, true>(level, l, levels, positions[b], points[b], grad_outs[b],
+                         gradient.values.data(), gradient.touched.data());
+      const size_t found = gradient.list(static_cast<int64_t>(level.size) * F);
+      const int64_t at = firsts[l] * F;
+      adam_pieces(gradient.pieces.data(), found, table + at, gradient.values.data(),
+                  moments1 + at, moments2 + at, adam);
     }
   }
 }

@@ -6,6 +6,7 @@
 // again. Sums over points are taken chunk by chunk in the same order whatever the threads.
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
@@ -163,12 +164,30 @@ std::vector<float> transposed(const float *values, int rows, int cols) {
   return result;
 }
 
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define LERF_CLONES __attribute__((target_clones("avx2,fma", "default")))
+#else
+#define LERF_CLONES
+#endif
+
+LERF_CLONES
+void adam(float *__restrict weight, const float *__restrict grad, float *__restrict first,
+          float *__restrict second, int64_t count, float rate, float beta1, float beta2,
+          float epsilon, float root_correction) {
+  for (int64_t i = 0; i < count; ++i) {
+    const float g = grad[i];
+    first[i] += (1.0f - beta1) * (g - first[i]);
+    second[i] = beta2 * second[i] + (1.0f - beta2) * g * g;
+    weight[i] -= rate * first[i] / (std::sqrt(second[i]) / root_correction + epsilon);
+  }
+}
+
 }  // namespace
 
 extern "C" {
 
 // Changes with the meaning of any function below; the loader refuses another number.
-int lerf_network_version() { return 1; }
+int lerf_network_version() { return 2; }
 
 // Whether this machine has the instructions that make these functions worth calling.
 int lerf_network_fast() { return wide() ? 1 : 0; }
@@ -222,6 +241,17 @@ void lerf_network_backward(const float *x, int64_t points, const float *w1, cons
   for (int64_t chunk = 0; chunk < chunks; ++chunk)
     for (size_t i = 0; i < size; ++i)
       grad_weights[i] += sums[static_cast<size_t>(chunk) * size + i];
+}
+
+// One step of Adam (Kingma and Ba 2015, algorithm 1) for weights of `count` numbers; `step` counts
+// from 1.
+void lerf_adam(float *weight, const float *grad, float *first, float *second, int64_t count,
+               int64_t step, double rate, double beta1, double beta2, double epsilon) {
+  const double correction1 = 1.0 - std::pow(beta1, step);
+  const double correction2 = 1.0 - std::pow(beta2, step);
+  adam(weight, grad, first, second, count, static_cast<float>(rate / correction1),
+       static_cast<float>(beta1), static_cast<float>(beta2), static_cast<float>(epsilon),
+       static_cast<float>(std::sqrt(correction2)));
 }
 
 }  // extern "C"

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -101,6 +102,14 @@ void add_row(const uint16_t *halves, int count, float *out) {
   add_plainly(halves, 0, count, out);
 }
 
+// Points whose tiles are found before they are read.
+constexpr int64_t kBlock = 16;
+
+void ask_for(const uint16_t *halves, int count) {
+  constexpr int kLine = 32;  // halves a cache line
+  for (int i = 0; i < count; i += kLine) __builtin_prefetch(halves + i);
+}
+
 }  // namespace
 
 extern "C" {
@@ -112,7 +121,7 @@ void lerf_add_halves(const uint16_t *halves, int count, float *plainly, float *a
 }
 
 // Changes with the meaning of any function below; the loader refuses another number.
-int lerf_point_targets_version() { return 1; }
+int lerf_point_targets_version() { return 2; }
 
 // For each point a scale drawn by `share`, and the normalised mean of one tile of each of its
 // `views` slots (-1 for none), drawn by `draws` (points, views, 3). `pools` are tables of
@@ -127,51 +136,89 @@ void lerf_point_targets(const float *positions, const int64_t *slots, int64_t po
                         bool *valid, bool *seen, int threads) {
   const Tables t{poses, focal, centre, size, pool, first, rows, cols, origin, stride, tile,
                  levels};
+  const int64_t blocks = (points + kBlock - 1) / kBlock;
 #pragma omp parallel num_threads(threads)
   {
     std::vector<View> own(views);
+    std::vector<const uint16_t *> found(static_cast<size_t>(kBlock) * views);
+    int counts[kBlock];
 #pragma omp for schedule(static)
-    for (int64_t point = 0; point < points; ++point) {
-      int lead = 0;
-      seen[point] = false;
-      for (int v = views - 1; v >= 0; --v) {
-        own[v] = view_of(t, positions + 3 * point, slots[point * views + v]);
-        if (own[v].seen) lead = v, seen[point] = true;
+    for (int64_t block = 0; block < blocks; ++block) {
+      const int64_t start = block * kBlock;
+      const int64_t size = std::min<int64_t>(points - start, kBlock);
+      // Tiles lie anywhere: those of a few points are asked for before the first one is read.
+      for (int64_t i = 0; i < size; ++i) {
+        const int64_t point = start + i;
+        int lead = 0;
+        seen[point] = false;
+        for (int v = views - 1; v >= 0; --v) {
+          own[v] = view_of(t, positions + 3 * point, slots[point * views + v]);
+          if (own[v].seen) lead = v, seen[point] = true;
+        }
+        const float *sizes = tile + own[lead].slot * levels;
+        const float wanted_px = sizes[0] * std::pow(sizes[levels - 1] / sizes[0], share[point]);
+        const float scale = wanted_px / own[lead].px_per_m;
+        int count = 0;
+        for (int v = 0; v < views; ++v) {
+          const View &view = own[v];
+          const float *px = tile + view.slot * levels;
+          const float tile_px = scale * view.px_per_m;
+          if (!view.seen || tile_px < smallest * px[0] || tile_px > largest * px[levels - 1])
+            continue;
+          const float *draw = draws + 3 * (point * views + v);
+          const float clamped = std::min(std::max(tile_px, px[0]), px[levels - 1]);
+          const int upper = std::min(
+              static_cast<int>(std::lower_bound(px, px + levels, clamped) - px), levels - 1);
+          const int lower = std::max(upper - 1, 0);
+          const float blend = (clamped - px[lower]) / std::max(px[upper] - px[lower], 1e-6f);
+          const int64_t at = view.slot * levels + (draw[0] < blend ? upper : lower);
+          const int64_t col =
+              drawn_cell(view.u, origin[2 * at], stride[2 * at], draw[1], cols[at]);
+          const int64_t row =
+              drawn_cell(view.v, origin[2 * at + 1], stride[2 * at + 1], draw[2], rows[at]);
+          const uint16_t *tile_row =
+              pools[pool[view.slot]] + (first[at] + row * cols[at] + col) * width;
+          ask_for(tile_row, width);
+          found[i * views + count++] = tile_row;
+        }
+        scale_m[point] = scale;
+        valid[point] = count > 0;
+        counts[i] = count;
       }
-      const float *sizes = tile + own[lead].slot * levels;
-      const float wanted_px = sizes[0] * std::pow(sizes[levels - 1] / sizes[0], share[point]);
-      const float scale = wanted_px / own[lead].px_per_m;
-      float *out = embedding + point * width;
-      std::fill(out, out + width, 0.0f);
-      int count = 0;
-      for (int v = 0; v < views; ++v) {
-        const View &view = own[v];
-        const float *px = tile + view.slot * levels;
-        const float tile_px = scale * view.px_per_m;
-        if (!view.seen || tile_px < smallest * px[0] || tile_px > largest * px[levels - 1])
-          continue;
-        const float *draw = draws + 3 * (point * views + v);
-        const float clamped = std::min(std::max(tile_px, px[0]), px[levels - 1]);
-        const int upper = std::min(
-            static_cast<int>(std::lower_bound(px, px + levels, clamped) - px), levels - 1);
-        const int lower = std::max(upper - 1, 0);
-        const float blend = (clamped - px[lower]) / std::max(px[upper] - px[lower], 1e-6f);
-        const int64_t at = view.slot * levels + (draw[0] < blend ? upper : lower);
-        const int64_t col = drawn_cell(view.u, origin[2 * at], stride[2 * at], draw[1], cols[at]);
-        const int64_t row =
-            drawn_cell(view.v, origin[2 * at + 1], stride[2 * at + 1], draw[2], rows[at]);
-        const uint16_t *table = pools[pool[view.slot]];
-        add_row(table + (first[at] + row * cols[at] + col) * width, width, out);
-        ++count;
+      for (int64_t i = 0; i < size; ++i) {
+        float *out = embedding + (start + i) * width;
+        std::fill(out, out + width, 0.0f);
+        const int count = counts[i];
+        for (int v = 0; v < count; ++v) add_row(found[i * views + v], width, out);
+        float square = 0.0f;
+        for (int d = 0; d < width; ++d) square += out[d] * out[d];
+        const float mean_length = std::sqrt(square) / std::max(count, 1);
+        const float factor = 1.0f / (std::max(count, 1) * std::max(mean_length, 1e-12f));
+        for (int d = 0; d < width; ++d) out[d] *= factor;
       }
-      float square = 0.0f;
-      for (int d = 0; d < width; ++d) square += out[d] * out[d];
-      const float mean_length = std::sqrt(square) / std::max(count, 1);
-      const float factor = 1.0f / (std::max(count, 1) * std::max(mean_length, 1e-12f));
-      for (int d = 0; d < width; ++d) out[d] *= factor;
-      scale_m[point] = scale;
-      valid[point] = count > 0;
     }
+  }
+}
+
+// The slots of up to `count` keyframes that saw each of the chosen points, -1 for none: those with
+// the greatest `order` (points, cameras), the greatest first. `seen_by` has `cameras` rows of the
+// table `slots` for each point of the surface; row -1 is the last one.
+void lerf_drawn_views(const int64_t *chosen, int64_t points, const int32_t *seen_by, int cameras,
+                      const int64_t *slots, int64_t rows, const float *order, int count,
+                      int64_t *views) {
+  std::vector<std::pair<float, int64_t>> seeing(cameras);
+  for (int64_t point = 0; point < points; ++point) {
+    const int32_t *row = seen_by + chosen[point] * cameras;
+    int size = 0;
+    for (int c = 0; c < cameras; ++c) {
+      const int64_t slot = slots[row[c] < 0 ? rows - 1 : row[c]];
+      if (slot >= 0) seeing[size++] = {order[point * cameras + c], slot};
+    }
+    const int kept = std::min(size, count);
+    const auto greater = [](const auto &a, const auto &b) { return a.first > b.first; };
+    std::partial_sort(seeing.begin(), seeing.begin() + kept, seeing.begin() + size, greater);
+    int64_t *out = views + point * count;
+    for (int v = 0; v < count; ++v) out[v] = v < kept ? seeing[v].second : -1;
   }
 }
 
