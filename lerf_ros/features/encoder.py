@@ -177,6 +177,10 @@ class KindEncoder(Protocol):
         """Tells which of the kinds are not like what the text names."""
         ...
 
+    def reads_colour(self, text: str) -> bool:
+        """Tells whether a colour in the text means a colour, and not as in "red fox" a kind."""
+        ...
+
     def in_scene(
         self, texts: Float[Tensor, 'n d'], seen: Float[Tensor, 'm d']
     ) -> Float[Tensor, 'n d']:

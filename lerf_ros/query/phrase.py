@@ -176,7 +176,7 @@ class TextEmbedder:
         """Returns what else than the text the best place could be."""
         if isinstance(self._encoder, KindEncoder):
             kinds = self._encoder.kinds[self._encoder.other_kinds(text)]
-            others = recoloured(text)
+            others = recoloured(text) if self._encoder.reads_colour(text) else []
             return torch.cat([kinds, self(others)]) if others else kinds
         return self(distractors(text))
 

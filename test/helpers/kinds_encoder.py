@@ -26,6 +26,9 @@ class Kinds(WordEncoder):
     def other_kinds(self, text: str) -> torch.Tensor:
         return self.kinds @ self.encode_texts([text])[0] < 0.3
 
+    def reads_colour(self, text: str) -> bool:
+        return False
+
     def in_scene(self, texts: torch.Tensor, seen: torch.Tensor) -> torch.Tensor:
         return texts
 

@@ -219,6 +219,10 @@ class PhotoEncoder:
         text_kind = F.normalize(self.encode_texts([text])[0, : self._kind_size], dim=-1)
         return self.kinds[:, : self._kind_size] @ text_kind < ALIKE_COSINE
 
+    def reads_colour(self, text: str) -> bool:
+        """Tells whether a colour in the text means a colour, and not as in "red fox" a kind."""
+        return bool(self.words.meaning(text).colours)
+
     @torch.no_grad()
     def encode_windows(
         self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']

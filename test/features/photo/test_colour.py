@@ -77,6 +77,9 @@ def test_a_thing_in_another_colour_is_a_distractor(encoder):
     plain, white = (embed.object_phrase(parse_phrase(text)) for text in ('mug', 'white mug'))
     assert len(white.distractors) == len(plain.distractors) + len(COLOURS) - 1
     assert float((white.distractors @ white.positives[0]).max()) < 0.99
+    # Grey foxes are another kind, to which red ones are not compared for their colour.
+    fox = embed.object_phrase(parse_phrase('red fox'))
+    assert len(fox.distractors) == int(encoder.other_kinds('red fox').sum())
 
 
 def test_pictures_as_questions_ask_nothing_of_the_colour_words(encoder):
