@@ -27,7 +27,7 @@ from lerf_ros.query.parts import answer_part
 from lerf_ros.query.phrase import Phrase, TextEmbedder, parse_phrase
 from lerf_ros.query.reading import FieldReader, dense_reader
 from lerf_ros.query.region import Region
-from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, phrase_relevancy
+from lerf_ros.query.relevancy import EmbeddingField, phrase_matrix, scale_relevancy
 from lerf_ros.query.request import Exemplar, Maximum, QueryRequest, QueryResult
 from lerf_ros.query.rivals import contested_relevancy
 from lerf_ros.query.scales import ScaleSearch, only_scale
@@ -210,8 +210,8 @@ class QueryEngine:
         trained = torch.from_numpy(self._search.trained(points, scales_m))
         kinds = self._kinds(points, trained, read)
         phrase = self._embed.object_phrase(parse_phrase(text, 'phrase'), negatives, kinds)
-        scores = self._scores(trained, phrase, self._cache.cosines(read, phrase.compared))
-        best_m = scales_m.numpy()[scores.argmax(axis=1)]
+        scores = scale_relevancy(self._cache.cosines(read, phrase.compared), phrase, trained)
+        best_m = scales_m.numpy()[scores.argmax(dim=1).cpu().numpy()]
         if scale_m is not None:
             best_m = np.full_like(best_m, scale_m)
         yield
@@ -276,13 +276,6 @@ class QueryEngine:
         """Returns what the scene looks like to an encoder with a list of kinds."""
         return self._look.of(points, trained, lambda some: self._cache.embeddings(read, some))
 
-    def _scores(
-        self, trained: Bool[Tensor, 'n s'], phrase: Phrase, cosines: Float[Tensor, 'n s k']
-    ) -> Float[np.ndarray, 'n s']:
-        """Returns the relevancy of every point at every scale, 0 where it was not trained."""
-        scores = phrase_relevancy(cosines, phrase)
-        return torch.where(trained.to(scores.device), scores, 0).cpu().numpy()
-
     def _answer(
         self,
         scene: Scene,
@@ -292,7 +285,7 @@ class QueryEngine:
         further_relevancy: float,
     ) -> QueryResult:
         """Answers for one object."""
-        scores = self._scores(scene.trained, phrase, cosines)
+        scores = scale_relevancy(cosines, phrase, scene.trained).cpu().numpy()
         read = partial(self._cache.embeddings, scene.read)
         maxima = find_maxima(
             scene.graph,

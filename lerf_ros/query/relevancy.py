@@ -21,10 +21,15 @@ from typing import Protocol, runtime_checkable
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from lerf_ros.query.phrase import Phrase
+
+# How much the next smaller and the next larger scale count beside one. In two maps of a kitchen
+# the mean reciprocal rank of the true place of 13 words was .44 and .37 without, .51 and .43 with
+# half, and .47 and .50 with a whole; further scales gained nothing.
+SCALE_BLEND = 0.5
 
 
 @runtime_checkable
@@ -84,10 +89,11 @@ def naive_scale_relevancy(
     return torch.stack(columns, dim=1)
 
 
-def relevancy(
+def margins(
     cosines: Float[Tensor, '*n k'], positives: int, temperature: float, rivals: int = 0
 ) -> Float[Tensor, '*n']:
-    """Returns the relevancy from cosines with positives, negatives and rivals, in this order."""
+    """Returns the log odds of relevancy from cosines with positives, negatives and rivals, in this
+    order."""
     # One column at a time: a reduction over a short last axis costs far more.
     positive, negative = (
         reduce(torch.maximum, block.unbind(dim=-1))
@@ -96,12 +102,62 @@ def relevancy(
     if rivals:
         closest = torch.maximum(cosines[..., -rivals:].amax(dim=-1), negative)
         negative = (negative + closest) / 2
-    return torch.sigmoid(temperature * (positive - negative))
+    return temperature * (positive - negative)
+
+
+def relevancy(
+    cosines: Float[Tensor, '*n k'], positives: int, temperature: float, rivals: int = 0
+) -> Float[Tensor, '*n']:
+    """Returns the relevancy from cosines with positives, negatives and rivals, in this order."""
+    return torch.sigmoid(margins(cosines, positives, temperature, rivals))
+
+
+def phrase_margins(cosines: Float[Tensor, '*n k'], phrase: Phrase) -> Float[Tensor, '*n']:
+    """Returns the log odds of relevancy from cosines with all that a phrase is compared with."""
+    return margins(cosines, len(phrase.positives), phrase.temperature, phrase.rival_count)
 
 
 def phrase_relevancy(cosines: Float[Tensor, '*n k'], phrase: Phrase) -> Float[Tensor, '*n']:
     """Returns the relevancy from cosines with all that a phrase is compared with."""
-    return relevancy(cosines, len(phrase.positives), phrase.temperature, phrase.rival_count)
+    return torch.sigmoid(phrase_margins(cosines, phrase))
+
+
+def scale_relevancy(
+    cosines: Float[Tensor, 'n s k'], phrase: Phrase, trained: Bool[Tensor, 'n s']
+) -> Float[Tensor, 'n s']:
+    """Returns the relevancy of each point at each scale, 0 where it was not trained.
+
+    Args:
+        cosines: With all that the phrase is compared with.
+        phrase: The phrase; the scales of one that has rivals are blended.
+        trained: Which scales were trained at each point.
+    """
+    trained = trained.to(cosines.device)
+    log_odds = phrase_margins(cosines, phrase)
+    if phrase.rivals is not None:
+        log_odds = blend_scales(log_odds, trained)
+    return torch.where(trained, torch.sigmoid(log_odds), 0)
+
+
+def blend_scales(
+    log_odds: Float[Tensor, 'n s'], trained: Bool[Tensor, 'n s']
+) -> Float[Tensor, 'n s']:
+    """Returns log odds as means over a scale and its neighbours.
+
+    A thing looks like itself at every scale about its size; what looks like it at one scale only
+    is mostly chance, of which small windows have the most.
+
+    Args:
+        log_odds: Of each point at each scale.
+        trained: Which scales were trained at each point; others do not count.
+    """
+    weights = trained.to(log_odds)
+    total, count = log_odds * weights, weights.clone()
+    for own, other in ((slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None))):
+        share = SCALE_BLEND * weights[:, other]
+        total[:, own] += share * log_odds[:, other]
+        count[:, own] += share
+    return total / count.clamp(min=1e-6)
 
 
 def phrase_matrix(phrases: list[Phrase]) -> tuple[Float[Tensor, 'k d'], list[list[int]]]:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -12,10 +13,14 @@ from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.reading import folded_cosines, read_embeddings
 from lerf_ros.query.relevancy import (
+    SCALE_BLEND,
+    blend_scales,
     naive_relevancy,
     naive_scale_relevancy,
     phrase_matrix,
+    phrase_relevancy,
     relevancy,
+    scale_relevancy,
     search_scales,
 )
 
@@ -114,3 +119,34 @@ def test_scales_have_even_ratios():
     ratios = scales[1:] / scales[:-1]
     assert ratios == pytest.approx(ratios[:1].expand(5))
     assert search_scales(0.1, 0.4, 1).item() == pytest.approx(0.2)
+
+
+def test_blended_scales_are_means_over_trained_neighbours():
+    generator = torch.Generator().manual_seed(5)
+    log_odds = torch.randn(40, 5, generator=generator)
+    trained = torch.rand(40, 5, generator=generator) > 0.3
+    blended = blend_scales(log_odds, trained)
+    for point in range(40):
+        for scale in range(5):
+            weights = {scale: 1.0, scale - 1: SCALE_BLEND, scale + 1: SCALE_BLEND}
+            known = [each for each in weights if 0 <= each < 5 and trained[point, each]]
+            if scale in known:
+                total = sum(weights[each] * float(log_odds[point, each]) for each in known)
+                mean = total / sum(weights[each] for each in known)
+                assert float(blended[point, scale]) == pytest.approx(mean, abs=1e-5)
+
+
+def test_only_the_scales_of_phrases_with_rivals_are_blended():
+    phrase = made_phrase(1, 16)
+    cosines = torch.rand(30, 4, 1 + len(phrase.negatives), generator=torch.Generator())
+    trained = torch.ones(30, 4, dtype=torch.bool)
+    trained[:, 3] = False
+    plain = scale_relevancy(cosines, phrase, trained)
+    assert torch.equal(plain[:, :3], phrase_relevancy(cosines, phrase)[:, :3])
+    assert float(plain[:, 3].max()) == 0
+    rivalled = replace(phrase, rivals=phrase.negatives[:0])
+    assert not torch.equal(scale_relevancy(cosines, rivalled, trained), plain)
+    # One scale alone, as a request may ask for, has no neighbours.
+    alone = torch.zeros(30, 4, dtype=torch.bool)
+    alone[:, 1] = True
+    assert torch.allclose(scale_relevancy(cosines, rivalled, alone)[:, 1], plain[:, 1])
