@@ -260,4 +260,10 @@ def inside_box(
     points: Float[Array, 'n 3'], minimum_m: Float[Array, '3'], maximum_m: Float[Array, '3']
 ) -> Bool[Array, ' n']:
     """Tells which points lie inside an axis-aligned box, borders included."""
-    return np.all((points >= minimum_m) & (points <= maximum_m), axis=-1)
+    inside = np.ones(points.shape[:-1], bool)
+    # Axis by axis: a reduction over a short last axis costs far more.
+    for axis in range(points.shape[-1]):
+        along = points[..., axis]
+        inside &= along >= minimum_m[axis : axis + 1]
+        inside &= along <= maximum_m[axis : axis + 1]
+    return inside

@@ -22,6 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.field.language import LanguageHead, encode_scale
+from lerf_ros.field.native_head import native_unit_embeddings, suits_native_head
 from lerf_ros.query.objects import DenseReader
 from lerf_ros.query.relevancy import EmbeddingField
 
@@ -52,6 +53,8 @@ def read_embeddings(
     scales_m = scales_m.to(features.device)
     head = getattr(field, 'language_head', None)
     if isinstance(head, LanguageHead):
+        if suits_native_head(head, features):
+            return native_unit_embeddings(head, features, scales_m)
         with _as_trained(features.device):
             embeddings = head.last(_hidden(head, features, scales_m))
         return F.normalize(embeddings.float(), dim=-1)

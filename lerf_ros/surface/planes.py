@@ -68,12 +68,13 @@ class Support:
 def find_support(surface: SurfacePoints, seed: int = 0) -> Support:
     """Returns the dominant planes of a surface; the same surface gives the same planes."""
     rng = np.random.default_rng(seed)
-    positions, normals = surface.positions.astype(np.float64), surface.normals
+    positions, normals = surface.positions.astype(np.float64), surface.normals.astype(np.float64)
+    oriented = surface.normals.any(axis=1)
     on_plane = np.zeros(len(positions), bool)
     planes: list[Plane] = []
     area_m2 = surface.voxel_m**2
     for _ in range(MAX_PLANES):
-        free = np.flatnonzero(~on_plane & (np.abs(normals).sum(axis=1) > 0))
+        free = np.flatnonzero(~on_plane & oriented)
         least = max(MIN_SHARE * len(positions), MIN_AREA_M2 / area_m2)
         if len(free) < least:
             break
@@ -98,11 +99,14 @@ def _best_plane(
 ) -> Plane:
     """Returns the plane through one point, along its normal, that most points share."""
     trials = rng.choice(len(positions), min(TRIALS, len(positions)), replace=False)
-    candidates = normals[trials].astype(np.float64)
+    candidates = normals[trials]
     offsets = (candidates * positions[trials]).sum(axis=1)
-    height = np.abs(positions @ candidates.T - offsets)
-    aligned = normals @ candidates.T > ALIGNED
-    best = int(((height < SEARCH_TOLERANCE_M) & aligned).sum(axis=0).argmax())
+    # One row a candidate, and in place: this is most of what an analysis takes.
+    height = candidates @ positions.T
+    height -= offsets[:, None]
+    shared = np.abs(height, out=height) < SEARCH_TOLERANCE_M
+    shared &= candidates @ normals.T > ALIGNED
+    best = int(np.count_nonzero(shared, axis=1).argmax())
     return Plane(candidates[best], float(offsets[best]))
 
 

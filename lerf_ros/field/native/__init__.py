@@ -20,7 +20,13 @@ from pathlib import Path
 import torch  # noqa: F401  loads the one OpenMP runtime that the library must share with it
 
 # Versions of the interfaces that this package calls.
-_VERSIONS = {'hash_grid': 4, 'language_loss': 1, 'network': 2, 'point_targets': 2}
+_VERSIONS = {
+    'hash_grid': 4,
+    'language_head': 1,
+    'language_loss': 1,
+    'network': 2,
+    'point_targets': 2,
+}
 _FOLDER = Path(__file__).parent
 # Of compiler and linker; CMake and setuptools read the same file. SSE2 is part of every x86-64;
 # AVX2 for whole files brought nothing that could be measured.
