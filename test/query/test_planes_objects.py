@@ -16,7 +16,12 @@ from lerf_ros.query.objects import (
     robust_centre,
     spread_among_alike,
 )
-from lerf_ros.query.scene_graph import SceneGraph, colour_likeness, reached_from
+from lerf_ros.query.scene_graph import (
+    SceneGraph,
+    colour_likeness,
+    reached_from,
+    reached_twin,
+)
 from lerf_ros.surface.planes import Plane
 
 
@@ -157,6 +162,28 @@ def test_what_touches_hangs_together_however_unlike_it_looks(graph):
     two_balls = np.flatnonzero(on_ball(graph, 0) | on_ball(graph, 1))
     start = int(np.searchsorted(two_balls, ball[0]))
     assert set(two_balls[reached_from(graph.alike_among(two_balls), start)]) <= set(ball)
+
+
+def test_what_is_reached_through_chosen_points_is_what_the_readable_twin_reaches(graph):
+    generator = np.random.default_rng(0)
+    alike, points = graph.alike, len(graph.surface)
+    reached = []
+    for share in (0.2, 0.5, 0.9, 1.0):
+        chosen = generator.random(points) < share
+        start = int(generator.integers(points))
+        chosen[start] = True
+        found = reached_from(alike, start, chosen)
+        np.testing.assert_array_equal(found, reached_twin(alike, start, chosen))
+        assert chosen[found].all()
+        reached.append(len(found))
+    assert 1 <= reached[0] < reached[-1] <= points
+
+
+def test_likenesses_in_a_segment_are_those_among_its_points(graph):
+    segment = int(np.bincount(graph.segments[graph.segments >= 0]).argmax())
+    expected = graph.alike_among(np.flatnonzero(graph.segments == segment))
+    for _ in range(2):
+        assert (graph.alike_in_segment(segment) != expected).nnz == 0
 
 
 def test_stray_points_do_not_move_the_centre():

@@ -26,6 +26,7 @@ _VERSIONS = {
     'language_loss': 1,
     'network': 2,
     'point_targets': 2,
+    'surface_graph': 1,
 }
 _FOLDER = Path(__file__).parent
 # Of compiler and linker; CMake and setuptools read the same file. SSE2 is part of every x86-64;
