@@ -36,10 +36,10 @@ ROOM_OPTIONS: dict[str, object] = {
     'training.surface_updates': 8,
     'training.surface_half_steps': 1000,
 }
-# Fewer keyframes leave more time to learn from each: one costs a second of one core.
+# Fewer keyframes leave more time to learn from each: one costs a third of a second of one core.
 ROOM_KEYFRAMES: dict[str, object] = {
-    'keyframes.min_translation_m': 0.15,
-    'keyframes.min_rotation_deg': 12.0,
+    'keyframes.min_translation_m': 0.08,
+    'keyframes.min_rotation_deg': 6.0,
 }
 
 
