@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array, backproject, pixel_centres, transform_points
@@ -31,10 +30,9 @@ class CellGrid:
     side_m: float
     overlap_m: float
 
-    def cells_of(self, points: Float[Array, 'n 3']) -> list[Cell]:
+    def indices_of(self, points: Float[Array, 'n 3']) -> Int[Array, 'n 3']:
         """Returns the cube of each point."""
-        indices = np.floor((points - np.array(self.origin_m)) / self.side_m + 0.5).astype(int)
-        return [(int(i), int(j), int(k)) for i, j, k in indices]
+        return np.floor((points - np.array(self.origin_m)) / self.side_m + 0.5).astype(int)
 
     def centre(self, cell: Cell) -> Float[Array, '3']:
         """Returns the middle of a cube."""
@@ -65,6 +63,13 @@ def seen_points(frame: PosedFrame, range_m: float) -> Float[Array, 'n 3']:
 
 def cell_shares(grid: CellGrid, points: Float[Array, 'n 3']) -> dict[Cell, float]:
     """Returns the share of the points in each cube, the largest first."""
-    counts = Counter(grid.cells_of(points))
+    cells, first, counts = np.unique(
+        grid.indices_of(points), axis=0, return_index=True, return_counts=True
+    )
+    # Among equals the one seen first comes first.
+    order = np.lexsort((first, -counts))
     total = max(len(points), 1)
-    return {cell: count / total for cell, count in counts.most_common()}
+    return {
+        (int(i), int(j), int(k)): int(count) / total
+        for (i, j, k), count in zip(cells[order], counts[order], strict=True)
+    }

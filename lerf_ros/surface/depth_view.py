@@ -18,6 +18,8 @@ Array = np.ndarray
 
 KEY_BITS = 21
 KEY_OFFSET = 1 << (KEY_BITS - 1)
+# Pixels to either side between which the slope of depth is taken.
+_STEP = 2
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,8 +69,9 @@ def view_pixels(
     # About three pixels a voxel are enough of one view.
     stride = max(1, round(0.6 * voxel_m / footprint_m))
     first_row, first_col = turn % stride, turn // stride % stride
-    usable = (depth_m > 0) & ~_flying(depth_m)
-    v, u = np.nonzero(usable[first_row::stride, first_col::stride])
+    # Only what is taken is looked at: a ninth of a picture, where a voxel is ten pixels wide.
+    taken = slice(first_row, None, stride), slice(first_col, None, stride)
+    v, u = np.nonzero((depth_m[taken] > 0) & ~_flying(depth_m, taken))
     v, u = v * stride + first_row, u * stride + first_col
     depth = depth_m[v, u]
     points_camera = camera_directions(camera, np.stack([u, v], axis=-1) + 0.5) * depth[:, None]
@@ -77,7 +80,7 @@ def view_pixels(
         pixels=v * camera.width + u,
         depth_m=depth,
         positions=points_camera @ rotation.T + camera_to_world[:3, 3],
-        normals=_depth_normals(depth_m, camera)[v, u] @ rotation.T.astype(np.float32),
+        normals=_normals_at(depth_m, camera, v, u) @ rotation.T.astype(np.float32),
     )
 
 
@@ -101,33 +104,69 @@ def voxel_corners(keys: Int[Array, ' n'], voxel_m: float) -> Float[Array, 'n 3']
     return (cells - KEY_OFFSET) * voxel_m
 
 
-def _flying(depth_m: Float32[Array, 'height width']) -> Bool[Array, 'height width']:
-    """Marks pixels in the middle of a jump in depth: sensors that interpolate invent them."""
-    jump = 0.01 + 0.02 * depth_m
+def _flying(
+    depth_m: Float32[Array, 'height width'], taken: tuple[slice, slice]
+) -> Bool[Array, 'rows cols']:
+    """Marks pixels in the middle of a jump in depth: sensors that interpolate invent them.
+
+    Args:
+        depth_m: Depth, 0 where unknown.
+        taken: The rows and columns that are looked at.
+    """
     padded = np.pad(depth_m, 1, mode='edge')
-    result = np.zeros(depth_m.shape, bool)
+    here = depth_m[taken]
+    jump = 0.01 + 0.02 * here
+    result = np.zeros(here.shape, bool)
     for before, after in (
-        (padded[1:-1, :-2], padded[1:-1, 2:]),
-        (padded[:-2, 1:-1], padded[2:, 1:-1]),
+        (padded[1:-1, :-2][taken], padded[1:-1, 2:][taken]),
+        (padded[:-2, 1:-1][taken], padded[2:, 1:-1][taken]),
     ):
-        result |= (before - depth_m > jump) & (depth_m - after > jump) & (after > 0)
-        result |= (depth_m - before > jump) & (after - depth_m > jump) & (before > 0)
+        result |= (before - here > jump) & (here - after > jump) & (after > 0)
+        result |= (here - before > jump) & (after - here > jump) & (before > 0)
     return result
 
 
-def _depth_normals(
+def _normals_at(
+    depth_m: Float32[Array, 'height width'],
+    camera: PinholeCamera,
+    rows: Int[Array, ' n'],
+    cols: Int[Array, ' n'],
+) -> Float32[Array, 'n 3']:
+    """Returns unit normals of some pixels, in the camera frame; see :func:`depth_normals`."""
+    share, smooth = _smoothed(depth_m)
+    flat, width = smooth.ravel(), camera.width
+    at = rows * width + cols
+    here = flat[at]
+
+    def slope(place: Int[Array, ' n'], size: int, stride: int) -> Float32[Array, ' n']:
+        inner = (place >= _STEP) & (place < size - _STEP)
+        reach = np.where(inner, _STEP * stride, 0)
+        return np.where(inner, (flat[at + reach] - flat[at - reach]) / (2 * _STEP), 0)
+
+    du, dv = slope(cols, width, 1), slope(rows, camera.height, width)
+    u = (cols.astype(np.float32) + 0.5 - camera.cx).astype(np.float32)
+    v = (rows.astype(np.float32) + 0.5 - camera.cy).astype(np.float32)
+    x, y, z = du * camera.fx, dv * camera.fy, -(here + du * u + dv * v)
+    length = np.sqrt(x * x + y * y + z * z)
+    sharp = (np.abs(du) + np.abs(dv)) * 2 * _STEP > 0.01 + 0.06 * here
+    valid = (length > 0) & (share.ravel()[at] > 0.5) & ~sharp
+    length = np.maximum(length, 1e-9)
+    normals = np.stack([np.where(valid, axis / length, 0) for axis in (x, y, z)], axis=-1)
+    return normals.astype(np.float32)
+
+
+def depth_normals(
     depth_m: Float32[Array, 'height width'], camera: PinholeCamera
 ) -> Float32[Array, 'height width 3']:
-    """Returns unit normals in the camera frame, towards the camera; zero where unknown."""
-    known = (depth_m > 0).astype(np.float32)
-    # A mean over 5x5 known pixels first: the difference of two noisy depths is mostly noise.
-    share = cv2.blur(known, (5, 5))
-    smooth = cv2.blur(depth_m, (5, 5)) / np.maximum(share, 1e-6)
-    step = 2
+    """Returns unit normals in the camera frame, towards the camera; zero where unknown.
+
+    This is the readable form; of each picture only a part of the pixels is needed.
+    """
+    share, smooth = _smoothed(depth_m)
     du = np.zeros_like(smooth)
     dv = np.zeros_like(smooth)
-    du[:, step:-step] = (smooth[:, 2 * step :] - smooth[:, : -2 * step]) / (2 * step)
-    dv[step:-step] = (smooth[2 * step :] - smooth[: -2 * step]) / (2 * step)
+    du[:, _STEP:-_STEP] = (smooth[:, 2 * _STEP :] - smooth[:, : -2 * _STEP]) / (2 * _STEP)
+    dv[_STEP:-_STEP] = (smooth[2 * _STEP :] - smooth[: -2 * _STEP]) / (2 * _STEP)
     # The surface is z(u, v); its normal is the gradient of z(u, v) * ray(u, v) crossed.
     u = (np.arange(camera.width, dtype=np.float32) + 0.5 - camera.cx)[None, :]
     v = (np.arange(camera.height, dtype=np.float32) + 0.5 - camera.cy)[:, None]
@@ -135,6 +174,17 @@ def _depth_normals(
     y = dv * camera.fy
     normals = np.stack([x, y, -(smooth + du * u + dv * v)], axis=-1)
     length = np.linalg.norm(normals, axis=-1, keepdims=True)
-    sharp = (np.abs(du) + np.abs(dv)) * 2 * step > 0.01 + 0.06 * smooth
+    sharp = (np.abs(du) + np.abs(dv)) * 2 * _STEP > 0.01 + 0.06 * smooth
     valid = (length[..., 0] > 0) & (share > 0.5) & ~sharp
     return np.where(valid[..., None], normals / np.maximum(length, 1e-9), 0).astype(np.float32)
+
+
+def _smoothed(
+    depth_m: Float32[Array, 'height width'],
+) -> tuple[Float32[Array, 'height width'], Float32[Array, 'height width']]:
+    """Returns the share of known pixels around each, and the mean of their depth.
+
+    The difference of two noisy depths is mostly noise.
+    """
+    share = cv2.blur((depth_m > 0).astype(np.float32), (5, 5))
+    return share, cv2.blur(depth_m, (5, 5)) / np.maximum(share, 1e-6)

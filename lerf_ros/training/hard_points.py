@@ -28,19 +28,24 @@ class HardPoints:
     """
 
     def __init__(self, device: torch.device | str = 'cpu') -> None:
+        # Voxels in ascending order, and the points that they are.
         self._keys: Int[np.ndarray, ' n'] = np.zeros(0, np.int64)
+        self._order: Int[np.ndarray, ' n'] = np.zeros(0, np.int64)
         self.errors: Float[Tensor, ' n'] = torch.zeros(0, device=device)
 
     def follow(self, keys: Int[np.ndarray, ' n']) -> None:
         """Makes the errors those of these voxels, in their order."""
         errors = torch.full((len(keys),), _UNKNOWN, device=self.errors.device)
+        order = np.argsort(keys)
+        ascending = np.take(keys, order)
         if len(self._keys):
-            order = np.argsort(self._keys)
-            at = np.searchsorted(self._keys, keys, sorter=order)
-            old = order[np.minimum(at, len(order) - 1)]
-            known = np.flatnonzero(self._keys[old] == keys)
-            errors[torch.from_numpy(known)] = self.errors[torch.from_numpy(old[known])]
-        self._keys, self.errors = keys, errors
+            # Both sorted: what is looked for lies beside what was found last.
+            at = np.searchsorted(self._keys, ascending)
+            at = np.minimum(at, len(self._keys) - 1)
+            known = np.flatnonzero(np.take(self._keys, at) == ascending)
+            old = torch.from_numpy(np.take(self._order, np.take(at, known)))
+            errors[torch.from_numpy(np.take(order, known))] = self.errors[old]
+        self._keys, self._order, self.errors = ascending, order, errors
 
     def draw(self, count: int, generator: torch.Generator | None = None) -> Int[Tensor, ' k']:
         """Returns points to look at; one may come twice.

@@ -151,13 +151,21 @@ def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monke
 
     def found():
         described.clear()
-        requests = [QueryRequest(positives=(word,), max_maxima=3) for word in WORDS]
+        # The fewer are asked for, the more have no place.
+        requests = [
+            QueryRequest(positives=(word,), max_maxima=count)
+            for word in WORDS
+            for count in (1, 2, 3)
+        ]
         results = [atlas.query(request)[0] for request in requests]
         return [[m.position_m for m in result.maxima] for result in results], len(described)
 
+    # Pieces that are large hold things with points enough for an answer.
+    atlas.configure(CONFIG.replace({'atlas.patches': 8, 'atlas.patch_m': 1.2}))
     some, fewer = found()
     monkeypatch.setattr(atlas_query, 'displacing', lambda *_: 0.0)
     everything, all_ = found()
+    atlas.configure(CONFIG)
     assert fewer < all_
     assert [len(each) for each in some] == [len(each) for each in everything]
     for one, other in zip(some, everything, strict=True):
@@ -347,8 +355,10 @@ def test_the_best_move_of_a_submap_is_found():
 def test_points_belong_to_the_cube_that_holds_them():
     grid = CellGrid((0.0, 0.0, 1.0), 2.0, 0.5)
     points = np.array([[0.0, 0.0, 1.0], [0.9, 0.0, 0.1], [1.1, 0.0, 1.0], [0.0, -1.2, 1.0]])
-    assert grid.cells_of(points) == [(0, 0, 0), (0, 0, 0), (1, 0, 0), (0, -1, 0)]
-    assert cell_shares(grid, points)[(0, 0, 0)] == 0.5
+    assert grid.indices_of(points).tolist() == [[0, 0, 0], [0, 0, 0], [1, 0, 0], [0, -1, 0]]
+    # The largest first, and among equals the one seen first.
+    shares = [((0, 0, 0), 0.5), ((1, 0, 0), 0.25), ((0, -1, 0), 0.25)]
+    assert list(cell_shares(grid, points).items()) == shares
     assert grid.half_m == 1.5
     local = inverse_transform(np.eye(4))
     assert np.array_equal(local, np.eye(4))

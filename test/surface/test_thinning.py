@@ -8,7 +8,8 @@ from lerf_ros.config import QueryOptions
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.surface.cloud import SurfaceMap
-from lerf_ros.surface.depth_view import cube_keys, voxel_keys
+from lerf_ros.surface.depth_view import cube_keys, depth_normals, view_pixels, voxel_keys
+from lerf_ros.surface.voxels import Voxels, empty_columns
 
 CAMERA = PinholeCamera(200.0, 200.0, 80.0, 60.0, 160, 120)
 IMAGE = np.full((120, 160, 3), 90, np.uint8)
@@ -69,3 +70,34 @@ def test_every_point_lies_in_the_voxel_of_its_key():
 def test_within_the_bound_nothing_is_coarse():
     plain, option = wall(0.0, [1.0, 2.0]), wall(2.5, [1.0, 2.0])
     assert np.array_equal(plain.points().keys, option.points().keys)
+
+
+def test_normals_of_the_pixels_that_are_taken_are_those_of_the_whole_picture():
+    rng = np.random.default_rng(1)
+    rows, cols = np.mgrid[:120, :160]
+    depth_m = (1 + 0.002 * rows + 0.001 * cols + 0.3 * (cols > 90)).astype(np.float32)
+    depth_m += 0.002 * rng.standard_normal(depth_m.shape).astype(np.float32)
+    depth_m[rng.random(depth_m.shape) < 0.2] = 0
+    normals = depth_normals(depth_m, CAMERA).reshape(-1, 3)
+    for voxel_m, turn in ((0.001, 0), (0.02, 5), (0.05, 17)):
+        pixels = view_pixels(depth_m, CAMERA, np.eye(4), voxel_m, turn)
+        assert len(pixels.pixels) > 100
+        np.testing.assert_allclose(pixels.normals, normals[pixels.pixels], atol=1e-6)
+        known = np.linalg.norm(pixels.normals, axis=1)
+        assert 0.5 < (known > 0.99).mean() < 1
+
+
+def test_what_is_kept_of_a_table_is_found_as_before():
+    rng = np.random.default_rng(2)
+    keys = rng.permutation(1000)[:300].astype(np.int64)
+    voxels = Voxels()
+    voxels.append({**empty_columns(300), 'keys': np.sort(keys)})
+    later = np.setdiff1d(np.arange(1000), keys)[::3]
+    voxels.append({**empty_columns(len(later)), 'keys': later})
+    rows = np.flatnonzero(rng.random(len(voxels)) < 0.6)
+    wanted = voxels['keys'][rows]
+    voxels.keep(rows)
+    assert np.array_equal(voxels['keys'], wanted)
+    known, found = voxels.find(np.arange(1000))
+    assert np.array_equal(np.flatnonzero(known), np.sort(wanted))
+    assert np.array_equal(voxels['keys'][found], np.sort(wanted))
