@@ -69,7 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         '--ask', action='append', default=[], metavar='PHRASE', help='ask this as well; repeatable'
     )
     parser.add_argument(
-        '--seconds', type=float, default=60.0, help='how long to map, from the first keyframe'
+        '--seconds',
+        type=float,
+        help='how long to map, from the first keyframe (60; a recording 120)',
     )
     parser.add_argument('--rate', type=float, default=10.0, help='camera frames a second')
     parser.add_argument('--output', type=Path, default=Path('demo_output'), help='folder written')
@@ -156,12 +158,13 @@ def hold(
     """Maps for a while, asks meanwhile and at the end; returns the figures."""
     client.wait_for_keyframe(START_TIMEOUT_S)
     started = time.monotonic()
+    duration_s = world.seconds if arguments.seconds is None else arguments.seconds
     present = [q for q in world.questions if q.judged and q.kind == 'word']
     # Of a recording, whose encoder may know few of the words, the first right answer is enough.
     wanted = math.ceil(RIGHT_SHARE * len(present)) if not arguments.data else 1
     first_answer_s = eight_of_ten_s = None
     next_ask_s = 0.0
-    while (seconds := time.monotonic() - started) < arguments.seconds:
+    while (seconds := time.monotonic() - started) < duration_s:
         nodes.check()
         progress(client, seconds)
         # All questions again and again until enough are right, then the line alone. Between two

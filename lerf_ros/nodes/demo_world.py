@@ -132,6 +132,11 @@ class World(Protocol):
         ...
 
     @property
+    def seconds(self) -> float:
+        """How long it takes to learn it, from the first keyframe on."""
+        ...
+
+    @property
     def world_frame(self) -> str:
         """The TF frame in which the poses are."""
         ...
@@ -151,6 +156,7 @@ class TableWorld:
     """
 
     world_frame = 'map'
+    seconds = 60.0
     map_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
     keyframe_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
 
@@ -196,6 +202,7 @@ class RecordedWorld:
     """
 
     world_frame = 'map'
+    seconds = 120.0
     map_parameters = ROOM_OPTIONS
     keyframe_parameters = ROOM_KEYFRAMES
 
