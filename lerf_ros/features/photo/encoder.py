@@ -62,7 +62,7 @@ _KIND_LENGTH = math.sqrt((1 - COLOUR_SHARE) / 2)
 # Length of the colour that a phrase names beside its kind, of length 1; and in a known scene, for
 # each standard deviation of what is seen there.
 COLOUR_WEIGHT = 0.15
-COLOUR_WEIGHT_IN_SCENE = 0.007
+COLOUR_WEIGHT_IN_SCENE = 0.01
 # Cosines of words with the kind are .05 to .2, and smaller with a window, of which it is a part.
 # Those of looks with each other are .3 to .9.
 TEMPERATURE = 30.0 / _KIND_LENGTH
