@@ -1,12 +1,12 @@
 """The photograph encoder: kinds of things in photographs, by words and by pictures.
 
 A picture has three parts: its kind and its looks, of equal length, and its colour. The kind are
-the pooled features of a network that tells ImageNet's thousand classes apart, as far as they lie in
-the directions in which its classifier differs most; words become a mean of the rows of that
+the pooled features of a network that tells ImageNet's thousand classes apart, as far as they lie
+in the directions in which its classifier differs most; words become a mean of the rows of that
 classifier, less what all rows have in common, and say nothing of looks. Two more numbers keep
 lengths true: how much of the features lies in other directions, and a constant, the same before
-normalisation for every picture. The constant keeps a blank wall from pointing anywhere, and stands for "nothing in
-particular" as a negative.
+normalisation for every picture. The constant keeps a blank wall from pointing anywhere, and
+stands for "nothing in particular" as a negative.
 
 The looks are what earlier stages of the same network see: its last layer forgets what makes one
 mug another than the next. Pictures as questions are compared by them alone.
