@@ -113,8 +113,9 @@ def _words(
                 own = embed([text])[0] @ canonical.T > SAME_COSINE
                 alike = {name, *(other for other, same in zip(names, own, strict=True) if same)}
                 boxes = [box for other in alike for box in of_picture.get(other, [])]
-                hits.append(_inside(seen.best(scores), boxes))
-                own_hits.append(_inside(seen.best(scores), of_picture[name]))
+                best = seen.best(scores)
+                hits.append(_inside(best, boxes))
+                own_hits.append(_inside(best, of_picture[name]))
         absent += [float(_scores(embed, text, seen).max()) for text in pictures.absent]
     higher = np.array(present)[:, None] > np.array(absent)
     equal = np.array(present)[:, None] == np.array(absent)

@@ -14,7 +14,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lerf_ros.field.language import LanguageHead, encode_scale
-from lerf_ros.field.native import NativeUnavailable, load_library
+from lerf_ros.field.native import NativeUnavailable, load_library, pointer
 from lerf_ros.field.threads import native_threads
 
 
@@ -59,18 +59,14 @@ def native_unit_embeddings(
     weight, bias = head.last.weight.contiguous(), head.last.bias.contiguous()
     result = torch.empty(len(points), len(scales), len(bias))
     load_library('language_head').lerf_head_embeddings(
-        _pointer(points),
+        pointer(points),
         ctypes.c_int64(len(points)),
-        _pointer(scales),
+        pointer(scales),
         ctypes.c_int(len(scales)),
-        _pointer(weight),
-        _pointer(bias),
+        pointer(weight),
+        pointer(bias),
         *map(ctypes.c_int, (weight.shape[1], len(bias), lanes or native_lanes())),
-        _pointer(result),
+        pointer(result),
         ctypes.c_int(native_threads()),
     )
     return result
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())

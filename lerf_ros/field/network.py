@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lerf_ros.field.native import NativeUnavailable, load_library
+from lerf_ros.field.native import NativeUnavailable, load_library, pointer
 from lerf_ros.field.threads import native_threads
 
 _log = logging.getLogger(__name__)
@@ -62,17 +62,13 @@ def native_is_fast() -> bool:
     return fast
 
 
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
-
-
 def _arguments(x: Tensor, weights: tuple[Tensor, ...]) -> tuple:
     """Returns the arguments that both passes begin with."""
     hidden, inputs = weights[0].shape
     return (
-        _pointer(x),
+        pointer(x),
         ctypes.c_int64(len(x)),
-        *map(_pointer, weights),
+        *map(pointer, weights),
         *map(ctypes.c_int, (inputs, hidden, len(weights[2]))),
     )
 
@@ -83,7 +79,7 @@ class _Native(torch.autograd.Function):
         x, *kept = (tensor.detach().contiguous() for tensor in (x, *weights))
         out = x.new_empty(len(x), len(kept[2]))
         load_library('network').lerf_network_forward(
-            *_arguments(x, tuple(kept)), _pointer(out), ctypes.c_int(native_threads())
+            *_arguments(x, tuple(kept)), pointer(out), ctypes.c_int(native_threads())
         )
         ctx.save_for_backward(x, *kept)
         return out
@@ -97,9 +93,9 @@ class _Native(torch.autograd.Function):
         flat = x.new_empty(sum(weight.numel() for weight in weights))
         load_library('network').lerf_network_backward(
             *_arguments(x, tuple(weights)),
-            _pointer(grad_out),
-            None if grad_x is None else _pointer(grad_x),
-            _pointer(flat),
+            pointer(grad_out),
+            None if grad_x is None else pointer(grad_x),
+            pointer(flat),
             ctypes.c_int(native_threads()),
         )
         parts = flat.split([weight.numel() for weight in weights])

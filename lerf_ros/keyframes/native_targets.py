@@ -7,27 +7,16 @@ them.
 from __future__ import annotations
 
 import ctypes
-import functools
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Float16, Int, Int32
 from torch import Tensor
 
-from lerf_ros.field.native import NativeUnavailable, load_library
+from lerf_ros.field.native import load_library, pointer
 from lerf_ros.field.threads import native_threads
 from lerf_ros.keyframes.point_targets import LARGEST, SMALLEST, PointTargets
 from lerf_ros.keyframes.slot_tables import SlotTables
-
-
-@functools.cache
-def native_targets_available() -> bool:
-    """Tells whether the library is installed or can be compiled here."""
-    try:
-        load_library('point_targets')
-    except NativeUnavailable:
-        return False
-    return True
 
 
 def native_point_targets(
@@ -65,17 +54,17 @@ def native_point_targets(
     positions, own_slots = positions_world.contiguous(), slots.contiguous()
     pools = (ctypes.c_void_p * len(embeddings))(*(table.data_ptr() for table in embeddings))
     load_library('point_targets').lerf_point_targets(
-        _pointer(positions),
-        _pointer(own_slots),
+        pointer(positions),
+        pointer(own_slots),
         ctypes.c_int64(count),
         ctypes.c_int(views),
-        *map(_pointer, (share, draws, *inputs)),
+        *map(pointer, (share, draws, *inputs)),
         ctypes.c_int(tiles.tile_px.shape[1]),
         pools,
         ctypes.c_int(width),
         ctypes.c_float(SMALLEST),
         ctypes.c_float(LARGEST),
-        *map(_pointer, (embedding, scale_m, valid, seen)),
+        *map(pointer, (embedding, scale_m, valid, seen)),
         ctypes.c_int(native_threads()),
     )
     return PointTargets(embedding, scale_m, valid, None, seen)
@@ -92,18 +81,14 @@ def native_drawn_views(
     views = torch.empty(len(chosen), min(count, seen_by.shape[1]), dtype=torch.long)
     inputs = [tensor.contiguous() for tensor in (chosen, seen_by, slots, order)]
     load_library('point_targets').lerf_drawn_views(
-        _pointer(inputs[0]),
+        pointer(inputs[0]),
         ctypes.c_int64(len(chosen)),
-        _pointer(inputs[1]),
+        pointer(inputs[1]),
         ctypes.c_int(seen_by.shape[1]),
-        _pointer(inputs[2]),
+        pointer(inputs[2]),
         ctypes.c_int64(len(slots)),
-        _pointer(inputs[3]),
+        pointer(inputs[3]),
         ctypes.c_int(views.shape[1]),
-        _pointer(views),
+        pointer(views),
     )
     return views
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())

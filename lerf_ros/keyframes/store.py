@@ -17,11 +17,12 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
+from lerf_ros.field.native import is_available
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import require_rigid
 from lerf_ros.keyframes.cold_storage import Arrays, ColdStorage
 from lerf_ros.keyframes.device_pools import DevicePools, gather
-from lerf_ros.keyframes.native_targets import native_point_targets, native_targets_available
+from lerf_ros.keyframes.native_targets import native_point_targets
 from lerf_ros.keyframes.point_targets import PointTargets, PointViews, ReadRows, point_targets
 from lerf_ros.keyframes.ray_draw import draw_rays
 from lerf_ros.keyframes.rays import RayBatch
@@ -229,7 +230,7 @@ class KeyframeStore:
         """
         tables = self.tables
         pools = self._device.pools
-        if self.device.type == 'cpu' and not self._dense_size and native_targets_available():
+        if self.device.type == 'cpu' and not self._dense_size and is_available('point_targets'):
             own = [pool.table('embedding') for pool in pools]
             return native_point_targets(own, tables, positions_world, slots, generator)
         views = PointViews.of(tables, positions_world, slots)

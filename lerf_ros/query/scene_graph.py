@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import functools
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,7 +12,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from scipy.sparse import coo_matrix, csgraph, csr_matrix
 from scipy.spatial import cKDTree
 
-from lerf_ros.field.native import NativeUnavailable, load_library
+from lerf_ros.field.native import is_available, load_library
 from lerf_ros.query.segments import TOUCH_VOXELS, find_segments
 from lerf_ros.surface.planes import Support, find_support
 from lerf_ros.surface.points import SurfacePoints
@@ -115,7 +114,7 @@ def reached_from(
     """
     if chosen is None:
         chosen = np.ones(graph.shape[0], bool)
-    if not _walks_natively():
+    if not is_available('surface_graph'):
         return reached_twin(graph, start, chosen)
     reached = np.empty(len(chosen), bool)
     inputs = (
@@ -140,12 +139,3 @@ def reached_twin(graph: csr_matrix, start: int, chosen: Bool[Array, ' n']) -> In
         among, int(np.searchsorted(kept, start)), return_predecessors=False
     )
     return kept[np.sort(found)]
-
-
-@functools.cache
-def _walks_natively() -> bool:
-    try:
-        load_library('surface_graph')
-    except NativeUnavailable:
-        return False
-    return True

@@ -16,7 +16,7 @@ from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 from lerf_ros.field.language import LanguageField, encode_scale
-from lerf_ros.field.native import NativeUnavailable, load_library
+from lerf_ros.field.native import is_available, load_library, pointer
 from lerf_ros.training.losses import HUBER_DELTA
 
 
@@ -25,16 +25,6 @@ def _library() -> ctypes.CDLL:
     library = load_library('language_loss')
     library.lerf_language_loss.restype = ctypes.c_float
     return library
-
-
-@functools.cache
-def native_loss_available() -> bool:
-    """Tells whether the library is installed or can be compiled here."""
-    try:
-        _library()
-    except NativeUnavailable:
-        return False
-    return True
 
 
 def native_language_loss(
@@ -54,12 +44,12 @@ def native_language_loss(
     grad, cosine = torch.empty(embedding.shape), torch.empty(len(embedding))
     inputs = embedding.contiguous(), target.contiguous(), valid.contiguous()
     loss = _library().lerf_language_loss(
-        *map(_pointer, inputs),
+        *map(pointer, inputs),
         ctypes.c_int64(len(embedding)),
         ctypes.c_int(embedding.shape[1]),
         ctypes.c_float(HUBER_DELTA),
         ctypes.c_float(weight),
-        *map(_pointer, (grad, cosine)),
+        *map(pointer, (grad, cosine)),
     )
     return torch.tensor(loss), grad, cosine
 
@@ -75,7 +65,7 @@ def is_written_out(language: LanguageField) -> bool:
         and len(language.head.hidden) == 0
         and type(language.head.last) is nn.Linear
         and all(grid.backend == 'native' for grid in language.hash_grids)
-        and native_loss_available()
+        and is_available('language_loss')
     )
 
 
@@ -112,7 +102,7 @@ def add_language_gradient(
     loss, grad, cosine = native_language_loss(embedding, target, valid, weight)
     grad_hidden = grad @ head.last.weight
     _library().lerf_relu_backward(
-        *map(_pointer, (hidden, grad_hidden)), ctypes.c_int64(hidden.numel())
+        *map(pointer, (hidden, grad_hidden)), ctypes.c_int64(hidden.numel())
     )
     head.last.weight.grad, head.last.bias.grad = grad.T @ hidden, grad.sum(dim=0)
     head.feature_layer.weight.grad = grad_hidden.T @ features
@@ -125,7 +115,3 @@ def add_language_gradient(
         grid.take_gradient(unit, own)
         first += grid.layout.width
     return loss, cosine
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())

@@ -9,9 +9,8 @@ from __future__ import annotations
 import ctypes
 
 import torch
-from torch import Tensor
 
-from lerf_ros.field.native import load_library
+from lerf_ros.field.native import load_library, pointer
 from lerf_ros.field.network import native_is_fast
 
 
@@ -47,12 +46,8 @@ def native_adam_step(optimizer: torch.optim.Adam) -> None:
             gradient = parameter.grad.contiguous()
             tensors = parameter, gradient, state['exp_avg'], state['exp_avg_sq']
             move(
-                *map(_pointer, tensors),
+                *map(pointer, tensors),
                 ctypes.c_int64(parameter.numel()),
                 ctypes.c_int64(int(state['step'])),
                 *options,
             )
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from lerf_ros.config import TrainingOptions
 from lerf_ros.field.language import LanguageField
+from lerf_ros.field.native import is_available
 from lerf_ros.frames import KeyframeId
-from lerf_ros.keyframes.native_targets import native_drawn_views, native_targets_available
+from lerf_ros.keyframes.native_targets import native_drawn_views
 from lerf_ros.keyframes.point_targets import PointTargets, drawn_views
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
@@ -204,6 +205,6 @@ class SurfaceSupervision:
         """Returns places of some keyframes that saw each point, -1 for none."""
         shape = len(chosen), self._seen_by.shape[1]
         order = torch.rand(shape, generator=generator, device=self._device)
-        native = self._device.type == 'cpu' and native_targets_available()
+        native = self._device.type == 'cpu' and is_available('point_targets')
         draw = native_drawn_views if native else drawn_views
         return draw(self._seen_by, self._slots, chosen, order, self._options.surface_views)

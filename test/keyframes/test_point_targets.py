@@ -12,13 +12,12 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.config import TrainingOptions
-from lerf_ros.field.native import load_library
+from lerf_ros.field.native import is_available, load_library
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import backproject, transform_points
 from lerf_ros.keyframes.native_targets import (
     native_drawn_views,
     native_point_targets,
-    native_targets_available,
 )
 from lerf_ros.keyframes.point_targets import (
     PointViews,
@@ -175,7 +174,7 @@ def test_targets_are_unit_and_about_what_the_pyramids_say():
 
 
 def test_native_targets_are_those_of_the_readable_twin() -> None:
-    if not native_targets_available():
+    if not is_available('point_targets'):
         pytest.skip('no native library, and no compiler')
     store = make_store()
     for keyframe, pyramid, _ in spheres.keyframes(3, width=64, height=48):  # a second pool
@@ -211,7 +210,7 @@ def test_native_targets_are_those_of_the_readable_twin() -> None:
 
 
 def test_views_are_drawn_in_cpp_as_by_the_readable_twin() -> None:
-    if not native_targets_available():
+    if not is_available('point_targets'):
         pytest.skip('no native library, and no compiler')
     generator = torch.Generator().manual_seed(6)
     rows = 9
@@ -231,7 +230,7 @@ def test_views_are_drawn_in_cpp_as_by_the_readable_twin() -> None:
 
 
 def test_halves_become_floats_with_and_without_the_processors_help() -> None:
-    if not native_targets_available():
+    if not is_available('point_targets'):
         pytest.skip('no native library, and no compiler')
     halves = torch.tensor(
         [0.0, -0.0, 1.0, -2.5, 65504.0, 6e-8, -6e-5, 0.333, 1e-3, 7.0, 0.1]

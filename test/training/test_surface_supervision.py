@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.features.dense import FeatureMap
+from lerf_ros.field.native import is_available
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training import losses
 from lerf_ros.training.device_memory import DeviceMemoryError
@@ -16,7 +17,6 @@ from lerf_ros.training.language_gradient import (
     add_language_gradient,
     is_written_out,
     native_language_loss,
-    native_loss_available,
 )
 from lerf_ros.training.trainer import Trainer
 
@@ -190,7 +190,7 @@ def test_the_written_out_gradient_is_that_of_autograd(config) -> None:
 
 @pytest.mark.parametrize('size', [5, 16, 40])
 def test_the_loss_in_cpp_is_that_of_autograd(size):
-    if not native_loss_available():
+    if not is_available('language_loss'):
         pytest.skip('no native library, and no compiler')
     generator = torch.Generator().manual_seed(1)
     embedding = torch.randn(30, size, generator=generator)
@@ -215,7 +215,7 @@ def test_the_loss_in_cpp_is_that_of_autograd(size):
 
 
 def test_the_loss_in_cpp_of_what_is_not_finite_is_not():
-    if not native_loss_available():
+    if not is_available('language_loss'):
         pytest.skip('no native library, and no compiler')
     for value in (float('nan'), float('inf')):
         embedding = torch.ones(3, 8)

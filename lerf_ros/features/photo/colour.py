@@ -66,14 +66,17 @@ class ColourTower:
             words: Vectors of words, of any length.
             seen: Vectors of pictures, all of the same length.
         """
-        lengths = words.norm(dim=-1, keepdim=True)
-        words = words / lengths.clamp(min=1e-6)
-        closeness = seen @ words.T
+        # Few words have a colour: distractors are nearly all kinds.
+        coloured = words.any(dim=-1)
+        if not coloured.any():
+            return torch.zeros_like(words)
+        told = F.normalize(words[coloured], dim=-1)
+        closeness = seen @ told.T
         noise = LEAST_DEVIATION * seen.norm(dim=-1).mean()
         deviation = (closeness.var(dim=0, correction=0) + noise**2).sqrt()
-        told = words / deviation[:, None]
+        told = told / deviation[:, None]
         told[:, -1] -= closeness.mean(dim=0) / deviation / seen[:, -1].mean().clamp(min=1e-6)
-        return torch.where(lengths > 1e-6, told, 0)
+        return torch.zeros_like(words).index_put((coloured,), told)
 
     def of_images(self, images: Float[Tensor, 'n 3 h w']) -> Float[Tensor, 'n c']:
         """Returns a unit vector for each image."""

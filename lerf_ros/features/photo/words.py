@@ -25,6 +25,8 @@ from lerf_ros.features.colours import colour_named
 OWN_WORDS = Path(__file__).parent / 'words.json'
 # The factor between cosines of sentences and log odds: how many kinds share an unknown word.
 SENTENCE_TEMPERATURE = 0.03
+# Phrases whose meaning is remembered: a question asks for it several times.
+REMEMBERED = 1024
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,6 +65,7 @@ class WordList:
     ) -> None:
         self.names: list[str] = json.loads(short_names.read_text(encoding='utf-8'))
         self._sentences = sentences
+        self._known: dict[str, Meaning] = {}
         own = json.loads(OWN_WORDS.read_text(encoding='utf-8'))
         self._adjectives = frozenset(own['adjectives'])
         self._classes: dict[str, set[int]] = {}
@@ -88,7 +91,14 @@ class WordList:
                 }
 
     def meaning(self, phrase: str) -> Meaning:
-        """Returns what a phrase means."""
+        """Returns what a phrase means; the last ones are remembered."""
+        if phrase not in self._known:
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[phrase] = self._find(phrase)
+        return self._known[phrase]
+
+    def _find(self, phrase: str) -> Meaning:
         classes, adjectives = self._look_up(phrase)
         weights = torch.zeros(len(self.names))
         if classes:

@@ -11,15 +11,11 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lerf_ros.field.encoding.layout import GridLayout
-from lerf_ros.field.native import load_library
+from lerf_ros.field.native import load_library, pointer
 from lerf_ros.field.threads import native_threads
 
 # Positions, and the gradient of their features.
 Sink = list[tuple[Tensor, Tensor]]
-
-
-def _pointer(tensor: Tensor) -> ctypes.c_void_p:
-    return ctypes.c_void_p(tensor.data_ptr())
 
 
 class _LevelArrays:
@@ -56,11 +52,11 @@ class _Encode(torch.autograd.Function):
         flat = _floats(positions)
         out = torch.empty(flat.shape[0], layout.width)
         load_library().lerf_hash_grid_forward(
-            _pointer(flat),
+            pointer(flat),
             ctypes.c_int64(flat.shape[0]),
-            _pointer(_floats(table)),
+            pointer(_floats(table)),
             *_LevelArrays.of(layout).arguments,
-            _pointer(out),
+            pointer(out),
             ctypes.c_int(native_threads()),
         )
         ctx.save_for_backward(flat, table)
@@ -80,11 +76,11 @@ class _Encode(torch.autograd.Function):
         elif ctx.needs_input_grad[1]:
             grad_table = torch.zeros_like(table, dtype=torch.float32)
             library.lerf_hash_grid_backward_table(
-                _pointer(positions),
+                pointer(positions),
                 count,
-                _pointer(grad_out),
+                pointer(grad_out),
                 *arrays.arguments,
-                _pointer(grad_table),
+                pointer(grad_table),
                 threads,
             )
         return None, grad_table, None, None
@@ -161,7 +157,7 @@ class TableAdam:
                 pointers(*(tensor.data_ptr() for tensor in grads)),
                 ctypes.c_int(len(sink)),
                 *_LevelArrays.of(layout).arguments,
-                *map(_pointer, (table, *moments)),
+                *map(pointer, (table, *moments)),
                 ctypes.c_int64(self.steps),
                 *(ctypes.c_float(x) for x in (rate, *self._betas, self._epsilon)),
                 ctypes.c_int(native_threads()),

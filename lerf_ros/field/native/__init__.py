@@ -17,7 +17,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-import torch  # noqa: F401  loads the one OpenMP runtime that the library must share with it
+# Loads the one OpenMP runtime that the libraries must share with it.
+from torch import Tensor
 
 # Versions of the interfaces that this package calls.
 _VERSIONS = {
@@ -59,6 +60,21 @@ def load_library(name: str = 'hash_grid') -> ctypes.CDLL:
         return _open(_compile(name), name)
     except (OSError, AttributeError) as error:
         raise NativeUnavailable(f'the compiled {name} does not load: {error}') from error
+
+
+@functools.cache
+def is_available(name: str) -> bool:
+    """Tells whether a library is installed or can be compiled here."""
+    try:
+        load_library(name)
+    except NativeUnavailable:
+        return False
+    return True
+
+
+def pointer(tensor: Tensor) -> ctypes.c_void_p:
+    """Returns where the numbers of a contiguous tensor on the CPU begin."""
+    return ctypes.c_void_p(tensor.data_ptr())
 
 
 def _open(path: Path, name: str) -> ctypes.CDLL:

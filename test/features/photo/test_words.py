@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from lerf_ros.features.photo.packages import SHORT_NAMES, SYNONYMS
 from lerf_ros.features.photo.sentences import SentenceEncoder
@@ -76,3 +77,23 @@ def test_sentences_that_mean_the_same_are_close():
     assert float(found[0] @ found[1]) == pytest.approx(0.695, abs=0.002)
     assert float(found[0] @ found[2]) == pytest.approx(0.257, abs=0.002)
     assert (sentences.encode(texts[:1])[0] - found[0]).abs().max() < 1e-5
+
+
+def test_a_meaning_is_found_once():
+    asked = []
+
+    def sentences(texts):
+        asked.append(texts)
+        return torch.nn.functional.normalize(torch.ones(len(texts), 4), dim=-1)
+
+    try:
+        words = WordList(SYNONYMS.find(), SHORT_NAMES.find(), sentences)
+    except ValueError as error:
+        pytest.skip(str(error))
+    first = words.meaning('frobnicator')
+    assert not first.known
+    assert ['frobnicator'] in asked
+    count = len(asked)
+    assert words.meaning('frobnicator') is first
+    assert len(asked) == count
+    assert words.meaning('mug').known
