@@ -18,6 +18,7 @@ import numpy as np
 import tabletop_captions as captions_
 import torch
 from tabletop_captions import Captions, never_caption, object_caption, part_caption
+from tabletop_colours import RECOLOURED
 from tabletop_crops import Crops
 from tabletop_loss import own_matrices, truth_matrix
 from tabletop_views import Views
@@ -90,6 +91,7 @@ def class_targets(truth: Truth) -> np.ndarray:
     clear = (truth.object_scores[:, 0] > 0.7) & (truth.object_scores[:, 1] < 0.3)
     targets = np.full((len(clear), 4), -100, np.int64)
     targets[clear, :3] = truth.objects[clear, 0]
+    targets[targets == RECOLOURED] = -100
     clear = (truth.part_scores[:, 0] > 0.7) & (truth.part_scores[:, 1] < 0.3)
     targets[clear, 3] = truth.parts[clear, 0, 2]
     return targets
@@ -104,13 +106,14 @@ def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
     cv2.setNumThreads(1)
     views = Views(args.work / 'train', args.work / 'rooms')
     crops = Crops(args.work / 'crops')
-    sampler = WindowSampler(views, seed, args.scene_crops // 2, args.windows, 0)
+    half = args.scene_crops // 2
+    sampler = WindowSampler(views, seed, half, args.windows, 0, args.recoloured)
     rng = np.random.default_rng([seed, 7])
     scenes, boxes, _, of_windows = sampler.batch()
     while True:
         before = scenes, boxes, of_windows
         scenes, boxes, _, of_windows = sampler.batch()
-        lone, of_crops, own_parts = crops.batch(args.lone_crops, LONE_PX, rng)
+        lone, of_crops, own_parts = crops.batch(args.lone_crops, LONE_PX, rng, args.recoloured)
         pictures = np.concatenate([before[0], scenes]), np.concatenate([before[1], boxes]), lone
         truth = joined(joined(before[2], of_windows), of_crops)
         none = np.full((len(truth.objects) - len(own_parts), 3), -1)
@@ -123,7 +126,9 @@ def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
     rng = np.random.default_rng([seed, 8])
     nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
     while True:
-        pictures, truth, own_parts = crops.batch(args.crop_batch, args.crop_px, rng)
+        pictures, truth, own_parts = crops.batch(
+            args.crop_batch, args.crop_px, rng, args.recoloured
+        )
         batches.put((*nothing, pictures, *_captioned(truth, own_parts, args, rng)))
 
 

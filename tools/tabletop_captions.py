@@ -89,12 +89,15 @@ def _pick(rng: np.random.Generator, options) -> str:
 def object_caption(
     rng: np.random.Generator, category: int, colour: int, texture: int
 ) -> tuple[str, tuple[int, int, int, int, int]]:
-    """Returns a caption that is true of an object, of random detail."""
+    """Returns a caption true of an object, of random detail; a negative colour is not named."""
     noun = _pick(rng, category_names(CATEGORY_LIST[category]))
     tint = _pick(rng, colour_names(COLOUR_LIST[colour]))
     look = _pick(rng, (TEXTURE_LIST[texture], *TEXTURES[TEXTURE_LIST[texture]]))
     plain = TEXTURE_LIST[texture] == 'plain'
     draw = rng.random()
+    if colour < 0:
+        text = noun if plain or draw < 0.8 else f'{look} {noun}'
+        return text, (OBJECT, category, -1, -1 if text == noun else texture, -1)
     if draw < 0.55:
         text = f'{noun} that is {tint}' if rng.random() < 0.1 else f'{tint} {noun}'
         return text, (OBJECT, category, colour, -1, -1)
@@ -113,11 +116,11 @@ def object_caption(
 def part_caption(
     rng: np.random.Generator, category: int, colour: int, part: int
 ) -> tuple[str, tuple[int, int, int, int, int]]:
-    """Returns a caption that is true of a part, of random detail."""
+    """Returns a caption true of a part, of random detail; a negative colour is not named."""
     noun = _pick(rng, category_names(CATEGORY_LIST[category]))
     tint = _pick(rng, colour_names(COLOUR_LIST[colour]))
     name = PART_LIST[part]
-    draw = rng.random()
+    draw = rng.random() if colour >= 0 else rng.uniform(0.4, 1)
     if draw < 0.4:
         text = str(rng.choice([f'{name} of the {tint} {noun}', f'{tint} {noun} {name}']))
         return text, (PART, category, colour, -1, part)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+from tabletop_colours import RECOLOURED, recolour
 from tabletop_processes import run_all
 from tabletop_views import Views
 from tabletop_windows import Seen, Truth, label_names, look, visible_instances, window_truth
@@ -100,20 +101,23 @@ class Crops:
         return int(self._starts[-1])
 
     def batch(
-        self, size: int, side: int, rng: np.random.Generator
+        self, size: int, side: int, rng: np.random.Generator, recoloured: float = 0.0
     ) -> tuple[np.ndarray, Truth, np.ndarray]:
-        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth.
+        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth; a
+        share of them is recoloured.
 
         The last is (size, 3) category, colour and part of the part that a crop was cut around, or
         -1 where it was cut around an object.
         """
         chosen = rng.integers(len(self), size=size)
+        changed = rng.random(size) < recoloured
         out = np.empty((size, side, side, 3), np.float32)
         for row, index in enumerate(chosen):
             block = int(np.searchsorted(self._starts, index, side='right')) - 1
             picture = self._pictures[block][index - self._starts[block]]
             top, left = rng.integers(CROP_PX - side + 1, size=2)
             patch = picture[top : top + side, left : left + side]
+            patch = recolour(patch, rng) if changed[row] else patch
             out[row] = patch[:, ::-1] if rng.random() < 0.5 else patch
         gain = 2 ** rng.normal(0, 0.18, (size, 1, 1, 1)) * (
             1 + rng.normal(0, 0.03, (size, 1, 1, 3))
@@ -123,4 +127,6 @@ class Crops:
         noise = noise.repeat(2, axis=1).repeat(2, axis=2)
         out += noise * rng.uniform(0, 5, (size, 1, 1, 1)).astype(np.float32)
         truth = Truth(**{name: column[chosen] for name, column in self._truth.items()})
-        return np.clip(out, 0, 255).astype(np.uint8), truth, self._own_parts[chosen]
+        own_parts = self._own_parts[chosen]
+        own_parts[changed & (own_parts[:, 1] >= 0), 1] = RECOLOURED
+        return np.clip(out, 0, 255).astype(np.uint8), truth.without_colour(changed), own_parts

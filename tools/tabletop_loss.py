@@ -6,6 +6,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from tabletop_captions import ELSEWHERE, OBJECT, PART, TABLE
+from tabletop_colours import RECOLOURED
 from tabletop_windows import Truth
 from torch import Tensor
 
@@ -14,7 +15,8 @@ OPEN = -1.0
 
 
 def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
-    """Returns (n, m): how true each caption is of each window, in [0, 1].
+    """Returns (n, m): how true each caption is of each window, in [0, 1], or `OPEN` where it names
+    a colour of something recoloured.
 
     Args:
         truth: What the n windows show.
@@ -25,13 +27,18 @@ def truth_matrix(truth: Truth, rows: np.ndarray) -> Tensor:
 
     def matched(objects: np.ndarray, wanted: np.ndarray, scores: np.ndarray) -> np.ndarray:
         best = np.zeros((len(objects), len(wanted)), np.float32)
+        unknown = np.zeros(best.shape, bool)
         for slot in range(objects.shape[1]):
-            agrees = np.ones(best.shape, bool)
+            agrees, undecided = np.ones(best.shape, bool), np.zeros(best.shape, bool)
             for column in range(3):
+                held = objects[:, slot, column, None]
                 open_ = wanted[None, :, column] < 0
-                agrees &= open_ | (objects[:, slot, column, None] == wanted[None, :, column])
-            np.maximum(best, agrees * scores[:, slot, None].astype(np.float32), out=best)
-        return best
+                undecided |= ~open_ & (held == RECOLOURED)
+                agrees &= open_ | (held == RECOLOURED) | (held == wanted[None, :, column])
+            true = agrees * scores[:, slot, None].astype(np.float32)
+            np.maximum(best, true, out=best, where=~undecided)
+            unknown |= undecided & (true > 0)
+        return np.where(unknown, OPEN, best)
 
     chosen = kind == OBJECT
     result[:, chosen] = matched(truth.objects, rows[chosen][:, [1, 2, 3]], truth.object_scores)
@@ -59,7 +66,9 @@ def own_matrices(truth: Tensor, own_parts: np.ndarray, rows: np.ndarray) -> tupl
     about_parts = (rows[:, 0] == PART)[None] & (own_parts[:, 2] >= 0)[:, None]
     own = torch.from_numpy(agrees.all(axis=2).astype(np.float32))
     judged = torch.from_numpy(about_parts)
-    relevant = torch.where((own == 0) & (truth > 0), OPEN, own)
+    relevant = torch.where((own == 0) & (truth != 0), OPEN, own)
+    # Whether it is of that colour is not known where the picture was recoloured.
+    own = torch.where((own == 0) & (truth == OPEN), OPEN, own)
     return torch.where(judged, relevant, truth), torch.where(judged, own, truth)
 
 
@@ -88,10 +97,12 @@ def relevancy_loss(
 
 
 def contrast_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """Returns the mean loss of each true pair against the false pairs of its row.
+    """Returns the mean loss of each true pair against the false pairs of its row; those that are
+    `OPEN` are neither.
 
     With one true caption a row this is the usual softmax loss; other true captions of the row
     neither help nor compete.
     """
-    false = torch.logsumexp(logits + torch.log1p(-truth.clamp(max=1 - 1e-6)), dim=1)
+    false = torch.logsumexp(logits + torch.log1p(-truth.abs().clamp(max=1 - 1e-6)), dim=1)
+    truth = truth.clamp(min=0)
     return (F.softplus(false[:, None] - logits) * truth).sum() / truth.sum().clamp(min=1)

@@ -11,11 +11,12 @@ half over the window, half over its central quarter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
 from tabletop_captions import CATEGORY_LIST, COLOUR_LIST, PART_LIST, TEXTURE_LIST
+from tabletop_colours import RECOLOURED, recolour
 from tabletop_views import ELSEWHERE, TABLE, Views
 
 SCENE_PX, LONE_PX = 96, 56
@@ -42,6 +43,14 @@ class Truth:
     parts: np.ndarray
     part_scores: np.ndarray
     surroundings: np.ndarray
+
+    def without_colour(self, recoloured: np.ndarray) -> Truth:
+        """Returns the same where some windows, (n,), are of recoloured pictures."""
+        objects, parts = self.objects.copy(), self.parts.copy()
+        for named in (objects, parts):
+            colours = named[..., 1]
+            colours[recoloured[:, None] & (colours >= 0)] = RECOLOURED
+        return replace(self, objects=objects, parts=parts)
 
 
 @dataclass
@@ -210,14 +219,22 @@ class WindowSampler:
         scene_crops: Scene crops of a batch.
         windows: Windows of a scene crop.
         lone_crops: Lone crops of a batch.
+        recoloured: Share of the scene crops whose colours are others.
     """
 
     def __init__(
-        self, views: Views, seed: int, scene_crops: int, windows: int, lone_crops: int
+        self,
+        views: Views,
+        seed: int,
+        scene_crops: int,
+        windows: int,
+        lone_crops: int,
+        recoloured: float = 0.0,
     ) -> None:
         self._views = views
         self._rng = np.random.default_rng(seed)
         self._sizes = (scene_crops, windows, lone_crops)
+        self._recoloured = recoloured
         self._known: dict[int, tuple[list[Instance], np.ndarray, np.ndarray]] = {}
         self._noise = self._rng.standard_normal(1 << 20, dtype=np.float32)
 
@@ -231,13 +248,17 @@ class WindowSampler:
         boxes = np.empty((scene_crops, windows, 4), np.float32)
         lone = np.empty((lone_crops, LONE_PX, LONE_PX, 3), np.uint8)
         seen = []
+        changed = np.zeros(scene_crops * windows + lone_crops, bool)
         for index in range(scene_crops):
             scenes[index], boxes[index], each = self._scene_crop(windows)
             seen.append(each)
+            if self._rng.random() < self._recoloured:
+                scenes[index] = recolour(scenes[index], self._rng)
+                changed[index * windows : (index + 1) * windows] = True
         for index in range(lone_crops):
             lone[index], each = self._lone_crop()
             seen.append(each)
-        return scenes, boxes, lone, window_truth(seen)
+        return scenes, boxes, lone, window_truth(seen).without_colour(changed)
 
     def _draw_view(self) -> tuple[np.ndarray, np.ndarray, list[Instance], np.ndarray, np.ndarray]:
         while True:

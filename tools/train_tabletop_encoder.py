@@ -121,6 +121,9 @@ def main() -> None:
     parser.add_argument('--windows', type=int, default=9, help='windows of a scene crop')
     parser.add_argument('--lone-crops', type=int, default=208)
     parser.add_argument('--captions', type=int, default=200, help='windows that are captioned')
+    parser.add_argument(
+        '--recoloured', type=float, default=0.0, help='share of pictures in other colours'
+    )
     parser.add_argument('--classes', type=float, default=0.5, help='weight of the classifiers')
     parser.add_argument('--never', type=int, default=36, help='captions true of nothing')
     parser.add_argument('--any-parts', type=int, default=150, help='captions of any parts')

@@ -16,6 +16,7 @@ import tabletop_captions as captions  # noqa: E402
 import tabletop_rooms  # noqa: E402
 import tabletop_views  # noqa: E402
 from tabletop_batches import draw_captions  # noqa: E402
+from tabletop_colours import RECOLOURED, recolour  # noqa: E402
 from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import pool  # noqa: E402
@@ -132,6 +133,46 @@ def test_captions_are_true_where_all_they_name_agrees():
     assert matrix[1][4] == 1
     assert matrix[2] == [0, 0, 1, 0, 0, 0, 0]
     assert matrix[3] == [0, 0, 0, 0, 0, 1, 0]
+
+
+def test_a_recoloured_thing_keeps_its_kind_and_has_no_known_colour():
+    truth = truth_of([[8, 18, 38, 42], [58, 18, 82, 42]]).without_colour(np.array([True, False]))
+    handle = captions.PART_LIST.index('handle')
+    rows = np.array(
+        [
+            (captions.OBJECT, MUG, -1, -1, -1),
+            (captions.OBJECT, MUG, BLUE, -1, -1),
+            (captions.OBJECT, -1, BLUE, -1, -1),
+            (captions.OBJECT, BOWL, BLUE, -1, -1),
+            (captions.PART, MUG, RED, -1, handle),
+            (captions.NEVER, -1, -1, -1, -1),
+        ]
+    )
+    matrix = truth_matrix(truth, rows)
+    assert matrix[0].round().tolist()[:4] == [1, OPEN, OPEN, 0]
+    assert matrix[1].round().tolist() == [0, 0, 1, 1, 0, 0]
+    around_handle = np.array([(MUG, RECOLOURED, handle), (-1, -1, -1)])
+    relevant, best = own_matrices(
+        torch.tensor([[0.9, 0.0, 0.0, 0.0, OPEN, 0.0]] * 2), around_handle, rows
+    )
+    assert relevant[0, 4] == best[0, 4] == OPEN
+    nothing_own = np.full((2, 3), -1)
+    drawn = draw_captions(truth, nothing_own, np.random.default_rng(0), 2, 0, 0)
+    assert all(row[2] != RECOLOURED for row in drawn.rows)
+    # What is open neither attracts nor competes.
+    cosines = torch.tensor([[0.5, 0.9, -0.5]], requires_grad=True)
+    contrast_loss(cosines, torch.tensor([[1.0, OPEN, 0.0]])).backward()
+    assert abs(float(cosines.grad[0, 1])) < 1e-5 < float(cosines.grad[0, 2])
+
+
+def test_recolouring_changes_colours_and_keeps_shapes():
+    picture = np.zeros((8, 8, 3), np.uint8)
+    picture[:, 4:] = (200, 40, 40)
+    changed = [recolour(picture, np.random.default_rng(seed))[0, 7].tolist() for seed in range(20)]
+    assert len({tuple(int(v) // 32 for v in colour) for colour in changed}) > 8
+    again = recolour(picture, np.random.default_rng(3))
+    assert (again[:, :4] == 0).all()
+    assert (again[:, 4:] == again[0, 7]).all()
 
 
 def test_a_crop_around_a_part_is_a_picture_of_that_part():
