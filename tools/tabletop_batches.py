@@ -113,7 +113,7 @@ def fill_with_windows(args: argparse.Namespace, seed: int, batches) -> None:
     while True:
         before = scenes, boxes, of_windows
         scenes, boxes, _, of_windows = sampler.batch()
-        lone, of_crops, own_parts = crops.batch(args.lone_crops, LONE_PX, rng, args.recoloured)
+        lone, of_crops, own_parts = crops.batch(args.lone_crops, LONE_PX, rng)
         pictures = np.concatenate([before[0], scenes]), np.concatenate([before[1], boxes]), lone
         truth = joined(joined(before[2], of_windows), of_crops)
         none = np.full((len(truth.objects) - len(own_parts), 3), -1)
@@ -126,9 +126,7 @@ def fill_with_crops(args: argparse.Namespace, seed: int, batches) -> None:
     rng = np.random.default_rng([seed, 8])
     nothing = np.empty((0, 8, 8, 3), np.uint8), np.empty((0, 1, 4), np.float32)
     while True:
-        pictures, truth, own_parts = crops.batch(
-            args.crop_batch, args.crop_px, rng, args.recoloured
-        )
+        pictures, truth, own_parts = crops.batch(args.crop_batch, args.crop_px, rng)
         batches.put((*nothing, pictures, *_captioned(truth, own_parts, args, rng)))
 
 

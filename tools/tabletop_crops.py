@@ -7,7 +7,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from tabletop_colours import RECOLOURED, recolour
+from tabletop_colours import recolour, without_colours
 from tabletop_processes import run_all
 from tabletop_views import Views
 from tabletop_windows import Seen, Truth, label_names, look, visible_instances, window_truth
@@ -18,11 +18,13 @@ _LOGGER = logging.getLogger(__name__)
 
 
 def _crops_of(
-    view: tuple, rng: np.random.Generator
+    view: tuple, rng: np.random.Generator, recoloured: float
 ) -> tuple[list[np.ndarray], list[Seen], list[tuple]]:
     image, labels, objects = view
     height, width = labels.shape
     visible, names = np.bincount(labels.ravel(), minlength=256), label_names(objects)
+    if rng.random() < recoloured:
+        image, names = recolour(image, labels, rng), without_colours(names)
     instances = [t for t in visible_instances(labels) if t.pixels >= _MIN_PIXELS[t.part >= 0]]
     pictures, seen, own = [], [], []
     for instance in instances:
@@ -47,13 +49,13 @@ def _crops_of(
     return pictures, seen, own
 
 
-def _cut_share(views: Path, folder: Path, worker: int, workers: int) -> None:
+def _cut_share(views: Path, folder: Path, worker: int, workers: int, recoloured: float) -> None:
     cv2.setNumThreads(1)
     all_views = Views(views)
     rng = np.random.default_rng([len(all_views), worker])
     pictures, truths, owned = [], [], []
     for index in range(worker, len(all_views), workers):
-        images, seen, own = _crops_of(all_views[index], rng)
+        images, seen, own = _crops_of(all_views[index], rng, recoloured)
         if images:
             pictures.append(np.stack(images))
             truths.append(window_truth(seen))
@@ -68,12 +70,17 @@ def _cut_share(views: Path, folder: Path, worker: int, workers: int) -> None:
     _LOGGER.info('%d crops', len(columns['surroundings']))
 
 
-def cut(views: list[Path], folder: Path, workers: int) -> None:
-    """Cuts the crops of all views; each folder of views makes a folder of crops."""
+def cut(views: list[Path], folder: Path, workers: int, recoloured: float = 0.0) -> None:
+    """Cuts the crops of all views; each folder of views makes a folder of crops.
+
+    In a share of the views all things are recoloured.
+    """
     for number, each in enumerate(views):
         target = folder / str(number)
         target.mkdir(parents=True)
-        run_all(_cut_share, [(each, target, worker, workers) for worker in range(workers)])
+        run_all(
+            _cut_share, [(each, target, worker, workers, recoloured) for worker in range(workers)]
+        )
 
 
 class Crops:
@@ -101,23 +108,20 @@ class Crops:
         return int(self._starts[-1])
 
     def batch(
-        self, size: int, side: int, rng: np.random.Generator, recoloured: float = 0.0
+        self, size: int, side: int, rng: np.random.Generator
     ) -> tuple[np.ndarray, Truth, np.ndarray]:
-        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth; a
-        share of them is recoloured.
+        """Returns random crops, shifted, mirrored, lit and spoilt by noise, and their truth.
 
         The last is (size, 3) category, colour and part of the part that a crop was cut around, or
         -1 where it was cut around an object.
         """
         chosen = rng.integers(len(self), size=size)
-        changed = rng.random(size) < recoloured
         out = np.empty((size, side, side, 3), np.float32)
         for row, index in enumerate(chosen):
             block = int(np.searchsorted(self._starts, index, side='right')) - 1
             picture = self._pictures[block][index - self._starts[block]]
             top, left = rng.integers(CROP_PX - side + 1, size=2)
             patch = picture[top : top + side, left : left + side]
-            patch = recolour(patch, rng) if changed[row] else patch
             out[row] = patch[:, ::-1] if rng.random() < 0.5 else patch
         gain = 2 ** rng.normal(0, 0.18, (size, 1, 1, 1)) * (
             1 + rng.normal(0, 0.03, (size, 1, 1, 3))
@@ -127,6 +131,4 @@ class Crops:
         noise = noise.repeat(2, axis=1).repeat(2, axis=2)
         out += noise * rng.uniform(0, 5, (size, 1, 1, 1)).astype(np.float32)
         truth = Truth(**{name: column[chosen] for name, column in self._truth.items()})
-        own_parts = self._own_parts[chosen]
-        own_parts[changed & (own_parts[:, 1] >= 0), 1] = RECOLOURED
-        return np.clip(out, 0, 255).astype(np.uint8), truth.without_colour(changed), own_parts
+        return np.clip(out, 0, 255).astype(np.uint8), truth, self._own_parts[chosen]

@@ -11,12 +11,12 @@ half over the window, half over its central quarter.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from tabletop_captions import CATEGORY_LIST, COLOUR_LIST, PART_LIST, TEXTURE_LIST
-from tabletop_colours import RECOLOURED, recolour
+from tabletop_colours import recolour, without_colours
 from tabletop_views import ELSEWHERE, TABLE, Views
 
 SCENE_PX, LONE_PX = 96, 56
@@ -43,14 +43,6 @@ class Truth:
     parts: np.ndarray
     part_scores: np.ndarray
     surroundings: np.ndarray
-
-    def without_colour(self, recoloured: np.ndarray) -> Truth:
-        """Returns the same where some windows, (n,), are of recoloured pictures."""
-        objects, parts = self.objects.copy(), self.parts.copy()
-        for named in (objects, parts):
-            colours = named[..., 1]
-            colours[recoloured[:, None] & (colours >= 0)] = RECOLOURED
-        return replace(self, objects=objects, parts=parts)
 
 
 @dataclass
@@ -219,7 +211,7 @@ class WindowSampler:
         scene_crops: Scene crops of a batch.
         windows: Windows of a scene crop.
         lone_crops: Lone crops of a batch.
-        recoloured: Share of the scene crops whose colours are others.
+        recoloured: Share of the scene crops whose things are recoloured.
     """
 
     def __init__(
@@ -248,17 +240,13 @@ class WindowSampler:
         boxes = np.empty((scene_crops, windows, 4), np.float32)
         lone = np.empty((lone_crops, LONE_PX, LONE_PX, 3), np.uint8)
         seen = []
-        changed = np.zeros(scene_crops * windows + lone_crops, bool)
         for index in range(scene_crops):
             scenes[index], boxes[index], each = self._scene_crop(windows)
             seen.append(each)
-            if self._rng.random() < self._recoloured:
-                scenes[index] = recolour(scenes[index], self._rng)
-                changed[index * windows : (index + 1) * windows] = True
         for index in range(lone_crops):
             lone[index], each = self._lone_crop()
             seen.append(each)
-        return scenes, boxes, lone, window_truth(seen).without_colour(changed)
+        return scenes, boxes, lone, window_truth(seen)
 
     def _draw_view(self) -> tuple[np.ndarray, np.ndarray, list[Instance], np.ndarray, np.ndarray]:
         while True:
@@ -286,7 +274,11 @@ class WindowSampler:
         left = round((centre[0] + centre[2]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
         top = round((centre[1] + centre[3]) / 2 + rng.uniform(-0.4, 0.4) * side - side / 2)
         left, top = (min(max(at, 0), size - side) for at, size in ((left, width), (top, height)))
-        patch = self._spoilt(image[top : top + side, left : left + side])
+        patch = image[top : top + side, left : left + side]
+        if rng.random() < self._recoloured:
+            patch = recolour(patch, labels[top : top + side, left : left + side], rng)
+            names = without_colours(names)
+        patch = self._spoilt(patch)
         scale = SCENE_PX / side
         inner = [
             instance

@@ -122,7 +122,10 @@ def main() -> None:
     parser.add_argument('--lone-crops', type=int, default=208)
     parser.add_argument('--captions', type=int, default=200, help='windows that are captioned')
     parser.add_argument(
-        '--recoloured', type=float, default=0.0, help='share of pictures in other colours'
+        '--recoloured',
+        type=float,
+        default=0.0,
+        help='share of pictures of recoloured things',
     )
     parser.add_argument('--classes', type=float, default=0.5, help='weight of the classifiers')
     parser.add_argument('--never', type=int, default=36, help='captions true of nothing')
@@ -145,7 +148,8 @@ def main() -> None:
         if not (args.work / folder).exists():
             render_rooms(args.work / folder, first, count, args.flat_views, renderers)
     if not (args.work / 'crops').exists():
-        cut([args.work / 'train', args.work / 'rooms'], args.work / 'crops', renderers)
+        folders = [args.work / 'train', args.work / 'rooms']
+        cut(folders, args.work / 'crops', renderers, args.recoloured)
     _LOGGER.info('views ready after %.0f s', time.perf_counter() - start)
     size = write_vocabulary(SHIPPED / 'bpe.txt.gz', captions_.all_words(), 1600)
     config = json.loads((SHIPPED / 'tabletop.json').read_text())

@@ -92,16 +92,18 @@ def grow(
             near = near[np.isin(graph.segments[near], graph.segments[allowed])]
         if len(near):
             start = int(near[share[near].argmax()])
-    members = np.flatnonzero(graph.segments == graph.segments[start])
-    if graph.segments[start] < 0:
-        members = members[np.linalg.norm(positions[members] - positions[start], axis=1) < 1.0]
+    segment = int(graph.segments[start])
+    whole = members = np.flatnonzero(graph.segments == segment)
+    if segment < 0:
+        members = whole[np.linalg.norm(positions[whole] - positions[start], axis=1) < 1.0]
     own = share[members]
     size_m = float(np.ptp(positions[members], axis=0).max())
     hot = (own >= HOT_SHARE).mean()
-    if graph.segments[start] >= 0 and hot >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
+    if segment >= 0 and hot >= WHOLE_SHARE and size_m <= WHOLE_SIZE_M:
         return Grown(members, members)
-    segment = int(graph.segments[start])
-    alike = graph.alike_among(members) if segment < 0 else graph.alike_in_segment(segment)
+    # What a question reads of a room is smaller than that: often its planes are all there.
+    all_of_it = len(members) == len(whole)
+    alike = graph.alike_in_segment(segment) if all_of_it else graph.alike_among(members)
     if dense is not None:
         alike = alike_in_dense(alike, dense(members))
     own = spread_among_alike(own, alike)

@@ -16,7 +16,7 @@ import tabletop_captions as captions  # noqa: E402
 import tabletop_rooms  # noqa: E402
 import tabletop_views  # noqa: E402
 from tabletop_batches import draw_captions  # noqa: E402
-from tabletop_colours import RECOLOURED, recolour  # noqa: E402
+from tabletop_colours import RECOLOURED, recolour, without_colours  # noqa: E402
 from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import pool  # noqa: E402
@@ -136,7 +136,12 @@ def test_captions_are_true_where_all_they_name_agrees():
 
 
 def test_a_recoloured_thing_keeps_its_kind_and_has_no_known_colour():
-    truth = truth_of([[8, 18, 38, 42], [58, 18, 82, 42]]).without_colour(np.array([True, False]))
+    labels, objects = view()
+    visible = np.bincount(labels.ravel(), minlength=256)
+    names = label_names(objects)
+    seen = look(labels, visible, without_colours(names), np.array([[8, 18, 38, 42]]))
+    as_it_is = look(labels, visible, names, np.array([[58, 18, 82, 42]]))
+    truth = window_truth([seen, as_it_is])
     handle = captions.PART_LIST.index('handle')
     rows = np.array(
         [
@@ -166,13 +171,17 @@ def test_a_recoloured_thing_keeps_its_kind_and_has_no_known_colour():
 
 
 def test_recolouring_changes_colours_and_keeps_shapes():
-    picture = np.zeros((8, 8, 3), np.uint8)
-    picture[:, 4:] = (200, 40, 40)
-    changed = [recolour(picture, np.random.default_rng(seed))[0, 7].tolist() for seed in range(20)]
-    assert len({tuple(int(v) // 32 for v in colour) for colour in changed}) > 8
-    again = recolour(picture, np.random.default_rng(3))
-    assert (again[:, :4] == 0).all()
-    assert (again[:, 4:] == again[0, 7]).all()
+    labels, _ = view()
+    picture = np.full((*labels.shape, 3), 90, np.uint8)
+    picture[labels < tabletop_views.TABLE] = (160, 40, 40)
+    picture[30:, :50][labels[30:, :50] == 0] = (80, 20, 20)  # in its own shadow
+    changed = [recolour(picture, labels, np.random.default_rng(seed)) for seed in range(20)]
+    assert len({tuple(each[22, 12] // 32) for each in changed}) > 8
+    for each in changed:
+        assert (each[labels == tabletop_views.TABLE] == 90).all()
+        lit, shaded = each[22, 12].astype(int), each[32, 12].astype(int)
+        assert (shaded <= lit).all()
+        assert (each[labels == 0].reshape(-1, 3) == lit).all(axis=1).any()
 
 
 def test_a_crop_around_a_part_is_a_picture_of_that_part():
