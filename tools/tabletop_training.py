@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import math
 import multiprocessing
@@ -74,7 +75,11 @@ def pool_pictures(model: Any, scenes: np.ndarray, boxes: np.ndarray, lone: np.nd
     for pictures, windows in ((scenes, torch.from_numpy(boxes) / STRIDE), (lone, None)):
         if not len(pictures):
             continue
-        with torch.autocast(device.type, torch.bfloat16):
+        frozen = not next(trunk.parameters()).requires_grad
+        with (
+            torch.autocast(device.type, torch.bfloat16),
+            torch.no_grad() if frozen else contextlib.nullcontext(),
+        ):
             cells = trunk.forward_features(as_input(pictures, device))
         if windows is None:
             side = cells.shape[-1]
@@ -170,6 +175,8 @@ def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Modu
     if args.start:
         model.load_state_dict(load_file(args.start), strict=False)
     model = model.to(args.device)
+    if args.frozen_trunk:
+        model.visual.trunk.requires_grad_(False)
     try:
         if args.crop_steps:
             model = train(args, fill_with_crops, args.crop_steps, model, canonical, rank)
@@ -192,10 +199,11 @@ def train(
     batches = Batches(fill, args, rank)
     canonical_tokens = canonical_tokens.to(args.device)
     unused = model.logit_scale  # set when the weights are written
-    plain = [p for p in model.parameters() if p.ndim < 2]
-    filters = [p for p in model.parameters() if p.ndim == 4]
-    matrices = [p for p in model.parameters() if p.ndim in (2, 3)]
-    descent = OrthogonalDescent(filters, args.filter_rate)
+    free = [p for p in model.parameters() if p.requires_grad]
+    plain = [p for p in free if p.ndim < 2]
+    filters = [p for p in free if p.ndim == 4]
+    matrices = [p for p in free if p.ndim in (2, 3)]
+    descent = OrthogonalDescent(filters, args.filter_rate) if filters else None
     scale = nn.Parameter(torch.tensor(math.log(20.0), device=args.device))
     # Plain classifiers on the pooled cells teach the trunk long before the texts mean anything.
     sizes = [
@@ -217,7 +225,7 @@ def train(
         betas=(0.9, 0.98),
         fused=True,
     )
-    groups = optimizer.param_groups + descent.param_groups
+    groups = optimizer.param_groups + (descent.param_groups if descent else [])
     trained = [p for group in groups for p in group['params'] if p is not unused]
     average = torch.optim.swa_utils.AveragedModel(
         model,
@@ -225,6 +233,8 @@ def train(
         use_buffers=True,
     )
     model.train()
+    if descent is None:
+        model.visual.trunk.eval()
     start, recent = time.perf_counter(), []
     for step in range(steps):
         done = progress(step / steps, time.perf_counter() - start, args.minutes)
@@ -233,8 +243,9 @@ def train(
         share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done))
         for group in optimizer.param_groups:
             group['lr'] = args.rate * share
-        for group in descent.param_groups:
-            group['lr'] = args.filter_rate * share
+        if descent is not None:
+            for group in descent.param_groups:
+                group['lr'] = args.filter_rate * share
         scenes, boxes, lone, *told = batches.next()
         tokens, truth, own, targets = (each.to(args.device) for each in told)
         truth, own = truth.float(), own.float()
@@ -256,12 +267,14 @@ def train(
         contrast = contrast_loss(logits, own) + 0.5 * contrast_loss(logits.T, own.T)
         loss = relevancy + contrast + args.classes * classes.sum()
         optimizer.zero_grad(set_to_none=True)
-        descent.zero_grad(set_to_none=True)
+        if descent is not None:
+            descent.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(trained, args.workers)
         nn.utils.clip_grad_norm_(trained, 1.0)
         optimizer.step()
-        descent.step()
+        if descent is not None:
+            descent.step()
         average.update_parameters(model)
         recent.append(torch.stack([relevancy, contrast, *classes]).detach().cpu().numpy())
         if (step + 1) % 50 == 0 and rank == 0:

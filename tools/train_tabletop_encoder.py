@@ -134,6 +134,9 @@ def main() -> None:
         '--minutes', type=float, help='end each phase after so long; rates fall by the clock'
     )
     parser.add_argument('--start', type=Path, help='weights to start from')
+    parser.add_argument(
+        '--frozen-trunk', action='store_true', help='train what follows the convolutions only'
+    )
     parser.add_argument('--save-every', type=int, default=0, help='steps between two savings')
     args = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format='%(message)s', stream=sys.stdout)

@@ -253,10 +253,14 @@ class EmbeddingCache:
         return positions.to(self._blocks[0].device) if self._blocks else positions
 
     def _write(self, rows: Int[np.ndarray, ' k'], values: Float[Tensor, 'k s d']) -> None:
-        for number in np.unique(rows // BLOCK_ROWS):
+        numbers = np.unique(rows // BLOCK_ROWS)
+        for number in numbers:
             own = np.flatnonzero(rows // BLOCK_ROWS == number)
             block = self._blocks[number]
-            chosen = values[torch.from_numpy(own).to(values.device)]
+            # A copy of all values is saved where they belong to one block.
+            chosen = (
+                values if len(numbers) == 1 else values[torch.from_numpy(own).to(values.device)]
+            )
             block[torch.from_numpy(rows[own] % BLOCK_ROWS)] = chosen.to(block.dtype)
 
     def _by_point(

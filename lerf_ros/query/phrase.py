@@ -111,6 +111,8 @@ class TextEmbedder:
         self._encoder = encoder
         self._limit = limit
         self._known: dict[str, Tensor] = {}
+        # Of the last question: an atlas asks it of several places, one after the other.
+        self._last: tuple[tuple[PhraseText, tuple[str, ...]], Phrase] | None = None
 
     def __call__(self, texts: Sequence[str]) -> Float[Tensor, 'n d']:
         """Returns a unit vector for each text."""
@@ -147,7 +149,11 @@ class TextEmbedder:
                 empty.
             scene: What the scene looks like, for an encoder with a list of kinds.
         """
-        phrase = embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
+        question = text, tuple(negatives)
+        if self._last is None or self._last[0] != question:
+            phrase = embed_phrase(self, text.asked, (text.object,), negatives, meant=text.object)
+            self._last = question, phrase
+        phrase = self._last[1]
         if scene is None or not isinstance(self._encoder, KindEncoder):
             return phrase
         rivals = None
