@@ -9,7 +9,7 @@ import math
 import multiprocessing
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -182,9 +182,23 @@ def train_rank(args: argparse.Namespace, rank: int, rendezvous: Path) -> nn.Modu
             model = train(args, fill_with_crops, args.crop_steps, model, canonical, rank)
         if args.steps:
             model = train(args, fill_with_windows, args.steps, model, canonical, rank)
+        if args.start and args.keep_start:
+            mix(model, load_file(args.start), args.keep_start)
         return model.eval()
     finally:
         torch.distributed.destroy_process_group()
+
+
+@torch.no_grad()
+def mix(model: nn.Module, start: Mapping[str, Tensor], share: float) -> None:
+    """Moves weights back towards those that the training started from, by a share of the way.
+
+    Halfway, what was known and what was learnt in addition are both better than at either end
+    ("Robust fine-tuning of zero-shot models", Wortsman et al. 2022).
+    """
+    for name, value in model.state_dict().items():
+        if name in start and value.is_floating_point():
+            value.lerp_(start[name].to(value), share)
 
 
 def train(

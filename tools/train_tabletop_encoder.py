@@ -135,6 +135,9 @@ def main() -> None:
     )
     parser.add_argument('--start', type=Path, help='weights to start from')
     parser.add_argument(
+        '--keep-start', type=float, default=0.0, help='share of those weights in the result'
+    )
+    parser.add_argument(
         '--frozen-trunk', action='store_true', help='train what follows the convolutions only'
     )
     parser.add_argument('--save-every', type=int, default=0, help='steps between two savings')

@@ -19,7 +19,7 @@ from tabletop_batches import draw_captions  # noqa: E402
 from tabletop_colours import RECOLOURED, recolour, without_colours  # noqa: E402
 from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
-from tabletop_training import pool  # noqa: E402
+from tabletop_training import mix, pool  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
 from tabletop_windows import Truth, label_names, look, visible_instances, window_truth  # noqa: E402
 
@@ -214,6 +214,16 @@ def test_captions_name_what_a_crop_was_cut_around():
     named = [row[4] for row in drawn.rows if row[0] == captions.PART]
     assert len(named) > 10
     assert set(named) == {handle}
+
+
+def test_weights_can_stay_halfway():
+    model = torch.nn.Linear(2, 1)
+    model.register_buffer('count', torch.tensor(7))
+    before = {name: torch.full_like(value, 4) for name, value in model.state_dict().items()}
+    torch.nn.init.constant_(model.weight, 2.0)
+    mix(model, {'weight': before['weight'], 'count': before['count']}, 0.25)
+    assert model.weight.tolist() == [[2.5, 2.5]]
+    assert int(model.count) == 7
 
 
 def test_boxes_of_things_hold_their_pixels():
