@@ -34,6 +34,7 @@ from lerf_ros.query.scales import ScaleSearch, only_scale
 from lerf_ros.query.scene import Scene, ViewReader
 from lerf_ros.query.scene_graph import SceneGraph
 from lerf_ros.query.scene_kinds import SceneKinds, SceneLook
+from lerf_ros.query.second_look import LOOKED_AT, look_again
 from lerf_ros.scheduling.pieces import Pieces, each_within
 from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.surface.points import SurfacePoints
@@ -287,12 +288,14 @@ class QueryEngine:
         """Answers for one object."""
         scores = scale_relevancy(cosines, phrase, scene.trained).cpu().numpy()
         read = partial(self._cache.embeddings, scene.read)
+        # Kinds are told apart by little: what the field has blurred is looked at again.
+        again = scene.views if phrase.rivals is not None else None
         maxima = find_maxima(
             scene.graph,
             scores,
             scene.scales_m.numpy(),
             scene.allowed,
-            max_maxima=request.max_maxima,
+            max_maxima=max(request.max_maxima, LOOKED_AT if again else 0),
             min_relevancy=request.min_relevancy,
             inside=scene.inside,
             dense=scene.dense,
@@ -300,6 +303,8 @@ class QueryEngine:
             further_relevancy=further_relevancy,
             framed=phrase.framed,
         )
+        if again is not None:
+            maxima = look_again(scene, again, phrase, maxima, read)[: request.max_maxima]
         found, probability = None, 0.0
         if maxima:
             known = scene.known(maxima[0].point_indices)

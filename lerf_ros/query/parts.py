@@ -16,7 +16,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from jaxtyping import Float, Int
 from scipy.spatial import cKDTree
 from torch import Tensor
@@ -25,8 +24,9 @@ from lerf_ros.query.maxima import describe
 from lerf_ros.query.phrase import Phrase, PhraseText
 from lerf_ros.query.relevancy import relevancy
 from lerf_ros.query.request import Maximum, QueryResult
-from lerf_ros.query.scene import Scene, ViewReader
+from lerf_ros.query.scene import Scene
 from lerf_ros.query.scene_graph import SceneGraph, reached_from
+from lerf_ros.query.second_look import seen_embeddings
 
 Array = np.ndarray
 
@@ -114,21 +114,3 @@ def answer_part(
         object=whole,
         doubt=part.doubt or whole.doubt,
     )
-
-
-def seen_embeddings(
-    scene: Scene,
-    views: ViewReader,
-    points: Int[Array, ' k'],
-    embeddings: Float[Tensor, 'k s d'],
-) -> Float[Tensor, 'k s d']:
-    """Returns the field's embeddings of points, averaged with what keyframes show of them.
-
-    Scales that were trained at none of the points are left as they are.
-    """
-    scales = scene.trained[points].any(dim=0).nonzero()[:, 0]
-    shown, known = views(scene.graph.surface, points, scene.scales_m[scales])
-    scales, known = scales.to(embeddings.device), known.to(embeddings.device)
-    own = embeddings[:, scales]
-    both = F.normalize(own + shown.to(own), dim=-1)
-    return embeddings.index_copy(1, scales, torch.where(known[..., None], both, own))
