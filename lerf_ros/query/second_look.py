@@ -40,8 +40,8 @@ def look_again(
     """Returns the maxima in the order of what field and keyframes together say of them.
 
     In a map of a kitchen after 500, 800 and 1400 steps, the best maximum of 13 words was right for
-    1, 1 and 4 by the field alone, for 2, 3 and 2 by keyframes alone, and for 2, 3 and 4 by both (96
-    points of each of eight; 3, 3 and 2 with 32 of each, at half the cost).
+    1, 1 and 4 by the field alone, for 2, 3 and 2 by keyframes alone, and for 2, 3 and 4 by both
+    (96 points of each of eight; 3, 3 and 2 with 32 of each, at half the cost).
 
     Args:
         scene: The scene.
