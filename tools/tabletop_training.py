@@ -217,7 +217,6 @@ def train(
     plain = [p for p in free if p.ndim < 2]
     filters = [p for p in free if p.ndim == 4]
     matrices = [p for p in free if p.ndim in (2, 3)]
-    descent = OrthogonalDescent(filters, args.filter_rate) if filters else None
     scale = nn.Parameter(torch.tensor(math.log(20.0), device=args.device))
     # Plain classifiers on the pooled cells teach the trunk long before the texts mean anything.
     sizes = [
@@ -239,7 +238,10 @@ def train(
         betas=(0.9, 0.98),
         fused=True,
     )
-    groups = optimizer.param_groups + (descent.param_groups if descent else [])
+    optimizers: list[tuple[torch.optim.Optimizer, float]] = [(optimizer, args.rate)]
+    if filters:
+        optimizers.append((OrthogonalDescent(filters, args.filter_rate), args.filter_rate))
+    groups = [group for each, _ in optimizers for group in each.param_groups]
     trained = [p for group in groups for p in group['params'] if p is not unused]
     average = torch.optim.swa_utils.AveragedModel(
         model,
@@ -247,7 +249,7 @@ def train(
         use_buffers=True,
     )
     model.train()
-    if descent is None:
+    if not filters:
         model.visual.trunk.eval()
     start, recent = time.perf_counter(), []
     for step in range(steps):
@@ -255,11 +257,9 @@ def train(
         if done >= 1:
             break
         share = min(1, (step + 1) / 60) * (0.5 + 0.5 * math.cos(math.pi * done))
-        for group in optimizer.param_groups:
-            group['lr'] = args.rate * share
-        if descent is not None:
-            for group in descent.param_groups:
-                group['lr'] = args.filter_rate * share
+        for each, rate in optimizers:
+            for group in each.param_groups:
+                group['lr'] = rate * share
         scenes, boxes, lone, *told = batches.next()
         tokens, truth, own, targets = (each.to(args.device) for each in told)
         truth, own = truth.float(), own.float()
@@ -280,15 +280,13 @@ def train(
         relevancy = relevancy_loss(cosines, images @ canonical.T, truth, TEMPERATURE)
         contrast = contrast_loss(logits, own) + 0.5 * contrast_loss(logits.T, own.T)
         loss = relevancy + contrast + args.classes * classes.sum()
-        optimizer.zero_grad(set_to_none=True)
-        if descent is not None:
-            descent.zero_grad(set_to_none=True)
+        for each, _ in optimizers:
+            each.zero_grad(set_to_none=True)
         loss.backward()
         average_gradients(trained, args.workers)
         nn.utils.clip_grad_norm_(trained, 1.0)
-        optimizer.step()
-        if descent is not None:
-            descent.step()
+        for each, _ in optimizers:
+            each.step()
         average.update_parameters(model)
         recent.append(torch.stack([relevancy, contrast, *classes]).detach().cpu().numpy())
         if (step + 1) % 50 == 0 and rank == 0:
