@@ -21,8 +21,9 @@ from tabletop_captions import Captions, never_caption, object_caption, part_capt
 from tabletop_colours import RECOLOURED
 from tabletop_crops import Crops
 from tabletop_loss import own_matrices, truth_matrix
+from tabletop_truth import Truth, joined
 from tabletop_views import Views
-from tabletop_windows import LONE_PX, Truth, WindowSampler, joined
+from tabletop_windows import LONE_PX, WindowSampler
 
 from lerf_ros.features.tabletop.encoder import create_tabletop_model
 

@@ -16,7 +16,7 @@ _BRIGHTNESS = (25.0, 210.0)
 
 
 def without_colours(names: np.ndarray) -> np.ndarray:
-    """Returns `tabletop_windows.label_names` of a picture whose things are recoloured."""
+    """Returns `tabletop_truth.label_names` of a picture whose things are recoloured."""
     names = names.copy()
     names[names[:, 1] >= 0, 1] = RECOLOURED
     return names

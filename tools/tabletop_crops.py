@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from tabletop_colours import recolour, without_colours
 from tabletop_processes import run_all
+from tabletop_truth import Seen, Truth, label_names, look, visible_instances, window_truth
 from tabletop_views import Views
-from tabletop_windows import Seen, Truth, label_names, look, visible_instances, window_truth
 
 CROP_PX = 60
 _MIN_PIXELS = {True: 40, False: 60}  # of parts, of objects

@@ -7,7 +7,7 @@ import torch
 import torch.nn.functional as F
 from tabletop_captions import ELSEWHERE, OBJECT, PART, TABLE
 from tabletop_colours import RECOLOURED
-from tabletop_windows import Truth
+from tabletop_truth import Truth
 from torch import Tensor
 
 OPEN = -1.0

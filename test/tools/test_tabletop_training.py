@@ -20,8 +20,8 @@ from tabletop_colours import RECOLOURED, recolour, without_colours  # noqa: E402
 from tabletop_loss import OPEN, contrast_loss, own_matrices, relevancy_loss, truth_matrix  # noqa: E402
 from tabletop_optimizer import orthogonalised  # noqa: E402
 from tabletop_training import mix, pool  # noqa: E402
+from tabletop_truth import Truth, label_names, look, visible_instances, window_truth  # noqa: E402
 from tabletop_vocabulary import learn_merges  # noqa: E402
-from tabletop_windows import Truth, label_names, look, visible_instances, window_truth  # noqa: E402
 
 from lerf_ros.features.windows import pool_windows  # noqa: E402
 from lerf_ros.simulation import HELD_OUT_SEED, excluded_pairs  # noqa: E402
