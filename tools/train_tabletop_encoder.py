@@ -161,6 +161,8 @@ def main() -> None:
     config = json.loads((SHIPPED / 'tabletop.json').read_text())
     config['text_cfg']['vocab_size'] = size
     (SHIPPED / 'tabletop.json').write_text(json.dumps(config, indent=1) + '\n')
+    things = json.dumps(captions_.CATEGORY_LIST, indent=1)
+    (SHIPPED / 'things.json').write_text(things + '\n')
     model = train_together(args)
     tokenizer = create_tabletop_model()[1]
     path = save(model, args.output)

@@ -152,6 +152,17 @@ class VocabularyEncoder(Protocol):
 
 
 @runtime_checkable
+class NamingEncoder(Protocol):
+    """An encoder that was taught the names of some things, and says which.
+
+    Attributes:
+        things: One name of each.
+    """
+
+    things: tuple[str, ...]
+
+
+@runtime_checkable
 class KindEncoder(Protocol):
     """An encoder that knows a list of kinds, and says so when it is asked for another.
 

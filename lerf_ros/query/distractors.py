@@ -2,10 +2,13 @@
 
 A second set of phrases, apart from the negatives. A place that fits one of them better than the
 phrase asked for is likely that other thing. Some are made from the phrase itself by changing its
-colour, so that a red mug does not pass for a blue one; the others are things of a household.
+colour, so that a red mug does not pass for a blue one; the others are the things that an encoder
+was taught, where it says which, and else things of a household.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 from lerf_ros.features.colours import COLOURS, colour_named
 
@@ -58,12 +61,15 @@ NOUNS = (
 
 def distractors(text: str) -> list[str]:
     """Returns phrases that name something else than the text does."""
-    words = text.lower().split()
-    result = [noun for noun in NOUNS if not set(noun.split()) & set(words)]
-    spoken = next((word for word in words if colour_named(word)), None)
-    if spoken:
-        result = [f'{spoken} {noun}' for noun in result]
-    return result + recoloured(text)
+    words = set(text.lower().split())
+    others = [noun for noun in NOUNS if not set(noun.split()) & words]
+    return coloured_alike(text, others) + recoloured(text)
+
+
+def coloured_alike(text: str, nouns: Sequence[str]) -> list[str]:
+    """Returns nouns in the colour that a text names, or as they are where it names none."""
+    spoken = next((word for word in text.lower().split() if colour_named(word)), None)
+    return [f'{spoken} {noun}' if spoken else noun for noun in nouns]
 
 
 def recoloured(text: str) -> list[str]:

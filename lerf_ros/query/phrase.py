@@ -15,8 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lerf_ros.features.encoder import KindEncoder, VocabularyEncoder
-from lerf_ros.query.distractors import distractors, recoloured
+from lerf_ros.features.encoder import KindEncoder, NamingEncoder, VocabularyEncoder
+from lerf_ros.query.distractors import coloured_alike, distractors, recoloured
 from lerf_ros.query.wording import in_known_words, thing_asked_for
 
 if TYPE_CHECKING:
@@ -28,6 +28,11 @@ if TYPE_CHECKING:
 CANONICAL_NEGATIVES = ('object', 'things', 'stuff', 'texture')
 
 MAX_PHRASE_LENGTH = 256
+
+# Names whose embeddings are as close as this mean the same thing to an encoder that was taught
+# them. To the shipped one other words for a thing are .96 or closer, all but one; the closest two
+# things, a spoon and a bowl, .66.
+SAME_THING = 0.8
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,11 @@ class TextEmbedder:
             kinds = self._encoder.kinds[self._encoder.other_kinds(text)]
             others = recoloured(text) if self._encoder.reads_colour(text) else []
             return torch.cat([kinds, self(others)]) if others else kinds
+        if isinstance(self._encoder, NamingEncoder):
+            things = self(coloured_alike(text, self._encoder.things))
+            things = things[things @ self([text])[0] < SAME_THING]
+            others = recoloured(text)
+            return torch.cat([things, self(others)]) if others else things
         return self(distractors(text))
 
     def doubt(self, text: str) -> str:

@@ -78,6 +78,27 @@ def test_texts_are_encoded_once():
     assert torch.equal(embed(['3', '4', 'table', '1'])[3], first[0])
 
 
+class Taught(WordEncoder):
+    """Was taught what '0' to '4' are, and a second word for '1'."""
+
+    things = ('0', '1', 'one', '2')
+
+    def _direction(self, text: str):
+        return super()._direction({'one': '1', 'red one': 'red 1'}.get(text, text))
+
+
+def test_an_encoder_that_was_taught_things_takes_them_for_others_but_not_for_itself():
+    encoder = Taught()
+    others = TextEmbedder(encoder).distractors('1')
+    # 'one' is the same thing to it, though no word is shared.
+    assert torch.equal(others, encoder.encode_texts(['0', '2']))
+    coloured = TextEmbedder(encoder).distractors('red one')
+    expected = encoder.encode_texts(['red 0', 'red 2'])
+    assert torch.equal(coloured[:2], expected)
+    # The same thing in other colours is another thing.
+    assert torch.equal(coloured[2], encoder.encode_texts(['orange one'])[0])
+
+
 def test_distractors_change_the_colour_and_the_thing_but_never_name_the_phrase():
     texts = distractors('red mug')
     assert 'blue mug' in texts

@@ -8,6 +8,7 @@ both ways.
 from __future__ import annotations
 
 import copy
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ TABLETOP = 'tabletop'
 FOLDER = Path(__file__).parent
 WEIGHTS = FOLDER / 'tabletop.safetensors'
 VOCABULARY = FOLDER / 'bpe.txt.gz'
+THINGS = FOLDER / 'things.json'
 PREPROCESS = {'mean': (0.5, 0.5, 0.5), 'std': (0.25, 0.25, 0.25)}
 OCTAVES = Octaves(max_tile_px=61, max_side_px=640, stride_px=STRIDE)
 
@@ -74,7 +76,8 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
 
 
 class TabletopEncoder(ClipEncoder):
-    """A convolutional encoder: also a :class:`~lerf_ros.features.encoder.WindowEncoder`.
+    """A convolutional encoder: also a :class:`~lerf_ros.features.encoder.WindowEncoder`, and a
+    :class:`~lerf_ros.features.encoder.NamingEncoder`.
 
     Args:
         model: The model with its weights.
@@ -93,6 +96,7 @@ class TabletopEncoder(ClipEncoder):
         precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__(TABLETOP, model, tokenizer, device, existence)
+        self.things: tuple[str, ...] = tuple(json.loads(THINGS.read_text(encoding='utf-8')))
         model.visual.trunk.fold()
         self._trunk = copy.deepcopy(model.visual.trunk).to(precision)
         self._precision = precision

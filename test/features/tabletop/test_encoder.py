@@ -12,6 +12,8 @@ from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tabletop import TabletopEncoder
 from lerf_ros.features.tabletop.encoder import OCTAVES
+from lerf_ros.query.phrase import SAME_THING, TextEmbedder
+from lerf_ros.simulation import CATEGORIES
 
 
 @pytest.fixture(scope='module')
@@ -96,3 +98,12 @@ def test_tables_and_rooms_have_weights_and_calibrations_of_their_own(encoder):
     assert table.existence is not None
     assert room.existence is not None
     assert table.existence == moon.existence != room.existence
+
+
+def test_it_says_which_things_it_was_taught(encoder):
+    assert encoder.things == tuple(CATEGORIES)
+    embed = TextEmbedder(encoder)
+    others = embed.distractors('blue cup')
+    assert float((others @ embed(['blue mug'])[0]).max()) < SAME_THING  # a cup is a mug to it
+    # Rivals that share a word: a toy boat may be a toy rocket.
+    assert float((embed.distractors('toy boat') @ embed(['toy rocket'])[0]).max()) > 0.999
