@@ -48,7 +48,7 @@ class AtlasOptions(Section):
     )
     index_points: int = option(3, 'Surface points that stand for a cell.', low=1, high=64)
     patches: int = option(
-        4, 'Pieces of the surface that a question reads exactly.', low=1, high=64
+        6, 'Most pieces of the surface that a question reads exactly.', low=1, high=64
     )
     patch_m: float = option(0.8, 'Side of these pieces.', unit='m', low=0.2, high=100.0)
     move_threshold_m: float = option(

@@ -22,10 +22,12 @@ from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
 from lerf_ros.maps.atlas_nodes import share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
+from lerf_ros.maps.coarse_index import CoarseIndex
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query import maxima, reading
 from lerf_ros.query.engine import QueryRequest, Region
+from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene, gl
 
 try:
@@ -142,6 +144,29 @@ def test_a_question_reads_a_few_places_wherever_they_sleep(atlas):
     awake = [node.name for node in atlas.nodes.awake()]
     atlas.query(QueryRequest(positives=WORDS))
     assert [node.name for node in atlas.nodes.awake()] == awake, 'questions wake nobody'
+
+
+def test_further_places_are_read_as_far_as_they_promise_as_much(atlas, monkeypatch):
+    phrase = atlas._query._embed.object_phrase(parse_phrase('red'))
+    most = CONFIG.atlas.patches
+
+    def read_where(others: float, best: float = 0.2) -> int:
+        asked = []
+
+        def scores(index, phrase):
+            found = np.full(len(index), others, np.float32)
+            if not asked:
+                found[0] = best
+            asked.append(index)
+            return found
+
+        monkeypatch.setattr(CoarseIndex, 'scores', scores)
+        return len(atlas._query.patches(phrase, atlas.nodes))
+
+    assert read_where(0.15) == most
+    assert read_where(0.01) == atlas_query.LEAST_PATCHES
+    # Nothing is promised anywhere: the likeliest are looked at all the same.
+    assert read_where(-0.02, best=-0.01) == atlas_query.LEAST_PATCHES
 
 
 def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monkeypatch):
