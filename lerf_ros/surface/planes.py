@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float32
 
 from lerf_ros.surface.points import SurfacePoints
 
@@ -80,7 +80,8 @@ def find_support(surface: SurfacePoints, seed: int = 0) -> Support:
             break
         if len(free) > SAMPLE:
             free = rng.choice(free, SAMPLE, replace=False)
-        plane = _best_plane(positions[free], normals[free], rng)
+        # In single precision, which halves it: this is most of what an analysis takes.
+        plane = _best_plane(surface.positions[free], surface.normals[free], rng)
         members = _members(plane, positions, normals) & ~on_plane
         if members.sum() < least:
             break
@@ -95,19 +96,19 @@ def find_support(surface: SurfacePoints, seed: int = 0) -> Support:
 
 
 def _best_plane(
-    positions: Float[Array, 'n 3'], normals: Float[Array, 'n 3'], rng: np.random.Generator
+    positions: Float32[Array, 'n 3'], normals: Float32[Array, 'n 3'], rng: np.random.Generator
 ) -> Plane:
     """Returns the plane through one point, along its normal, that most points share."""
     trials = rng.choice(len(positions), min(TRIALS, len(positions)), replace=False)
     candidates = normals[trials]
     offsets = (candidates * positions[trials]).sum(axis=1)
-    # One row a candidate, and in place: this is most of what an analysis takes.
+    # One row a candidate, and in place.
     height = candidates @ positions.T
     height -= offsets[:, None]
     shared = np.abs(height, out=height) < SEARCH_TOLERANCE_M
     shared &= candidates @ normals.T > ALIGNED
     best = int(np.count_nonzero(shared, axis=1).argmax())
-    return Plane(candidates[best], float(offsets[best]))
+    return Plane(candidates[best].astype(np.float64), float(offsets[best]))
 
 
 def _members(
