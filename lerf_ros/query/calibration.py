@@ -13,10 +13,10 @@ from lerf_ros.query.request import Evidence
 Array = np.ndarray
 
 EVIDENCE = ('relevancy', 'margin', 'contrast', 'views', 'support')
-# Pull of the standardised weights towards 0: features that say the same share the weight. Where
-# all but three of 609 phrases are told apart, a tenth of it let chance decide: to be seen often
-# then spoke against a place.
-RIDGE = 1e-2
+# Pull of the standardised weights towards 0, at most and in phrases: the more there are, the less
+# it matters. Features that say the same share the weight. Where all but three of 609 phrases are
+# told apart, a tenth of it let chance decide: to be seen often then spoke against a place.
+MOST_RIDGE, RIDGE = 1e-2, 5.0
 ITERATIONS = 50
 
 
@@ -60,7 +60,7 @@ def _logistic(
     rows: Float[Array, 'n k'], truth: Bool[Array, ' n'], importance: Float[Array, ' n']
 ) -> Float[Array, ' k']:
     """Returns the weights of least weighted log loss with a ridge, by Newton's method."""
-    ridge = RIDGE * np.eye(rows.shape[1])
+    ridge = min(MOST_RIDGE, RIDGE / len(rows)) * np.eye(rows.shape[1])
     ridge[-1, -1] = 0
     solution = np.zeros(rows.shape[1])
     for _ in range(ITERATIONS):
