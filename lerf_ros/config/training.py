@@ -15,7 +15,8 @@ class TrainingOptions(Section):
     seed: int = option(0, 'Seed of every random choice.', low=0)
     precision: str = option(
         'auto',
-        'Numbers inside the networks; auto takes float16 on CUDA and float32 on a CPU.',
+        'Numbers inside the networks; auto takes float16 on CUDA and float32 on a CPU, or bfloat16 '
+        'in large language heads where the processor multiplies it.',
         choices=('auto', 'float32', 'float16', 'bfloat16'),
     )
     rays_per_step: int = option(1024, 'Rays of one training step.', low=1, high=1_000_000)

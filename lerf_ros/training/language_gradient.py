@@ -12,12 +12,18 @@ import ctypes
 import functools
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
+from lerf_ros.config import TrainingOptions
+from lerf_ros.features.precision import multiplies_bfloat16
 from lerf_ros.field.language import LanguageField, encode_scale
 from lerf_ros.field.native import is_available, load_library, pointer
 from lerf_ros.training.losses import HUBER_DELTA
+
+# Weights of a last layer from which its products are the most of an update.
+LARGE_LAYER = 2**15
 
 
 @functools.cache
@@ -69,6 +75,17 @@ def is_written_out(language: LanguageField) -> bool:
     )
 
 
+def product_dtype(language: LanguageField, options: TrainingOptions) -> torch.dtype:
+    """Returns in which precision the last layer of a field's head is multiplied.
+
+    For 1024 points, a width of 256 and 484 numbers an embedding its three products take 8.5 ms of
+    an update's 11 in single precision, and 3.9 in bfloat16. A small head gains nothing.
+    """
+    large = language.head.last.weight.numel() >= LARGE_LAYER
+    half = options.precision in ('auto', 'bfloat16') and multiplies_bfloat16()
+    return torch.bfloat16 if large and half else torch.float32
+
+
 @torch.no_grad()
 def add_language_gradient(
     language: LanguageField,
@@ -77,6 +94,7 @@ def add_language_gradient(
     target: Float[Tensor, 'n d'],
     valid: Bool[Tensor, ' n'],
     weight: float,
+    dtype: torch.dtype = torch.float32,
 ) -> tuple[Float[Tensor, ''], Float[Tensor, ' n']]:
     """Gives the head's weights their gradients and those of features to the grids' optimiser.
 
@@ -88,6 +106,7 @@ def add_language_gradient(
         target: Unit embedding of each.
         valid: Which points have a target.
         weight: Factor of the loss.
+        dtype: In which the last layer is multiplied, see :func:`product_dtype`.
 
     Returns:
         The loss before weighting, and the cosine of each embedding with its target.
@@ -97,14 +116,17 @@ def add_language_gradient(
     features = torch.cat([grid(unit) for grid in language.hash_grids], dim=-1)
     scales = encode_scale(scale_m)
     hidden = head.feature_layer(features).addmm_(scales, head.scale_layer.weight.T).relu_()
-    embedding = head.last(hidden)
+    narrow, last = hidden.to(dtype), head.last.weight.to(dtype)
+    embedding = F.linear(narrow, last, head.last.bias.to(dtype)).float()
 
     loss, grad, cosine = native_language_loss(embedding, target, valid, weight)
-    grad_hidden = grad @ head.last.weight
+    narrow_grad = grad.to(dtype)
+    grad_hidden = (narrow_grad @ last).float()
     _library().lerf_relu_backward(
         *map(pointer, (hidden, grad_hidden)), ctypes.c_int64(hidden.numel())
     )
-    head.last.weight.grad, head.last.bias.grad = grad.T @ hidden, grad.sum(dim=0)
+    head.last.weight.grad = (narrow_grad.T @ narrow).float()
+    head.last.bias.grad = grad.sum(dim=0)
     head.feature_layer.weight.grad = grad_hidden.T @ features
     head.feature_layer.bias.grad = grad_hidden.sum(dim=0)
     head.scale_layer.weight.grad = grad_hidden.T @ scales

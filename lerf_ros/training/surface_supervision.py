@@ -24,7 +24,11 @@ from lerf_ros.surface.cloud import SurfaceMap, SurfacePoints
 from lerf_ros.training import losses
 from lerf_ros.training.captured import CapturedPass
 from lerf_ros.training.hard_points import HardPoints
-from lerf_ros.training.language_gradient import add_language_gradient, is_written_out
+from lerf_ros.training.language_gradient import (
+    add_language_gradient,
+    is_written_out,
+    product_dtype,
+)
 from lerf_ros.training.optimizer import FieldOptimizer
 
 # A loss, and its terms before weighting.
@@ -58,6 +62,7 @@ class SurfaceSupervision:
         self._device = device
         self.optimizer = FieldOptimizer(language, options, options.surface_half_steps)
         self._written_out = is_written_out(language)
+        self._product_dtype = product_dtype(language, options)
         self._pass = CapturedPass(language.parameters())
         self._hard = HardPoints(device)
         self._points: SurfacePoints | None = None
@@ -123,6 +128,7 @@ class SurfaceSupervision:
                 targets.embedding,
                 targets.valid,
                 weight,
+                self._product_dtype,
             )
             result = weight * value, {'language': value}
             finite = self.optimizer.all_finite(result[0])
