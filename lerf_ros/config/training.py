@@ -15,7 +15,7 @@ class TrainingOptions(Section):
     seed: int = option(0, 'Seed of every random choice.', low=0)
     precision: str = option(
         'auto',
-        'Numbers inside the networks; auto takes float16 on CUDA and float32 on a CPU, or bfloat16 '
+        'Numbers inside the networks; auto is float16 on CUDA and float32 on a CPU, or bfloat16 '
         'in large language heads where the processor multiplies it.',
         choices=('auto', 'float32', 'float16', 'bfloat16'),
     )
