@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from lerf_ros.commands.arguments import add_options, make_config, parse_seeds, require_positive
+from lerf_ros.commands.calibrate_evidence import KINDS, Samples, read_evidence, write_evidence
 from lerf_ros.commands.calibrate_flats import FlatWalk, flat_work
 from lerf_ros.commands.calibrate_recording import Labels, gather_recording
 from lerf_ros.config import LerfConfig
@@ -29,7 +29,7 @@ from lerf_ros.evaluation.stream import Stream, shots_of
 from lerf_ros.features.encoder import ExistenceCalibration, ExistenceModel
 from lerf_ros.features.load import load_encoder
 from lerf_ros.maps.submap import Submap
-from lerf_ros.query.calibration import EVIDENCE, fit
+from lerf_ros.query.calibration import fit
 from lerf_ros.query.engine import QueryRequest
 from lerf_ros.query.existence import confidence
 from lerf_ros.query.request import Evidence
@@ -51,10 +51,6 @@ TABLES = 'usual'
 CAMERAS = 'usual'
 # Absent phrases for each object of a scene: there are more things that are not there.
 ABSENT_FOR_EACH = 2
-
-# Evidence, and whether what was asked for is there, of phrases and of pictures.
-Samples = dict[str, list[tuple[bool, Evidence]]]
-KINDS = ('phrases', 'pictures')
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -103,6 +99,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         '--steps-per-second', type=float, default=15.0, help='training steps (%(default)s)'
     )
+    parser.add_argument(
+        '--present-share',
+        type=float,
+        default=0.5,
+        help='share of the questions that are thought to be for what is there (%(default)s): a '
+        'robot that is asked for things that it may not know well needs more',
+    )
     add_options(parser)
     parser.add_argument(
         '--jobs', type=int, help='scenes at a time, each in a process of one thread (one a core)'
@@ -116,6 +119,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Calibrates; returns the exit status."""
+    if not 0 < arguments.present_share < 1:
+        raise ValueError(
+            f'present-share: expected more than 0 and less than 1, got {arguments.present_share}'
+        )
     if (arguments.recording is None) != (arguments.labels is None):
         raise ValueError('labels: expected together with --recording, got one of them alone')
     if arguments.recording:
@@ -139,7 +146,11 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.evidence:
         write_evidence(arguments.evidence, fingerprint, samples)
     models: dict[str, Any] = {
-        kind: fit([found for _, found in samples[kind]], [there for there, _ in samples[kind]])
+        kind: fit(
+            [found for _, found in samples[kind]],
+            [there for there, _ in samples[kind]],
+            present_share=arguments.present_share,
+        )
         for kind in KINDS
         if samples[kind]
     }
@@ -169,7 +180,11 @@ def on_recording(arguments: argparse.Namespace) -> int:
     )
     if not found:
         raise ValueError(f'recording: expected answers, but no map came of {arguments.recording}')
-    model = fit([evidence for _, evidence in found], [there for there, _ in found])
+    model = fit(
+        [evidence for _, evidence in found],
+        [there for there, _ in found],
+        present_share=arguments.present_share,
+    )
     ExistenceCalibration(fingerprint, model, None).save(arguments.output)
     sys.stdout.write('\n'.join(summary('phrases', model, found)) + '\n')
     return 0
@@ -287,39 +302,6 @@ def ask(live_map: Submap, scene: TabletopScene) -> Samples:
             if result.evidence is not None:
                 samples[kind].append((there, result.evidence))
     return samples
-
-
-def write_evidence(path: Path, fingerprint: str, samples: Samples) -> None:
-    """Writes evidence as JSON, to fit it again without mapping."""
-    content = {
-        'encoder_fingerprint': fingerprint,
-        'names': EVIDENCE,
-        'rows': {
-            kind: [[there, *found.values(EVIDENCE)] for there, found in samples[kind]]
-            for kind in KINDS
-        },
-    }
-    path.write_text(json.dumps(content) + '\n', encoding='utf-8')
-
-
-def read_evidence(path: Path) -> tuple[str, Samples]:
-    """Reads what :func:`write_evidence` wrote.
-
-    Raises:
-        ValueError: The file holds something else.
-    """
-    try:
-        content = json.loads(path.read_text(encoding='utf-8'))
-        samples = {
-            kind: [
-                (bool(row[0]), Evidence(**dict(zip(content['names'], row[1:], strict=True))))
-                for row in content['rows'][kind]
-            ]
-            for kind in KINDS
-        }
-        return str(content['encoder_fingerprint']), samples
-    except (OSError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f'{path}: expected evidence of an earlier run, got {error}') from error
 
 
 def summary(kind: str, model: ExistenceModel, samples: list[tuple[bool, Evidence]]) -> list[str]:
