@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from lerf_ros.commands import calibrate
+from lerf_ros.commands.calibrate_evidence import Samples, read_evidence, write_evidence
 from lerf_ros.features.encoder import ExistenceCalibration
+from lerf_ros.query.existence import confidence
 from lerf_ros.query.request import Evidence
 
 
@@ -16,7 +18,7 @@ def parsed(*words: str) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def made_samples() -> calibrate.Samples:
+def made_samples() -> Samples:
     generator = np.random.default_rng(0)
     samples = [
         (there, Evidence(*generator.normal(1.0 if there else -1.0, 0.5, 5)))
@@ -27,7 +29,7 @@ def made_samples() -> calibrate.Samples:
 
 def test_kept_evidence_is_fitted_again(tmp_path, capsys):
     kept, output = tmp_path / 'evidence.json', tmp_path / 'existence.json'
-    calibrate.write_evidence(kept, 'abc', made_samples())
+    write_evidence(kept, 'abc', made_samples())
     assert calibrate.run(parsed('--from-evidence', str(kept), '--output', str(output))) == 0
     calibration = ExistenceCalibration.load(output)
     assert calibration.encoder_fingerprint == 'abc'
@@ -35,6 +37,26 @@ def test_kept_evidence_is_fitted_again(tmp_path, capsys):
     assert '50 phrases that are there, 50 that are not' in lines
     assert '20 pictures that are there, 20 that are not' in lines
     assert 'refused of those that are not: 100.0%' in lines
+
+
+def test_who_is_asked_more_for_what_is_there_says_yes_sooner(tmp_path):
+    kept, output = tmp_path / 'evidence.json', tmp_path / 'existence.json'
+    write_evidence(kept, 'abc', made_samples())
+    middling = Evidence(0, 0, 0, 0, 0)
+    sure = []
+    for share in ('0.3', '0.5', '0.75'):
+        words = '--from-evidence', str(kept), '--output', str(output), '--present-share', share
+        calibrate.run(parsed(*words))
+        sure.append(confidence(middling, ExistenceCalibration.load(output).phrases))
+    assert sure[0] < sure[1] < sure[2]
+    assert sure[1] == pytest.approx(0.5, abs=0.2)
+
+
+@pytest.mark.parametrize('share', ['0', '1', '-1', 'nan'])
+def test_a_share_is_between_none_and_all(tmp_path, share):
+    arguments = parsed('--present-share', share, '--output', str(tmp_path / 'x.json'))
+    with pytest.raises(ValueError, match='present-share: expected more than 0'):
+        calibrate.run(arguments)
 
 
 def test_scenes_of_the_evaluation_are_refused(tmp_path):
@@ -47,9 +69,9 @@ def test_other_files_are_no_evidence(tmp_path):
     path = tmp_path / 'x.json'
     path.write_text('[1, 2]')
     with pytest.raises(ValueError, match='expected evidence of an earlier run'):
-        calibrate.read_evidence(path)
+        read_evidence(path)
     with pytest.raises(ValueError, match='expected evidence of an earlier run'):
-        calibrate.read_evidence(tmp_path / 'none.json')
+        read_evidence(tmp_path / 'none.json')
 
 
 @pytest.mark.parametrize('wrong', ['--jobs', '--seconds', '--keyframe-rate', '--steps-per-second'])

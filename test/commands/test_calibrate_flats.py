@@ -7,6 +7,7 @@ import argparse
 import pytest
 
 from lerf_ros.commands import calibrate
+from lerf_ros.commands.calibrate_evidence import read_evidence
 from lerf_ros.config import LerfConfig
 from lerf_ros.features.encoder import ExistenceCalibration
 from lerf_ros.features.load import load_encoder
@@ -28,7 +29,7 @@ def test_a_room_is_calibrated_on_flats_and_keeps_the_pictures_of_tables(tmp_path
     files = ('--output', str(output), '--evidence', str(kept))
     assert calibrate.run(parsed(*words.split(), *sets, *files)) == 0
     assert 'phrases that are there' in capsys.readouterr().out
-    _, samples = calibrate.read_evidence(kept)
+    _, samples = read_evidence(kept)
     assert {there for there, _ in samples['phrases']} == {True, False}
     assert samples['pictures'] == []
     table = load_encoder(LerfConfig().features).existence
