@@ -207,6 +207,8 @@ def test_large_heads_are_multiplied_in_bfloat16_where_the_processor_has_it(confi
     assert product_dtype(language, training) == torch.bfloat16
     whole = dataclasses.replace(training, precision='float32')
     assert product_dtype(language, whole) == torch.float32
+    basis = config.replace({'field.language_basis': 4})
+    assert product_dtype(make(basis, 2)[0].field.language, training) == torch.float32
     monkeypatch.setattr(language_gradient, 'multiplies_bfloat16', lambda: False)
     assert product_dtype(language, training) == torch.float32
 
