@@ -58,6 +58,9 @@ NOUNS = (
     'towel',
 )
 
+# Words of the longest name of a thing.
+LONGEST_NAME = 3
+
 
 def distractors(text: str) -> list[str]:
     """Returns phrases that name something else than the text does."""
@@ -70,6 +73,16 @@ def coloured_alike(text: str, nouns: Sequence[str]) -> list[str]:
     """Returns nouns in the colour that a text names, or as they are where it names none."""
     spoken = next((word for word in text.lower().split() if colour_named(word)), None)
     return [f'{spoken} {noun}' if spoken else noun for noun in nouns]
+
+
+def spans(text: str) -> list[str]:
+    """Returns the words of a text that stand together, up to three: one of them may be a name."""
+    words = text.lower().split()
+    return [
+        ' '.join(words[first : first + count])
+        for count in range(1, LONGEST_NAME + 1)
+        for first in range(len(words) - count + 1)
+    ]
 
 
 def recoloured(text: str) -> list[str]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lerf_ros.features.encoder import KindEncoder, NamingEncoder, VocabularyEncoder
-from lerf_ros.query.distractors import coloured_alike, distractors, recoloured
+from lerf_ros.query.distractors import coloured_alike, distractors, recoloured, spans
 from lerf_ros.query.wording import in_known_words, thing_asked_for
 
 if TYPE_CHECKING:
@@ -191,9 +191,14 @@ class TextEmbedder:
             return torch.cat([kinds, self(others)]) if others else kinds
         if isinstance(self._encoder, NamingEncoder):
             things = self(coloured_alike(text, self._encoder.things))
-            things = things[things @ self([text])[0] < SAME_THING]
+            same = things @ self([text])[0] >= SAME_THING
+            if (
+                not same.any()
+            ):  # "my striped mug", "mug with a lid": some of the words are its name
+                said = self(coloured_alike(text, spans(text)))
+                same = (things @ said.T >= SAME_THING).any(dim=1)
             others = recoloured(text)
-            return torch.cat([things, self(others)]) if others else things
+            return torch.cat([things[~same], self(others)]) if others else things[~same]
         return self(distractors(text))
 
     def doubt(self, text: str) -> str:

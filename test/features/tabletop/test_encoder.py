@@ -107,3 +107,12 @@ def test_it_says_which_things_it_was_taught(encoder):
     assert float((others @ embed(['blue mug'])[0]).max()) < SAME_THING  # a cup is a mug to it
     # Rivals that share a word: a toy boat may be a toy rocket.
     assert float((embed.distractors('toy boat') @ embed(['toy rocket'])[0]).max()) > 0.999
+
+
+@pytest.mark.parametrize('text', ['striped mug', 'my mug', 'cup with a lid', 'small blue cup'])
+def test_a_thing_is_not_held_against_itself_whatever_else_is_said_of_it(encoder, text):
+    embed = TextEmbedder(encoder)
+    own = embed(['blue mug' if 'blue' in text else 'mug'])[0]
+    others = embed.distractors(text)
+    assert float((others @ own).max()) < SAME_THING
+    assert len(others) >= len(CATEGORIES) - 1
