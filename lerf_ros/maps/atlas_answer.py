@@ -9,7 +9,6 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.geometry import transform_points
-from lerf_ros.query.maxima import MIN_SUPPORT
 from lerf_ros.query.request import Maximum, QueryResult
 from lerf_ros.surface.points import world_positions
 
@@ -98,7 +97,7 @@ def displacing(results: Sequence[QueryResult], max_maxima: int) -> float:
         max_maxima: Most maxima of the answer.
     """
     found = merged(results, max_maxima).maxima if results else ()
-    if len(found) < max_maxima or any(_is_small(maximum) for maximum in found):
+    if len(found) < max_maxima or any(maximum.sparse for maximum in found):
         return 0.0
     return min(maximum.relevancy for maximum in found)
 
@@ -123,11 +122,7 @@ def _top(result: QueryResult) -> float:
 
 
 def _worth(maximum: Maximum) -> tuple[bool, float]:
-    return _is_small(maximum), -maximum.relevancy
-
-
-def _is_small(maximum: Maximum) -> bool:
-    return len(maximum.point_indices) < MIN_SUPPORT
+    return maximum.sparse, -maximum.relevancy
 
 
 def _same(a: Maximum, b: Maximum) -> bool:

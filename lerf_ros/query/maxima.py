@@ -19,8 +19,10 @@ PLATEAU = 0.005
 BASE_QUANTILE = 0.02
 # A picture is a little like everything: what has nothing to do with it is the scene's middle.
 FRAMED_BASE_QUANTILE = 0.5
-# Maxima with fewer points come after all others.
-MIN_SUPPORT = 8
+# Maxima with fewer points come after all others; where voxels are coarse, those with fewer than
+# cover this area: a key is three points of 2 cm.
+MIN_SUPPORT, MIN_SUPPORT_M2 = 8, 8e-4
+LEAST_SUPPORT = 2
 # Peaks looked at for each maximum that is asked for.
 ATTEMPTS = 4
 
@@ -88,12 +90,9 @@ def find_maxima(
         maximum = describe(graph, points, scores[points, scale], float(scales_m[scale]), core)
         if maximum.relevancy >= min_relevancy:
             maxima.append((top, maximum))
-            if len(points) >= MIN_SUPPORT:
+            if not maximum.sparse:
                 best[best_of_all < further_relevancy] = -np.inf
-    # What stands on a few points is likely to be noise.
-    maxima.sort(
-        key=lambda each: (len(each[1].point_indices) >= MIN_SUPPORT, each[0]), reverse=True
-    )
+    maxima.sort(key=lambda each: (not each[1].sparse, each[0]), reverse=True)
     return [maximum for _, maximum in maxima]
 
 
@@ -135,7 +134,13 @@ def describe(
         point_indices=points,
         views=int(np.median(surface.views[points])),
         viewpoints=surface.viewpoints(points),
+        sparse=len(points) < least_support(surface.voxel_m),
     )
+
+
+def least_support(voxel_m: float) -> int:
+    """Returns how many points a maximum must have not to be taken for noise."""
+    return min(MIN_SUPPORT, max(LEAST_SUPPORT, round(MIN_SUPPORT_M2 / voxel_m**2)))
 
 
 def _within_frame(graph: SceneGraph, grown: Grown, peak: int, half_side_m: float) -> Grown:

@@ -161,6 +161,7 @@ class Maximum:
         point_indices: The object's points among the surface points.
         views: Keyframes that saw the object: the median over its points.
         viewpoints: Centres of the cameras that saw it.
+        sparse: Whether it has so few points that it is likely to be noise.
     """
 
     position_m: Float[Array, '3']
@@ -172,6 +173,7 @@ class Maximum:
     point_indices: Int[Array, ' k']
     views: int
     viewpoints: Float[Array, 'v 3']
+    sparse: bool = False
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,8 @@ class SceneGraph:
         tree: Search tree over their positions.
         support: Supporting planes.
         pairs: Points that touch, each pair once.
-        segments: Number of the piece that each point belongs to, -1 on supporting planes.
+        segments: Number of the piece that each point belongs to, -1 on supporting planes and in
+            specks.
         neighbours: The closest points of each point, itself first.
     """
 

@@ -14,7 +14,6 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lerf_ros.query.maxima import MIN_SUPPORT
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.relevancy import blend_scales, phrase_margins
 from lerf_ros.query.request import Maximum
@@ -62,7 +61,7 @@ def look_again(
         by_scale = (blend_scales(log_odds, trained) * weights).sum(dim=0)
         by_scale /= weights.sum(dim=0).clamp(min=1)
         by_scale[weights.mean(dim=0) < LEAST_TRAINED] = -torch.inf
-        return len(maximum.point_indices) >= MIN_SUPPORT, float(by_scale.max())
+        return not maximum.sparse, float(by_scale.max())
 
     return sorted(maxima, key=worth, reverse=True)
 

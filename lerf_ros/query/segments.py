@@ -17,6 +17,11 @@ TOUCH_VOXELS = 1.8
 # air, if it has as many points as this: smaller ones are specks of noise.
 FLOATING_VOXELS = 3.0
 FLOATING_POINTS = 20
+# A piece of fewer points is a speck: a thing as thin as a voxel (a fork, a pencil) lies within its
+# supporting plane but for a few points here and there, of which none is the whole thing. In three
+# flats, of 279 things asked for, the right room came first for 263 with specks as pieces, and for
+# 268 without.
+SPECK_POINTS = 8
 # What has this share of its points below such a piece, within its outline, carries it.
 CARRIER_SHARE = 0.75
 # Share of a piece's points that may lie below what counts as its lower end.
@@ -26,7 +31,7 @@ END_SHARE = 0.05
 def find_segments(
     surface: SurfacePoints, support: Support, pairs: Int[Array, 'p 2']
 ) -> Int[Array, ' n']:
-    """Returns the number of the piece that each point belongs to, -1 on supporting planes.
+    """Returns the number of the piece that each point belongs to, -1 on planes and in specks.
 
     Pieces are connected when the planes are taken away. Nothing hangs in the air: a piece that
     seems to (the bowl of a glass whose stem is thinner than a voxel) is one with what lies below
@@ -56,7 +61,8 @@ def find_segments(
         if height_m[own].min() >= FLOATING_VOXELS * surface.voxel_m:
             for carrier in _carriers(positions, pieces, own, plane, height_m):
                 pieces[pieces == carrier] = piece
-    segments[free] = pieces
+    large = np.bincount(pieces, minlength=1) >= SPECK_POINTS
+    segments[free] = np.where(large[pieces], pieces, -1)
     return segments
 
 

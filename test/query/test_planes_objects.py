@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from bare_surface import bare_surface
 from scenery import CENTRES, RADII, mapped
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
@@ -237,6 +238,59 @@ def test_language_that_spills_beside_a_thing_is_the_things(graph, away_m, spills
     grown = grow(graph, peak, relevancy, 0.0, reach_m=0.03).points
     assert (len(np.intersect1d(grown, ball)) > 0.9 * len(ball)) == spills
     assert (peak in grown) != spills
+
+
+def counter(voxel_m, dark, heights=()):
+    """Returns the graph of a white square of 40x40 points of which some are dark.
+
+    Args:
+        voxel_m: How far they are apart.
+        dark: (x, y) of the dark points.
+        heights: How many of these stick out of the plane.
+    """
+    x, y = np.meshgrid(np.arange(40), np.arange(40), indexing='ij')
+    positions = voxel_m * np.stack([x.ravel(), y.ravel(), np.zeros(x.size)], axis=1)
+    rows = np.array([40 * x + y for x, y in dark])
+    positions[rows[: len(heights)], 2] = heights
+    colours = np.full((x.size, 3), 230, np.uint8)
+    colours[rows] = 20
+    normals = np.tile(np.array([0, 0, 1], np.float32), (x.size, 1))
+    surface = bare_surface(positions.astype(np.float32), voxel_m)
+    return SceneGraph.of(replace(surface, colours=colours, normals=normals)), rows
+
+
+def test_a_thing_as_thin_as_a_voxel_is_more_than_what_sticks_out():
+    fork = [(20, 20), (21, 20), *((x, 20) for x in range(22, 30))]
+    graph, strip = counter(0.02, fork, heights=[0.018, 0.018])
+    assert (~graph.support.on_plane[strip]).sum() == 2
+    distance_m = abs(graph.surface.positions[:, 1] - 0.4)
+    relevancy = 0.5 * np.exp(-distance_m / 0.03)
+    relevancy[strip] = 0.9
+    relevancy[strip[0]] = 0.95
+    members = grow(graph, int(strip[0]), relevancy, 0.0, reach_m=0.05).points
+    assert set(members) == set(strip)
+
+
+@pytest.mark.parametrize(('voxel_m', 'first'), [(0.02, 0.9), (0.01, 0.8)])
+def test_how_few_points_are_noise_depends_on_how_coarse_voxels_are(voxel_m, first):
+    # Three voxels of 2 cm are a key, three of 1 cm are noise.
+    small, large = [(5, y) for y in range(3)], [(x, y) for x in (30, 31) for y in range(30, 38)]
+    graph, rows = counter(voxel_m, small + large)
+    scores = np.full((len(graph.surface), 1), 0.01)
+    scores[rows[:3]], scores[rows[3:]] = 0.9, 0.8
+    found = find_maxima(
+        graph,
+        scores,
+        np.array([2 * voxel_m]),
+        np.ones(len(scores), bool),
+        max_maxima=2,
+        min_relevancy=0.0,
+        peaks=np.where(scores[:, 0] == 0.9, 1.0, 0.4 * scores[:, 0]),
+    )
+    assert [len(maximum.point_indices) for maximum in found] == (
+        [3, 16] if first == 0.9 else [16, 3]
+    )
+    assert [maximum.sparse for maximum in found] == [False, first == 0.8]
 
 
 def test_peaks_decide_which_maximum_comes_first_and_relevancy_which_come_at_all(graph):

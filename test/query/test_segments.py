@@ -5,7 +5,12 @@ import pytest
 from bare_surface import bare_surface
 from scipy.spatial import cKDTree
 
-from lerf_ros.query.segments import TOUCH_VOXELS, connected_components, find_segments
+from lerf_ros.query.segments import (
+    SPECK_POINTS,
+    TOUCH_VOXELS,
+    connected_components,
+    find_segments,
+)
 from lerf_ros.surface.planes import Plane, Support
 
 VOXEL_M = 0.01
@@ -55,9 +60,12 @@ def test_things_that_stand_stay_apart():
     assert not low & lower
 
 
-def test_specks_carry_nothing_and_need_no_carrier():
-    bowl, speck = segments_of(BOWL, np.array([[0.0, 0.0, 0.3]]))
-    assert len(bowl) == len(speck) == 1
+def test_specks_are_no_pieces():
+    row = np.array([[0.01 * x, 0.3, 0.01] for x in range(SPECK_POINTS)])
+    bowl, speck, short, long = segments_of(BOWL, np.array([[0.0, 0.0, 0.3]]), row[1:], row + 0.2)
+    assert len(bowl) == len(long) == 1
+    assert min(bowl | long) >= 0
+    assert speck == short == {-1}
     assert not bowl & speck
 
 
