@@ -198,7 +198,7 @@ class AtlasQuery:
             ]
         offered.sort(key=lambda each: -each[0])
         chosen: list[Patch] = []
-        taken: list[Array] = []
+        taken: list[tuple[AtlasNode, Array]] = []
         apart_m = self._config.atlas.patch_m / 2
         for score, node, here, there in offered:
             promising = score > max(PROMISING * offered[0][0], 0.0)
@@ -206,9 +206,12 @@ class AtlasQuery:
                 len(chosen) >= LEAST_PATCHES and not promising
             ):
                 break
-            if all(np.linalg.norm(there - other) > apart_m for other in taken):
+            # Where submaps overlap, one of them may have seen a thing far better.
+            if all(
+                of is not node or np.linalg.norm(there - other) > apart_m for of, other in taken
+            ):
                 chosen.append(Patch(node, here, score))
-                taken.append(there)
+                taken.append((node, there))
         return chosen
 
     def reading(self, node: AtlasNode, nodes: AtlasNodes) -> Reading | None:

@@ -15,7 +15,7 @@ from colour_encoder import ColourEncoder
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeId
-from lerf_ros.geometry import inverse_transform
+from lerf_ros.geometry import inverse_transform, transform_points
 from lerf_ros.maps import atlas_query
 from lerf_ros.maps.anchor import named_by_stamp, residual_large, rigid_fit
 from lerf_ros.maps.atlas import Atlas, make_map
@@ -167,6 +167,37 @@ def test_further_places_are_read_as_far_as_they_promise_as_much(atlas, monkeypat
     assert read_where(0.01) == atlas_query.LEAST_PATCHES
     # Nothing is promised anywhere: the likeliest are looked at all the same.
     assert read_where(-0.02, best=-0.01) == atlas_query.LEAST_PATCHES
+
+
+def test_where_submaps_overlap_a_place_is_read_in_each_that_promises(atlas, monkeypatch):
+    # One of them may have seen it from afar, or hardly at all.
+    known = [node for node in atlas.nodes if node.index and len(node.index)]
+    learnt = [node for node in known if node.step_count >= atlas_query.LEARNT_STEPS]
+    cells = [
+        (node, transform_points(node.submap_to_world, node.index.centres.astype(np.float64)))
+        for node in learnt or known
+    ]
+    place, owners = next(
+        (here, [node, other])
+        for node, places in cells
+        for other, others in cells
+        for here in places
+        if other is not node and np.linalg.norm(others - here, axis=1).min() < 0.12
+    )
+    distance_m = {id(node.index): np.linalg.norm(places - place, axis=1) for node, places in cells}
+
+    def scores(index, phrase):
+        return np.exp(-distance_m[id(index)]).astype(np.float32)
+
+    monkeypatch.setattr(CoarseIndex, 'scores', scores)
+    patches = atlas._query.patches(
+        atlas._query._embed.object_phrase(parse_phrase('red')), atlas.nodes
+    )
+    assert {patch.node.name for patch in patches[:2]} == {node.name for node in owners}
+    for node in owners:
+        own = [patch.centre for patch in patches if patch.node is node]
+        apart = [np.linalg.norm(a - b) for i, a in enumerate(own) for b in own[:i]]
+        assert min(apart, default=np.inf) > CONFIG.atlas.patch_m / 2
 
 
 def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monkeypatch):
