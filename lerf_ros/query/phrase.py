@@ -192,9 +192,8 @@ class TextEmbedder:
         if isinstance(self._encoder, NamingEncoder):
             things = self(coloured_alike(text, self._encoder.things))
             same = things @ self([text])[0] >= SAME_THING
-            if (
-                not same.any()
-            ):  # "my striped mug", "mug with a lid": some of the words are its name
+            if not same.any():
+                # "my striped mug", "mug with a lid": some of the words are its name.
                 said = self(coloured_alike(text, spans(text)))
                 same = (things @ said.T >= SAME_THING).any(dim=1)
             others = recoloured(text)

@@ -14,7 +14,7 @@ Array = np.ndarray
 # Points closer than this many voxels touch.
 TOUCH_VOXELS = 1.8
 # A piece whose points all lie higher than this many voxels above what it stands on hangs in the
-# air, if it has as many points as this: smaller ones are specks of noise.
+# air, if it has as many points as this: smaller ones are noise.
 FLOATING_VOXELS = 3.0
 FLOATING_POINTS = 20
 # A piece of fewer points is a speck: a thing as thin as a voxel (a fork, a pencil) lies within its
