@@ -31,6 +31,7 @@ from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.maps.reading import Reading
+from lerf_ros.maps.release import keep_large_blocks_apart
 from lerf_ros.maps.routing import MOST_SUBMAPS, route
 from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import MapView
@@ -69,6 +70,7 @@ class Atlas:
     def __init__(self, config: LerfConfig, encoder: LanguageEncoder | None = None) -> None:
         self.config = config
         self.on_features: Callable[[Keyframe, FeaturePyramid], None] | None = None
+        keep_large_blocks_apart()  # submaps come and go
         self._extraction = Extraction(config, encoder)
         self.device, self.encoder = self._extraction.device, self._extraction.encoder
         self._empty: Submap | None = None

@@ -22,6 +22,7 @@ from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.reading import Reading, joined_points, load_reading
+from lerf_ros.maps.release import release_memory
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.phrase import Phrase, TextEmbedder
@@ -235,6 +236,7 @@ class AtlasQuery:
         self._readings[node.name] = reading
         while len(self._readings) > self._config.atlas.read_submaps:
             self._readings.popitem(last=False)
+        release_memory()  # what unpacking took is many times what it left
         return reading
 
     def surface(self, nodes: AtlasNodes, *, asleep: bool = False) -> SurfacePoints:

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import os
 from collections.abc import Callable
+
+# Blocks of so many bytes get pages of their own, which go back to the system as soon as the block
+# is free. From one megabyte on, fresh pages would cost a quarter of the intake of a keyframe.
+_OWN_PAGES_BYTES = 8 * 2**20
+_M_MMAP_THRESHOLD = -3  # of <malloc.h>
 
 
 @functools.cache
@@ -24,3 +30,18 @@ def release_memory() -> None:
     trim = _trim()
     if trim is not None:
         trim(0)
+
+
+def keep_large_blocks_apart() -> None:
+    """Gives every large block pages of its own, where the C library can.
+
+    By itself it stops doing so once a few of them have been freed: they are then cut from one
+    heap, and what is free between those in use stays there. The setting is the whole process's;
+    where the environment holds `MALLOC_MMAP_THRESHOLD_`, that is left alone.
+    """
+    if 'MALLOC_MMAP_THRESHOLD_' in os.environ:
+        return
+    try:
+        ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _OWN_PAGES_BYTES)
+    except (AttributeError, OSError):  # another C library than glibc
+        return

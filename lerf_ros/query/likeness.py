@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from jaxtyping import Float
 
 from lerf_ros.config import FeatureOptions, QueryOptions
+from lerf_ros.features.encoder import LanguageEncoder, NamingEncoder
+from lerf_ros.query.distractors import NOUNS
 from lerf_ros.query.phrase import parse_phrase
 from lerf_ros.query.reading import read_embeddings
 from lerf_ros.query.relevancy import EmbeddingField
 from lerf_ros.query.scales import ScaleSearch
 from lerf_ros.surface.points import SurfacePoints
-
-if TYPE_CHECKING:
-    from lerf_ros.features.encoder import LanguageEncoder
 
 MAX_TEXTS = 256
 
@@ -36,6 +34,14 @@ class Likeness:
     texts: tuple[str, ...]
     shares: tuple[float, ...]
     scale_m: float
+
+
+def familiar_texts(encoder: LanguageEncoder) -> tuple[str, ...]:
+    """Returns what to compare a place with where nobody says.
+
+    That are the names that an encoder was taught, where it says which, else things of a household.
+    """
+    return encoder.things if isinstance(encoder, NamingEncoder) else NOUNS
 
 
 @torch.no_grad()

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from viser import GuiApi, GuiButtonHandle
 
-from lerf_ros.query.distractors import NOUNS
 from lerf_ros.query.phrase import CANONICAL_NEGATIVES
 from lerf_ros.query.request import Maximum
 from lerf_ros.viewer.state import Answer
@@ -23,6 +22,7 @@ class AskPanel:
 
     Args:
         gui: The browser's panels; the current tab is filled.
+        texts: What a clicked place is compared with at first.
         on_ask: Called when a phrase is asked.
         on_place: Called with a place that was chosen.
         on_download: Called when the answer is wanted as a file.
@@ -31,6 +31,7 @@ class AskPanel:
     def __init__(
         self,
         gui: GuiApi,
+        texts: Sequence[str],
         on_ask: Callable[[], None],
         on_place: Callable[[Maximum], None],
         on_download: Callable[[], None],
@@ -57,7 +58,7 @@ class AskPanel:
         with gui.add_folder('What is it?', expand_by_default=False):
             self._identify = gui.add_checkbox('Click asks', True, hint=CLICK)
             self._texts = gui.add_text(
-                'Of', '; '.join(NOUNS), multiline=True, hint='What a place is compared with.'
+                'Of', '; '.join(texts), multiline=True, hint='What a place is compared with.'
             )
 
     @property

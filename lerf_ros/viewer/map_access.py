@@ -28,7 +28,7 @@ from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
 from lerf_ros.maps.view import opaque_depth, rendered_pieces
 from lerf_ros.query.engine import QueryRequest
-from lerf_ros.query.likeness import Likeness, likeness
+from lerf_ros.query.likeness import Likeness, familiar_texts, likeness
 from lerf_ros.runtime.host import MapHost
 from lerf_ros.runtime.questions import BusyError
 from lerf_ros.scheduling.pieces import Pieces
@@ -73,6 +73,11 @@ class MapAccess:
         """Keyframes on their way into the map."""
         intake = self._host.intake
         return max(0, intake.received - intake.dropped - intake.integrated)
+
+    @property
+    def familiar_texts(self) -> tuple[str, ...]:
+        """What a place is compared with where nobody says."""
+        return familiar_texts(self._host.map.encoder)
 
     def status(self) -> Status:
         """Returns how the map does, without waiting for it."""

@@ -76,6 +76,7 @@ class Session:
         with tabs.add_tab('Ask', Icon.SEARCH):
             self._ask = AskPanel(
                 client.gui,
+                access.familiar_texts,
                 lambda: self.do(self._ask_phrases),
                 lambda place: self.do(lambda: self._fly_to(place)),
                 lambda: self.do(self._download_answer),

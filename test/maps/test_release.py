@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import gc
+import os
 import subprocess
 import sys
 import weakref
+
+import pytest
 
 from lerf_ros.config import LerfConfig
 from lerf_ros.maps.submap import Submap
@@ -31,6 +34,30 @@ release.release_memory()
 print(full - rss_mb(), release._trim() is not None)
 """
 
+LARGE = """
+import gc
+import sys
+import numpy as np
+from lerf_ros.maps import release
+
+def rss_mb():
+    with open('/proc/self/statm') as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+
+if sys.argv[1] == 'apart':
+    release.keep_large_blocks_apart()
+for _ in range(2):  # a large block that was freed makes the C library cut the next from its heap
+    np.ones(3_000_000)
+kept, blocks = [], []
+for _ in range(20):
+    blocks.append(np.ones(1_500_000))
+    kept.append(np.ones(8000))
+full = rss_mb()
+del blocks
+gc.collect()
+print(full - rss_mb(), release._trim() is not None)
+"""
+
 
 def test_what_is_free_goes_back():
     output = subprocess.run(
@@ -39,6 +66,29 @@ def test_what_is_free_goes_back():
     freed_mb, trims = output.split()
     # Elsewhere than on glibc it does nothing.
     assert trims == 'False' or float(freed_mb) > 150
+
+
+def freed_of_large_blocks(*arguments, **environment):
+    output = subprocess.run(
+        [sys.executable, '-c', LARGE, *arguments],
+        check=True,
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    ).stdout
+    freed_mb, of_glibc = output.split()
+    if of_glibc == 'False':
+        pytest.skip('another C library than glibc')
+    return float(freed_mb)
+
+
+def test_large_blocks_go_back_at_once_even_between_others():
+    assert freed_of_large_blocks('as it is') < 120
+    assert freed_of_large_blocks('apart') > 200
+
+
+def test_what_the_environment_says_of_large_blocks_stays():
+    assert freed_of_large_blocks('apart', MALLOC_MMAP_THRESHOLD_=str(30 * 2**20)) < 120
 
 
 def test_a_map_that_is_dropped_goes_at_once():

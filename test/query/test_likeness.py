@@ -7,8 +7,9 @@ import pytest
 from scenery import CENTRES, RADII, BallField, WordEncoder, mapped
 
 from lerf_ros.config import FeatureOptions, QueryOptions
+from lerf_ros.query.distractors import NOUNS
 from lerf_ros.query.engine import QueryEngine, QueryRequest
-from lerf_ros.query.likeness import MAX_TEXTS, likeness
+from lerf_ros.query.likeness import MAX_TEXTS, familiar_texts, likeness
 
 
 @pytest.fixture(scope='module')
@@ -65,3 +66,11 @@ def test_one_scale_is_read_where_it_is_asked_for(surface) -> None:
 def test_a_scale_that_is_none_is_refused(scale_m) -> None:
     with pytest.raises(ValueError, match='scale_m'):
         QueryRequest(('mug',), scale_m=scale_m).check()
+
+
+def test_a_place_is_compared_with_what_the_encoder_was_taught() -> None:
+    class Taught(WordEncoder):
+        things = ('lever', 'wheel')
+
+    assert familiar_texts(Taught()) == ('lever', 'wheel')
+    assert familiar_texts(WordEncoder()) == NOUNS

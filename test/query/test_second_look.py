@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
@@ -81,3 +84,22 @@ def test_keyframes_tell_apart_what_the_field_has_blurred(graph):
     assert look_again(scene, views, PHRASE, found, read) == [right, wrong, small]
     assert max(asked) <= POINTS_OF_EACH < len(right.point_indices)
     assert look_again(scene, views, PHRASE, [], read) == []
+
+
+def test_of_two_alike_the_one_that_many_keyframes_saw_comes_first(graph):
+    often, seldom, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
+    looks = np.where(ball_of(graph, slice(None)).numpy() == 0, 2, 20)
+    surface = replace(graph.surface, views=looks)
+    scene = replace(scene_of(graph), graph=replace(graph, surface=surface))
+
+    def blind(surface, points, scales_m):
+        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
+        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
+
+    def read(points, lead):  # ball 0 is a little more like what was asked for, or much more
+        share = torch.where(ball_of(graph, points) == 0, 0.5 + lead, 0.5)
+        return at_every_scale(DIRECTIONS[0] * share[:, None] + 0.5 * DIRECTIONS[1])
+
+    ordered = partial(look_again, scene, blind, PHRASE, [seldom, often, small])
+    assert ordered(partial(read, lead=0.02)) == [often, seldom, small]
+    assert ordered(partial(read, lead=0.3)) == [seldom, often, small]
