@@ -133,8 +133,10 @@ class AtlasNodes:
     def wake(self, node: AtlasNode) -> Submap:
         """Returns a submap awake; others fall asleep where there are too many.
 
-        One whose file is damaged begins anew.
+        They do so first: the peak is that of as many as may be awake. One whose file is damaged
+        begins anew.
         """
+        self._make_room(node)
         if node.submap is None:
             submap = Submap(
                 self.config_of(node), extraction=self._extraction, own_frame=OwnFrame()
@@ -149,11 +151,16 @@ class AtlasNodes:
                 node.damaged, node.index, node.poses, node.stamps = '', None, {}, {}
                 node.keyframe_count = node.step_count = 0
             node.submap = submap
-        awake = sorted(self.awake(), key=lambda other: (other is node, other.used_at))
-        for other in awake[: max(0, len(awake) - self._config.atlas.awake_submaps)]:
-            if other is not node and not self.sleep(other):
-                break
         return node.submap
+
+    def _make_room(self, node: AtlasNode) -> None:
+        """Lets submaps fall asleep until there is room for one beside those that stay awake."""
+        others = sorted(
+            (other for other in self.awake() if other is not node), key=lambda other: other.used_at
+        )
+        for other in others[: max(0, len(others) + 1 - self._config.atlas.awake_submaps)]:
+            if not self.sleep(other):
+                break
 
     def sleep(self, node: AtlasNode) -> bool:
         """Puts a submap to sleep; tells whether its file could be written."""

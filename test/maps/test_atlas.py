@@ -336,6 +336,24 @@ def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
     atlas.close()
 
 
+def test_others_fall_asleep_before_one_wakes(frames, monkeypatch):
+    atlas = mapped(frames[:40:2], steps=1)
+    load, beside = Submap.load, []
+
+    def counted(self, path):
+        beside.append(len(atlas.nodes.awake()))
+        load(self, path)
+
+    monkeypatch.setattr(Submap, 'load', counted)
+    asleep = [node for node in atlas.nodes if node.asleep and node.keyframe_count]
+    for node in asleep:
+        atlas.nodes.wake(node)
+        assert len(atlas.nodes.awake()) == CONFIG.atlas.awake_submaps
+    assert len(beside) == len(asleep) > 0
+    assert max(beside) < CONFIG.atlas.awake_submaps
+    atlas.close()
+
+
 def test_a_new_submap_speaks_as_its_neighbour_does(atlas):
     (first, *_) = atlas.nodes.awake()
     teacher = first.submap.trainer.field
