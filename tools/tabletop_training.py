@@ -28,6 +28,9 @@ from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
 from lerf_ros.features.tabletop.trunk import STRIDE
 
 TEMPERATURE = 12.0
+# Steps that classifiers learn alone where the weights are not new: what they teach until then
+# would spoil a trunk that knows more than they do.
+CLASSIFIERS_ALONE = 250
 _LOGGER = logging.getLogger(__name__)
 
 
@@ -265,12 +268,12 @@ def train(
         truth, own = truth.float(), own.float()
         pooled = pool_pictures(model, scenes, boxes, lone)
         images = project(model, pooled)
+        alone = args.start and step < CLASSIFIERS_ALONE
+        guesses = classifier(pooled.detach() if alone else pooled).split(sizes, dim=1)
         classes = torch.stack(
             [
                 F.cross_entropy(logits, wanted, ignore_index=-100)
-                for logits, wanted in zip(
-                    classifier(pooled).split(sizes, dim=1), targets.T, strict=True
-                )
+                for logits, wanted in zip(guesses, targets.T, strict=True)
             ]
         )
         embedded = encode_tokens(model, torch.cat([canonical_tokens, tokens]))
