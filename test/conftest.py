@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.machinery
 import os
 import sys
@@ -71,6 +72,12 @@ def pytest_report_header() -> str | None:
     if workspace.is_sourced():
         return None
     return f'without a sourced workspace test/{{{",".join(NEED_ROS)}}} are left out: `make test`'
+
+
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
+    """Lets what rclpy leaves behind complain now: on stderr, where later tests count lines."""
+    if _top(item.path) in NEED_ROS and (nextitem is None or nextitem.path != item.path):
+        gc.collect()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
