@@ -39,7 +39,7 @@ class Likeness:
 def familiar_texts(encoder: LanguageEncoder) -> tuple[str, ...]:
     """Returns what to compare a place with where nobody says.
 
-    These are the names that an encoder was taught, where it says which, else things of a household.
+    These are the names that an encoder was taught, where it says which, else household things.
     """
     return encoder.things if isinstance(encoder, NamingEncoder) else NOUNS
 
