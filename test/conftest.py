@@ -74,6 +74,7 @@ def pytest_report_header() -> str | None:
     return f'without a sourced workspace test/{{{",".join(NEED_ROS)}}} are left out: `make test`'
 
 
+@pytest.hookimpl(trylast=True)  # after fixtures have been torn down
 def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> None:
     """Lets what rclpy leaves behind complain now: on stderr, where later tests count lines."""
     if _top(item.path) in NEED_ROS and (nextitem is None or nextitem.path != item.path):

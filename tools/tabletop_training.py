@@ -28,8 +28,8 @@ from lerf_ros.features.tabletop.encoder import PREPROCESS, create_tabletop_model
 from lerf_ros.features.tabletop.trunk import STRIDE
 
 TEMPERATURE = 12.0
-# Steps that classifiers learn alone where the weights are not new: what they teach until then
-# would spoil a trunk that knows more than they do.
+# Steps that classifiers learn alone where the weights are not new: until then a trunk knows more
+# than they do. What that gains was not measured apart from more flats (docs/encoders.md).
 CLASSIFIERS_ALONE = 250
 _LOGGER = logging.getLogger(__name__)
 

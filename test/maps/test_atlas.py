@@ -336,6 +336,17 @@ def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
     atlas.close()
 
 
+def test_what_unpacking_took_goes_back_once(atlas, monkeypatch):
+    released = []
+    monkeypatch.setattr(atlas_query, 'release_memory', lambda: released.append(True))
+    atlas._query.clear()
+    asleep = next(node for node in atlas.nodes if node.asleep and node.keyframe_count)
+    first = atlas.reading(asleep)
+    assert first is not None
+    assert atlas.reading(asleep) is first
+    assert len(released) == 1
+
+
 def test_others_fall_asleep_before_one_wakes(frames, monkeypatch):
     atlas = mapped(frames[:40:2], steps=1)
     load, beside = Submap.load, []
