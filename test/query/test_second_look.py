@@ -17,7 +17,7 @@ from lerf_ros.query.second_look import POINTS_OF_EACH, look_again
 
 SCALES_M = torch.tensor([0.05, 0.1, 0.2])
 PHRASE = Phrase(
-    'ball 0', DIRECTIONS[:1], DIRECTIONS[5:6], DIRECTIONS[2:2], 10.0, rivals=DIRECTIONS[1:2]
+    'ball 0', DIRECTIONS[:1], DIRECTIONS[5:6], DIRECTIONS[1:3], 10.0, rivals=DIRECTIONS[3:4]
 )
 
 
@@ -86,20 +86,38 @@ def test_keyframes_tell_apart_what_the_field_has_blurred(graph):
     assert look_again(scene, views, PHRASE, [], read) == []
 
 
-def test_of_two_alike_the_one_that_many_keyframes_saw_comes_first(graph):
-    often, seldom, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
-    looks = np.where(ball_of(graph, slice(None)).numpy() == 0, 2, 20)
-    surface = replace(graph.surface, views=looks)
-    scene = replace(scene_of(graph), graph=replace(graph, surface=surface))
+def test_a_place_is_worth_its_lead_over_all_else_that_it_could_be(graph):
+    ambiguous, clear, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
 
     def blind(surface, points, scales_m):
         shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
         return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
 
-    def read(points, lead):  # ball 0 is a little more like what was asked for, or much more
-        share = torch.where(ball_of(graph, points) == 0, 0.5 + lead, 0.5)
-        return at_every_scale(DIRECTIONS[0] * share[:, None] + 0.5 * DIRECTIONS[1])
+    def read(points):  # ball 1 is closer to the phrase, and as close to another kind
+        at_ball_1 = (ball_of(graph, points) == 1)[:, None]
+        alike = DIRECTIONS[0] + DIRECTIONS[2]
+        alone = 0.6 * DIRECTIONS[0] + 0.8 * DIRECTIONS[7]
+        return at_every_scale(torch.where(at_ball_1, alike, alone))
 
-    ordered = partial(look_again, scene, blind, PHRASE, [seldom, often, small])
-    assert ordered(partial(read, lead=0.02)) == [often, seldom, small]
-    assert ordered(partial(read, lead=0.3)) == [seldom, often, small]
+    ordered = look_again(scene_of(graph), blind, PHRASE, [ambiguous, clear, small], read)
+    assert ordered == [clear, ambiguous, small]
+
+
+def test_what_is_around_a_place_counts_and_what_is_smaller_does_not(graph):
+    first, second = maxima_of(graph, 400, 400)
+
+    def blind(surface, points, scales_m):
+        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
+        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
+
+    def read(points, told_at):
+        embeddings = at_every_scale((DIRECTIONS[0] + DIRECTIONS[1]).expand(len(points), -1))
+        embeddings[ball_of(graph, points) == 0, told_at] = DIRECTIONS[0]
+        return embeddings
+
+    found = [replace(each, scale_m=0.1) for each in (first, second)]
+    scene = replace(scene_of(graph), trained=torch.ones(len(graph.surface), 3, dtype=torch.bool))
+    ordered = partial(look_again, scene, blind, PHRASE, found)
+    assert ordered(partial(read, told_at=0)) == found
+    assert ordered(partial(read, told_at=1)) == found[::-1]
+    assert ordered(partial(read, told_at=2)) == found[::-1]
