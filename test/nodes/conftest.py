@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ import pytest
 import rclpy
 import waiting
 from field_robot import Robot
+from rclpy.exceptions import InvalidHandle
 from rclpy.executors import ExternalShutdownException, MultiThreadedExecutor
 from rclpy.node import Node
 from rclpy.parameter import Parameter
@@ -40,8 +40,15 @@ class Spinner:
         self._nodes: list[Node] = []
 
     def _spin(self) -> None:
-        with contextlib.suppress(ExternalShutdownException):
-            self._executor.spin()
+        while True:
+            try:
+                self._executor.spin()
+                return
+            except ExternalShutdownException:
+                return
+            except InvalidHandle:
+                # A test destroyed a subscription just when the executor began to wait for it.
+                continue
 
     def add(self, node: Any) -> Any:
         """Spins a node until the end of the test; returns it."""
