@@ -43,6 +43,13 @@ class AtlasOptions(Section):
     read_submaps: int = option(
         4, 'Sleeping submaps whose weights stay in memory for questions.', low=1, high=1000
     )
+    unpacked_submaps: int = option(
+        64,
+        'Sleeping submaps that lie unpacked on disk once a question has read them (0: none), each '
+        '20 to 40 MB.',
+        low=0,
+        high=10_000,
+    )
     index_cell_m: float = option(
         0.12, 'Side of the cells of the coarse index.', unit='m', low=0.02, high=10.0
     )

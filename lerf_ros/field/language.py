@@ -79,6 +79,7 @@ class LanguageField(nn.Module):
         dense_size: Size of a dense feature; 0 for no dense head.
         generator: Source of the first weights.
         device: Where the field lives.
+        drawn: Whether the grids have first entries.
     """
 
     def __init__(
@@ -89,12 +90,14 @@ class LanguageField(nn.Module):
         dense_size: int = 0,
         generator: torch.Generator | None = None,
         device: torch.device | str = 'cpu',
+        *,
+        drawn: bool = True,
     ) -> None:
         super().__init__()
         self.scene_box = scene_box
         layouts = grid_layouts(options)
         self.grids = nn.ModuleList(
-            HashGrid(layout, options.backend, device, generator) for layout in layouts
+            HashGrid(layout, options.backend, device, generator, drawn) for layout in layouts
         )
         width = sum(layout.width for layout in layouts)
         self.head = LanguageHead(

@@ -39,10 +39,10 @@ class ReadableField(nn.Module):
         dense_size: int = 0,
         device: torch.device | str = 'cpu',
     ) -> ReadableField:
-        """Returns the language alone, with first weights that are to be replaced."""
+        """Returns the language alone, with weights that are to be replaced: none were drawn."""
         field = cls(scene_box, embedding_size, dense_size)
         field.language = LanguageField(
-            options, scene_box, embedding_size, dense_size, device=device
+            options, scene_box, embedding_size, dense_size, device=device, drawn=False
         )
         return field.to(device)
 

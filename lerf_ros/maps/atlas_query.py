@@ -21,7 +21,8 @@ from lerf_ros.maps.atlas_nodes import AtlasNodes
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.node import AtlasNode
-from lerf_ros.maps.reading import Reading, joined_points, load_reading
+from lerf_ros.maps.reading import Reading, joined_points
+from lerf_ros.maps.reading_store import ReadingStore
 from lerf_ros.maps.release import release_memory
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
@@ -77,6 +78,7 @@ class AtlasQuery:
 
     def clear(self) -> None:
         """Forgets what was read of the map; to be called when it is replaced."""
+        self._store = ReadingStore(self._config, self._extraction)
         self._readings: OrderedDict[int, Reading] = OrderedDict()
         self._engines: OrderedDict[int, QueryEngine] = OrderedDict()
         self._asked = False
@@ -90,6 +92,7 @@ class AtlasQuery:
     def forget(self, node: AtlasNode) -> None:
         """Drops what was read of the file of a submap that changes; embeddings age by steps."""
         self._readings.pop(node.name, None)
+        self._store.forget(node.name)
 
     def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
         """Reads the index of a submap that learns anew, once in a while, if anybody asks."""
@@ -228,7 +231,7 @@ class AtlasQuery:
             self._readings.move_to_end(node.name)
             return self._readings[node.name]
         try:
-            reading = load_reading(node.file, nodes.config_of(node), self._extraction)
+            reading = self._store.load(node.name, node.file, nodes.config_of(node))
         except (ValueError, OSError) as error:
             logger.error('submap %d is left out: %s', node.name, error)
             node.damaged = str(error)

@@ -32,7 +32,7 @@ class AreaEstimate:
         submaps: Number of submaps; 1 where there is one map for all.
         device: On the training device: weights and keyframes of the submaps awake, and a step.
         host: In host memory beside it: surfaces, readings of sleeping submaps, the index.
-        disk: Files of all submaps.
+        disk: Files of all submaps, and what questions have unpacked of them.
         covered_m2: Floor whose surface the points suffice for; infinite for an atlas.
     """
 
@@ -73,6 +73,7 @@ def estimate_area(
     points = min(box_m2 * points_per_m2, query.max_points)
     surface = points * _POINT_BYTES / _MB
     awake, read = min(atlas.awake_submaps, submaps), min(atlas.read_submaps, submaps)
+    reading = surface + memory.weights / 4
     cells_per_m2 = SURFACE_PER_FLOOR / atlas.index_cell_m**2
     directions = min(embedding_size, _DIRECTIONS)
     index = cells_per_m2 * atlas.index_points * len(SCALES_M) * directions / _MB
@@ -83,10 +84,7 @@ def estimate_area(
     return AreaEstimate(
         submaps=submaps,
         device=awake * memory.weights + memory.step + memory.keyframes + memory.fixed,
-        host=awake * surface
-        + read * (surface + memory.weights / 4)
-        + index * area_m2
-        + config.training.store_host_mb,
-        disk=submaps * file + index * area_m2,
+        host=awake * surface + read * reading + index * area_m2 + config.training.store_host_mb,
+        disk=submaps * file + index * area_m2 + min(atlas.unpacked_submaps, submaps) * reading,
         covered_m2=math.inf,
     )

@@ -30,6 +30,7 @@ class HashGrid(nn.Module):
         backend: Implementation, one of ``BACKENDS`` or ``'auto'`` for the fastest that works.
         device: Device of the table.
         generator: Source of the first entries, on the CPU.
+        drawn: Whether there are first entries; without, they are whatever memory held.
 
     Raises:
         ValueError: The backend is unknown or does not work here; the text says what is missing.
@@ -41,13 +42,16 @@ class HashGrid(nn.Module):
         backend: str = 'auto',
         device: torch.device | str = 'cpu',
         generator: torch.Generator | None = None,
+        drawn: bool = True,
     ) -> None:
         super().__init__()
         self.layout = layout
         self.backend, self.reason = choose_backend(backend, torch.device(device))
         _log.info('hash grid: %s (%s)', self.backend, self.reason)
         # Müller et al. 2022, section 4: entries start uniform within 1e-4.
-        table = torch.rand(layout.entries, layout.features, generator=generator) * 2e-4 - 1e-4
+        table = torch.empty(layout.entries, layout.features)
+        if drawn:
+            table = torch.rand(table.shape, generator=generator) * 2e-4 - 1e-4
         self.table = nn.Parameter(table.to(device))
         self._encode = _load(self.backend)
         self._sink: list[tuple[Tensor, Tensor]] | None = None
