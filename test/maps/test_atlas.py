@@ -347,6 +347,31 @@ def test_what_unpacking_took_goes_back_once(atlas, monkeypatch):
     assert len(released) == 1
 
 
+def test_what_lies_unpacked_follows_a_submap_that_learns_on(frames):
+    atlas = mapped(frames[:40:2], steps=1)
+    asleep = next(node for node in atlas.nodes if node.asleep and node.keyframe_count)
+    before = atlas.reading(asleep)
+    atlas._query._readings.clear()
+    assert atlas.reading(asleep).step == before.step
+    # Whoever keyframes look into wakes up, and falls asleep again further on.
+    back = next(frame for frame in frames if frame.stamp_ns in asleep.stamps.values())
+    atlas.ingest(back)
+    assert not asleep.asleep
+    for _ in range(3):
+        asleep.submap.step()
+    atlas.nodes.sleep(asleep)
+    after = atlas.reading(asleep)
+    assert after.step >= before.step + 3
+    atlas._query._readings.clear()
+    again = atlas.reading(asleep)
+    assert again is not after
+    assert again.step == after.step
+    tables = [each.field.language.hash_grids[0].table for each in (before, after, again)]
+    assert torch.equal(tables[1], tables[2])
+    assert not torch.equal(tables[0], tables[1])
+    atlas.close()
+
+
 def test_others_fall_asleep_before_one_wakes(frames, monkeypatch):
     atlas = mapped(frames[:40:2], steps=1)
     load, beside = Submap.load, []
