@@ -45,7 +45,7 @@ class AtlasOptions(Section):
     )
     unpacked_submaps: int = option(
         64,
-        'Sleeping submaps that lie unpacked on disk once a question has read them (0: none), each '
+        'Sleeping submaps that lie unpacked on disk once they leave memory (0: none), each '
         '20 to 40 MB.',
         low=0,
         high=10_000,

@@ -238,7 +238,7 @@ class AtlasQuery:
             return None
         self._readings[node.name] = reading
         while len(self._readings) > self._config.atlas.read_submaps:
-            self._readings.popitem(last=False)
+            self._store.keep(*self._readings.popitem(last=False))
         release_memory()  # what unpacking took is many times what it left
         return reading
 

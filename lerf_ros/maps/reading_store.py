@@ -1,7 +1,7 @@
 """Readings of sleeping submaps on disk, as they lie in memory.
 
 The file of a sleeping submap is small, and unpacking it takes a tenth of a second. On a floor of
-many submaps every question would unpack a few; what was unpacked once is read back instead.
+many submaps every question would unpack a few; what has left memory is read back instead.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class _Kept:
 
 
 class ReadingStore:
-    """Loads readings of sleeping submaps, and keeps them unpacked in a folder of its own.
+    """Loads readings of sleeping submaps, and keeps those that leave memory unpacked on disk.
 
     The folder goes with the store, or at exit. Where it cannot be written, every reading is
     unpacked from its submap's file.
@@ -79,18 +79,12 @@ class ReadingStore:
             except (OSError, SafetensorError) as error:
                 logger.warning('submap %d is unpacked anew: %s', name, error)
                 self.forget(name)
-        reading = load_reading(file, config, self._extraction)
-        if self._options.unpacked_submaps:
-            self._keep(name, reading)
-        return reading
+        return load_reading(file, config, self._extraction)
 
-    def forget(self, name: int) -> None:
-        """Drops the reading of a submap whose file changes."""
-        kept = self._kept.pop(name, None)
-        if kept is not None:
-            kept.path.unlink(missing_ok=True)
-
-    def _keep(self, name: int, reading: Reading) -> None:
+    def keep(self, name: int, reading: Reading) -> None:
+        """Takes a reading that leaves memory, unless it lies here already."""
+        if name in self._kept or not self._options.unpacked_submaps:
+            return
         weights = {_FIELD + key: value for key, value in reading.field.state_dict().items()}
         columns = {
             _POINTS + key: torch.from_numpy(np.ascontiguousarray(getattr(reading.points, key)))
@@ -111,6 +105,12 @@ class ReadingStore:
         self._kept[name] = _Kept(path, box, voxel_m, reading.step, reading.stamp_ns)
         while len(self._kept) > self._options.unpacked_submaps:
             self._kept.popitem(last=False)[1].path.unlink(missing_ok=True)
+
+    def forget(self, name: int) -> None:
+        """Drops the reading of a submap whose file changes."""
+        kept = self._kept.pop(name, None)
+        if kept is not None:
+            kept.path.unlink(missing_ok=True)
 
     def _read(self, kept: _Kept, config: LerfConfig) -> Reading:
         tensors = load_file(kept.path)

@@ -62,6 +62,13 @@ def store_of(extraction, tmp_path, **options):
     return ReadingStore(CONFIG.replace(changes), extraction)
 
 
+def asked(store, name, file):
+    """The reading of a submap, which then has to leave memory."""
+    reading = store.load(name, file, CONFIG)
+    store.keep(name, reading)
+    return reading
+
+
 def folders(tmp_path):
     return list(tmp_path.glob('lerf_readings_*'))
 
@@ -80,7 +87,7 @@ def same(first, second):
 
 def test_what_was_unpacked_is_read_back_as_it_was(extraction, files, unpackings, tmp_path):
     store = store_of(extraction, tmp_path)
-    first, again = (store.load(0, files[0], CONFIG) for _ in range(2))
+    first, again = (asked(store, 0, files[0]) for _ in range(2))
     assert same(first, again)
     assert len(first.points) > 100
     assert unpackings == ['0']
@@ -92,11 +99,11 @@ def test_what_was_unpacked_is_read_back_as_it_was(extraction, files, unpackings,
 
 def test_a_submap_that_has_changed_is_unpacked_anew(extraction, files, unpackings, tmp_path):
     store = store_of(extraction, tmp_path)
-    before = store.load(7, files[0], CONFIG)
+    before = asked(store, 7, files[0])
     store.forget(7)
-    after = store.load(7, files[1], CONFIG)
+    after = asked(store, 7, files[1])
     assert (before.step, after.step) == (1, 2)
-    assert same(after, store.load(7, files[1], CONFIG))
+    assert same(after, asked(store, 7, files[1]))
     assert not torch.equal(
         before.field.language.hash_grids[0].table, after.field.language.hash_grids[0].table
     )
@@ -106,10 +113,10 @@ def test_a_submap_that_has_changed_is_unpacked_anew(extraction, files, unpacking
 def test_only_so_many_lie_there_and_all_go_with_the_store(extraction, files, unpackings, tmp_path):
     store = store_of(extraction, tmp_path, **{'atlas.unpacked_submaps': 2})
     for name in (0, 1, 0, 2, 0):
-        store.load(name, files[name], CONFIG)
+        asked(store, name, files[name])
     (folder,) = folders(tmp_path)
     assert len(list(folder.iterdir())) == 2
-    store.load(1, files[1], CONFIG)
+    asked(store, 1, files[1])
     assert unpackings == ['0', '1', '2', '1']
     del store
     gc.collect()
@@ -118,7 +125,7 @@ def test_only_so_many_lie_there_and_all_go_with_the_store(extraction, files, unp
 
 def test_none_lie_there_where_none_are_wanted(extraction, files, unpackings, tmp_path):
     store = store_of(extraction, tmp_path, **{'atlas.unpacked_submaps': 0})
-    assert same(*(store.load(0, files[0], CONFIG) for _ in range(2)))
+    assert same(*(asked(store, 0, files[0]) for _ in range(2)))
     assert unpackings == ['0', '0']
     assert not folders(tmp_path)
 
@@ -127,13 +134,13 @@ def test_a_full_disk_and_a_damaged_file_cost_time_alone(
     extraction, files, unpackings, tmp_path, monkeypatch, caplog
 ):
     store = store_of(extraction, tmp_path)
-    first = store.load(0, files[0], CONFIG)
+    first = asked(store, 0, files[0])
     ((file,),) = (list(folder.iterdir()) for folder in folders(tmp_path))
     file.unlink()
     file.write_bytes(b'nothing')
-    assert same(first, store.load(0, files[0], CONFIG))
+    assert same(first, asked(store, 0, files[0]))
     assert 'submap 0 is unpacked anew' in caplog.text
-    assert same(first, store.load(0, files[0], CONFIG))
+    assert same(first, asked(store, 0, files[0]))
     assert unpackings == ['0', '0']
 
     def full(tensors, path):
@@ -141,7 +148,7 @@ def test_a_full_disk_and_a_damaged_file_cost_time_alone(
         raise OSError('No space left on device')
 
     monkeypatch.setattr(reading_store, 'save_file', full)
-    assert same(*(store.load(1, files[1], CONFIG) for _ in range(2)))
+    assert same(*(asked(store, 1, files[1]) for _ in range(2)))
     assert 'submap 1 is not kept unpacked for questions: No space left' in caplog.text
     assert unpackings == ['0', '0', '1', '1']
     (folder,) = folders(tmp_path)
