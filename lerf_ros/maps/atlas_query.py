@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections import OrderedDict
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -74,12 +75,13 @@ class AtlasQuery:
     def __init__(self, config: LerfConfig, extraction: Extraction) -> None:
         self._config, self._extraction = config, extraction
         self._embed = TextEmbedder(extraction.encoder)
+        self._store = ReadingStore(config, extraction)
         self.clear()
 
     def clear(self) -> None:
         """Forgets what was read of the map; to be called when it is replaced."""
-        self._store = ReadingStore(self._config, self._extraction)
-        self._readings: OrderedDict[int, Reading] = OrderedDict()
+        self._store.clear()
+        self._readings: OrderedDict[Path, Reading] = OrderedDict()
         self._engines: OrderedDict[int, QueryEngine] = OrderedDict()
         self._asked = False
 
@@ -91,8 +93,8 @@ class AtlasQuery:
 
     def forget(self, node: AtlasNode) -> None:
         """Drops what was read of the file of a submap that changes; embeddings age by steps."""
-        self._readings.pop(node.name, None)
-        self._store.forget(node.name)
+        self._readings.pop(node.file, None)
+        self._store.forget(node.file)
 
     def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
         """Reads the index of a submap that learns anew, once in a while, if anybody asks."""
@@ -227,16 +229,16 @@ class AtlasQuery:
             return Reading(
                 submap.trainer.field, submap.surface(), submap.step_count, submap.last_stamp_ns
             )
-        if node.name in self._readings:
-            self._readings.move_to_end(node.name)
-            return self._readings[node.name]
+        if node.file in self._readings:
+            self._readings.move_to_end(node.file)
+            return self._readings[node.file]
         try:
-            reading = self._store.load(node.name, node.file, nodes.config_of(node))
+            reading = self._store.load(node.file, nodes.config_of(node))
         except (ValueError, OSError) as error:
             logger.error('submap %d is left out: %s', node.name, error)
             node.damaged = str(error)
             return None
-        self._readings[node.name] = reading
+        self._readings[node.file] = reading
         while len(self._readings) > self._config.atlas.read_submaps:
             self._store.keep(*self._readings.popitem(last=False))
         release_memory()  # what unpacking took is many times what it left

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from jaxtyping import Float, Int
+from torch import Tensor
 
-from lerf_ros.config import LerfConfig, QueryOptions
+from lerf_ros.config import FieldOptions, LerfConfig, QueryOptions
 from lerf_ros.field.readable import ReadableField
+from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.geometry import inside_box, transform_points
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.file import load_weights
@@ -111,18 +113,33 @@ def load_reading(path: Path, config: LerfConfig, extraction: Extraction) -> Read
         OSError: The file cannot be read.
     """
     saved = load_weights(path, config.field)
-    field = ReadableField.of(
-        config.field,
-        saved.scene_box,
-        extraction.encoder.embedding_size,
-        extraction.dense_size,
-        extraction.device,
-    )
     try:
-        field.load_state_dict(saved.weights)
+        field = language_of(saved.weights, saved.scene_box, config.field, extraction)
         surface_map = SurfaceMap(config.query)
         surface_map.load_state_dict(saved.surface)
         stamp_ns = int(saved.metadata['stamp_ns'])
     except (KeyError, RuntimeError) as error:
         raise ValueError(f'{path}: the map does not fit: {error}') from error
     return Reading(field, surface_map.points(), saved.step, stamp_ns)
+
+
+def language_of(
+    weights: Mapping[str, Tensor],
+    scene_box: SceneBox,
+    options: FieldOptions,
+    extraction: Extraction,
+) -> ReadableField:
+    """Returns the language of a field with these weights.
+
+    Raises:
+        RuntimeError: They are of other sizes, or some are missing.
+    """
+    field = ReadableField.of(
+        options,
+        scene_box,
+        extraction.encoder.embedding_size,
+        extraction.dense_size,
+        extraction.device,
+    )
+    field.load_state_dict(weights)
+    return field

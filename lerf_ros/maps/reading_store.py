@@ -7,9 +7,6 @@ many submaps every question would unpack a few; what has left memory is read bac
 from __future__ import annotations
 
 import logging
-import shutil
-import tempfile
-import weakref
 from collections import OrderedDict
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -20,23 +17,22 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from lerf_ros.config import LerfConfig
-from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.maps.extraction import Extraction
-from lerf_ros.maps.reading import Reading, load_reading
+from lerf_ros.maps.reading import Reading, language_of, load_reading
 from lerf_ros.surface.points import SurfacePoints
 
 logger = logging.getLogger(__name__)
 
+_ENDING = '.unpacked'
 _FIELD, _POINTS = 'field/', 'points/'
 _COLUMNS = tuple(field.name for field in fields(SurfacePoints) if field.name != 'voxel_m')
 
 
 @dataclass(frozen=True)
-class _Kept:
-    """Where a reading lies, and what its file does not say."""
+class _Facts:
+    """What the file of a reading does not say."""
 
-    path: Path
     scene_box: SceneBox
     voxel_m: float
     step: int
@@ -46,8 +42,8 @@ class _Kept:
 class ReadingStore:
     """Loads readings of sleeping submaps, and keeps those that leave memory unpacked on disk.
 
-    The folder goes with the store, or at exit. Where it cannot be written, every reading is
-    unpacked from its submap's file.
+    They lie beside the files of the submaps, and go with them. What cannot be written is unpacked
+    from the submap's file again.
 
     Args:
         config: All options.
@@ -55,15 +51,13 @@ class ReadingStore:
     """
 
     def __init__(self, config: LerfConfig, extraction: Extraction) -> None:
-        self._options, self._extraction = config.atlas, extraction
-        self._kept: OrderedDict[int, _Kept] = OrderedDict()
-        self._folder: Path | None = None
+        self._limit, self._extraction = config.atlas.unpacked_submaps, extraction
+        self._kept: OrderedDict[Path, _Facts] = OrderedDict()
 
-    def load(self, name: int, file: Path, config: LerfConfig) -> Reading:
+    def load(self, file: Path, config: LerfConfig) -> Reading:
         """Returns the reading of a submap that sleeps.
 
         Args:
-            name: The submap's.
             file: Where it sleeps.
             config: Its options.
 
@@ -71,71 +65,58 @@ class ReadingStore:
             ValueError: The file is no map, is damaged, or of other sizes.
             OSError: The file cannot be read.
         """
-        kept = self._kept.get(name)
-        if kept is not None:
-            self._kept.move_to_end(name)
+        if file in self._kept:
+            self._kept.move_to_end(file)
             try:
-                return self._read(kept, config)
+                return self._read(file, config)
             except (OSError, SafetensorError) as error:
-                logger.warning('submap %d is unpacked anew: %s', name, error)
-                self.forget(name)
+                logger.warning('%s is unpacked anew: %s', file.name, error)
+                self.forget(file)
         return load_reading(file, config, self._extraction)
 
-    def keep(self, name: int, reading: Reading) -> None:
-        """Takes a reading that leaves memory, unless it lies here already."""
-        if name in self._kept or not self._options.unpacked_submaps:
+    def keep(self, file: Path, reading: Reading) -> None:
+        """Takes the reading of a submap that leaves memory, unless it lies here already."""
+        if file in self._kept or not self._limit:
             return
-        weights = {_FIELD + key: value for key, value in reading.field.state_dict().items()}
+        weights = {_FIELD + name: value for name, value in reading.field.state_dict().items()}
         columns = {
-            _POINTS + key: torch.from_numpy(np.ascontiguousarray(getattr(reading.points, key)))
-            for key in _COLUMNS
+            _POINTS + name: torch.from_numpy(np.ascontiguousarray(getattr(reading.points, name)))
+            for name in _COLUMNS
         }
-        path = None
         try:
-            if self._folder is None:
-                self._folder = self._make_folder()
-            path = self._folder / f'{name}.safetensors'
-            save_file(weights | columns, path)
+            save_file(weights | columns, file.with_suffix(_ENDING))
         except (OSError, SafetensorError) as error:
-            logger.warning('submap %d is not kept unpacked for questions: %s', name, error)
-            if path is not None:
-                path.unlink(missing_ok=True)
+            logger.warning('%s is not kept unpacked for questions: %s', file.name, error)
+            _remove(file)
             return
         box, voxel_m = reading.field.scene_box, reading.points.voxel_m
-        self._kept[name] = _Kept(path, box, voxel_m, reading.step, reading.stamp_ns)
-        while len(self._kept) > self._options.unpacked_submaps:
-            self._kept.popitem(last=False)[1].path.unlink(missing_ok=True)
+        self._kept[file] = _Facts(box, voxel_m, reading.step, reading.stamp_ns)
+        while len(self._kept) > self._limit:
+            _remove(self._kept.popitem(last=False)[0])
 
-    def forget(self, name: int) -> None:
+    def forget(self, file: Path) -> None:
         """Drops the reading of a submap whose file changes."""
-        kept = self._kept.pop(name, None)
-        if kept is not None:
-            kept.path.unlink(missing_ok=True)
+        if self._kept.pop(file, None) is not None:
+            _remove(file)
 
-    def _read(self, kept: _Kept, config: LerfConfig) -> Reading:
-        tensors = load_file(kept.path)
-        field = ReadableField.of(
-            config.field,
-            kept.scene_box,
-            self._extraction.encoder.embedding_size,
-            self._extraction.dense_size,
-            self._extraction.device,
-        )
-        field.load_state_dict(
-            {
-                name.removeprefix(_FIELD): value
-                for name, value in tensors.items()
-                if name.startswith(_FIELD)
-            },
-        )
+    def clear(self) -> None:
+        """Drops all readings."""
+        for file in list(self._kept):
+            self.forget(file)
+
+    def _read(self, file: Path, config: LerfConfig) -> Reading:
+        facts, tensors = self._kept[file], load_file(file.with_suffix(_ENDING))
+        weights = {
+            name.removeprefix(_FIELD): value
+            for name, value in tensors.items()
+            if name.startswith(_FIELD)
+        }
+        field = language_of(weights, facts.scene_box, config.field, self._extraction)
         columns = {name: tensors[_POINTS + name].numpy() for name in _COLUMNS}
-        points = SurfacePoints(**columns, voxel_m=kept.voxel_m)
-        return Reading(field, points, kept.step, kept.stamp_ns)
+        points = SurfacePoints(**columns, voxel_m=facts.voxel_m)
+        return Reading(field, points, facts.step, facts.stamp_ns)
 
-    def _make_folder(self) -> Path:
-        parent = Path(self._options.folder).expanduser() if self._options.folder else None
-        if parent is not None:
-            parent.mkdir(parents=True, exist_ok=True)
-        folder = Path(tempfile.mkdtemp(prefix='lerf_readings_', dir=parent))
-        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        return folder
+
+def _remove(file: Path) -> None:
+    # Never written over: a reading in use is mapped from it.
+    file.with_suffix(_ENDING).unlink(missing_ok=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 from dataclasses import fields
 
 import numpy as np
@@ -57,20 +56,20 @@ def unpackings(monkeypatch):
     return names
 
 
-def store_of(extraction, tmp_path, **options):
-    changes = {'atlas.folder': str(tmp_path)} | options
-    return ReadingStore(CONFIG.replace(changes), extraction)
+def store_of(extraction, **options):
+    return ReadingStore(CONFIG.replace(options), extraction)
 
 
-def asked(store, name, file):
+def asked(store, file):
     """The reading of a submap, which then has to leave memory."""
-    reading = store.load(name, file, CONFIG)
-    store.keep(name, reading)
+    reading = store.load(file, CONFIG)
+    store.keep(file, reading)
     return reading
 
 
-def folders(tmp_path):
-    return list(tmp_path.glob('lerf_readings_*'))
+def unpacked(files):
+    """Names of the submaps that lie unpacked."""
+    return sorted(path.stem for path in files[0].parent.glob('*.unpacked'))
 
 
 def same(first, second):
@@ -85,9 +84,9 @@ def same(first, second):
     return (first.step, first.stamp_ns) == (second.step, second.stamp_ns)
 
 
-def test_what_was_unpacked_is_read_back_as_it_was(extraction, files, unpackings, tmp_path):
-    store = store_of(extraction, tmp_path)
-    first, again = (asked(store, 0, files[0]) for _ in range(2))
+def test_what_was_unpacked_is_read_back_as_it_was(extraction, files, unpackings):
+    store = store_of(extraction)
+    first, again = (asked(store, files[0]) for _ in range(2))
     assert same(first, again)
     assert len(first.points) > 100
     assert unpackings == ['0']
@@ -95,52 +94,53 @@ def test_what_was_unpacked_is_read_back_as_it_was(extraction, files, unpackings,
     torch.testing.assert_close(
         first.field.language_features(positions), again.field.language_features(positions)
     )
+    store.clear()
 
 
 def test_a_submap_that_has_changed_is_unpacked_anew(extraction, files, unpackings, tmp_path):
-    store = store_of(extraction, tmp_path)
-    before = asked(store, 7, files[0])
-    store.forget(7)
-    after = asked(store, 7, files[1])
+    store, file = store_of(extraction), tmp_path / 'submap.lerf'
+    file.write_bytes(files[0].read_bytes())
+    before = asked(store, file)
+    file.write_bytes(files[1].read_bytes())
+    store.forget(file)
+    after = asked(store, file)
     assert (before.step, after.step) == (1, 2)
-    assert same(after, asked(store, 7, files[1]))
-    assert not torch.equal(
-        before.field.language.hash_grids[0].table, after.field.language.hash_grids[0].table
-    )
-    assert unpackings == ['0', '1']
+    assert same(after, asked(store, file))
+    assert unpackings == ['submap', 'submap']
+    # A reading in use outlives its file.
+    tables = [each.field.language.hash_grids[0].table for each in (before, after)]
+    assert not torch.equal(*tables)
 
 
-def test_only_so_many_lie_there_and_all_go_with_the_store(extraction, files, unpackings, tmp_path):
-    store = store_of(extraction, tmp_path, **{'atlas.unpacked_submaps': 2})
+def test_only_so_many_lie_there(extraction, files, unpackings):
+    store = store_of(extraction, **{'atlas.unpacked_submaps': 2})
     for name in (0, 1, 0, 2, 0):
-        asked(store, name, files[name])
-    (folder,) = folders(tmp_path)
-    assert len(list(folder.iterdir())) == 2
-    asked(store, 1, files[1])
+        asked(store, files[name])
+    assert unpacked(files) == ['0', '2']
+    asked(store, files[1])
     assert unpackings == ['0', '1', '2', '1']
-    del store
-    gc.collect()
-    assert not folders(tmp_path)
+    store.clear()
+    assert unpacked(files) == []
 
 
-def test_none_lie_there_where_none_are_wanted(extraction, files, unpackings, tmp_path):
-    store = store_of(extraction, tmp_path, **{'atlas.unpacked_submaps': 0})
-    assert same(*(asked(store, 0, files[0]) for _ in range(2)))
+def test_none_lie_there_where_none_are_wanted(extraction, files, unpackings):
+    store = store_of(extraction, **{'atlas.unpacked_submaps': 0})
+    assert same(*(asked(store, files[0]) for _ in range(2)))
     assert unpackings == ['0', '0']
-    assert not folders(tmp_path)
+    assert unpacked(files) == []
 
 
 def test_a_full_disk_and_a_damaged_file_cost_time_alone(
-    extraction, files, unpackings, tmp_path, monkeypatch, caplog
+    extraction, files, unpackings, monkeypatch, caplog
 ):
-    store = store_of(extraction, tmp_path)
-    first = asked(store, 0, files[0])
-    ((file,),) = (list(folder.iterdir()) for folder in folders(tmp_path))
-    file.unlink()
-    file.write_bytes(b'nothing')
-    assert same(first, asked(store, 0, files[0]))
-    assert 'submap 0 is unpacked anew' in caplog.text
-    assert same(first, asked(store, 0, files[0]))
+    store = store_of(extraction)
+    first = asked(store, files[0])
+    damaged = files[0].with_suffix('.unpacked')
+    damaged.unlink()
+    damaged.write_bytes(b'nothing')
+    assert same(first, asked(store, files[0]))
+    assert '0.lerf is unpacked anew' in caplog.text
+    assert same(first, asked(store, files[0]))
     assert unpackings == ['0', '0']
 
     def full(tensors, path):
@@ -148,8 +148,8 @@ def test_a_full_disk_and_a_damaged_file_cost_time_alone(
         raise OSError('No space left on device')
 
     monkeypatch.setattr(reading_store, 'save_file', full)
-    assert same(*(asked(store, 1, files[1]) for _ in range(2)))
-    assert 'submap 1 is not kept unpacked for questions: No space left' in caplog.text
+    assert same(*(asked(store, files[1]) for _ in range(2)))
+    assert '1.lerf is not kept unpacked for questions: No space left' in caplog.text
     assert unpackings == ['0', '0', '1', '1']
-    (folder,) = folders(tmp_path)
-    assert [each.stem for each in folder.iterdir()] == ['0']
+    assert unpacked(files) == ['0']
+    store.clear()

@@ -48,9 +48,8 @@ class HashGrid(nn.Module):
         self.layout = layout
         self.backend, self.reason = choose_backend(backend, torch.device(device))
         _log.info('hash grid: %s (%s)', self.backend, self.reason)
-        # Müller et al. 2022, section 4: entries start uniform within 1e-4.
         table = torch.empty(layout.entries, layout.features)
-        if drawn:
+        if drawn:  # Müller et al. 2022, section 4: entries start uniform within 1e-4.
             table = torch.rand(table.shape, generator=generator) * 2e-4 - 1e-4
         self.table = nn.Parameter(table.to(device))
         self._encode = _load(self.backend)
