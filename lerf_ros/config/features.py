@@ -49,6 +49,22 @@ class FeatureOptions(Section):
     tile_share_max: float = option(
         0.5, 'Largest tile as a share of the image height.', low=0.01, high=1.0
     )
+    octave_side_px: int = option(
+        640,
+        "Longer side of the largest picture that 'tabletop' sees of a keyframe: a larger one "
+        'tells small and far things better apart, and costs its square.',
+        unit='px',
+        low=64,
+        high=4096,
+    )
+    octave_tile_px: int = option(
+        61,
+        "Largest side that a tile has in the picture in which 'tabletop' sees it; each picture "
+        'is half as large as the next.',
+        unit='px',
+        low=16,
+        high=512,
+    )
     tiles_per_keyframe: int = option(
         0,
         'Most tiles of a keyframe that are encoded: the finest level is thinned first, where the '

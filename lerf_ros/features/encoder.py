@@ -94,7 +94,7 @@ class LanguageEncoder(Protocol):
 
     Attributes:
         name: Name of the model, such as ``'tabletop'`` or ``'ViT-B-16'``.
-        fingerprint: Hex digest of architecture and weights; equal fingerprints embed equally.
+        fingerprint: Hex digest of architecture and weights; equal ones have one space.
         embedding_size: Length d of an embedding.
         input_size: Side of the square to which crops are resized, pixels.
         temperature: Factor of the cosines in the relevancy softmax.

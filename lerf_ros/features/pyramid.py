@@ -259,4 +259,5 @@ class PyramidBuilder:
             self._digest = image, image_digest(image)
         tiling = f'{grid} of at most {budget}' if budget else repr(grid)
         tiling += f' {tower_dtype(self._options.precision, self._device)}'
+        tiling += f' {self._options.octave_side_px} {self._options.octave_tile_px}'
         return FeatureCache.key(self._digest[1], self._encoder.fingerprint, tiling)

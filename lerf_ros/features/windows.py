@@ -16,15 +16,21 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+# A tile that just fits into an octave belongs there.
+_ROUNDING = 1e-9
+
 
 @dataclass(frozen=True)
 class Octaves:
-    """Powers of two by which an image is enlarged for tiles of a size.
+    """Factors by which an image is enlarged for tiles of a size, each twice the next.
+
+    An octave is the binary logarithm of such a factor; it need not be a whole number.
 
     Attributes:
-        max_tile_px: A tile is seen at the octave where its side is below this many pixels and at
-            least half of it.
-        max_side_px: No octave is wider or higher than this, unless the image itself is.
+        max_tile_px: A tile is seen at the largest of them where its side is at most this many
+            pixels.
+        max_side_px: The largest makes the longer side of an image this many pixels; 1 for images
+            whose own is longer.
         stride_px: Side of a cell, pixels.
     """
 
@@ -32,12 +38,13 @@ class Octaves:
     max_side_px: int
     stride_px: int
 
-    def of_tile(self, tile_px: float, width: int, height: int) -> int:
+    def of_tile(self, tile_px: float, width: int, height: int) -> float:
         """Returns the octave for a tile of an image of this size."""
-        largest = max(0, math.floor(math.log2(self.max_side_px / max(width, height))))
-        return min(math.floor(math.log2(self.max_tile_px / max(tile_px, 1.0))), largest)
+        largest = max(0.0, math.log2(self.max_side_px / max(width, height)))
+        excess = largest - math.log2(self.max_tile_px / max(tile_px, 1.0))
+        return largest - max(0, math.ceil(excess - _ROUNDING))
 
-    def size(self, image: Float[Tensor, '3 h w'], octave: int) -> tuple[int, int]:
+    def size(self, image: Float[Tensor, '3 h w'], octave: float) -> tuple[int, int]:
         """Returns height and width of the image at an octave, in whole cells."""
         stride = self.stride_px
         height, width = (
@@ -60,7 +67,7 @@ class SharedWindows:
     def __init__(
         self,
         octaves: Octaves,
-        cells: Callable[[Tensor, int], Float[Tensor, 'c rows cols']],
+        cells: Callable[[Tensor, float], Float[Tensor, 'c rows cols']],
         embed: Callable[[Float[Tensor, 'n c']], Float[Tensor, 'n d']],
         embedding_size: int,
         device: torch.device,
@@ -68,7 +75,7 @@ class SharedWindows:
         self._octaves, self._cells, self._embed = octaves, cells, embed
         self._embedding_size, self._device = embedding_size, device
         # Maps of the image seen last, by octave: its levels arrive one by one.
-        self._seen: tuple[Tensor, dict[int, Tensor]] | None = None
+        self._seen: tuple[Tensor, dict[float, Tensor]] | None = None
 
     def encode(
         self, image: Float[Tensor, '3 h w'], boxes: Float[Tensor, 'n 4']
@@ -86,7 +93,8 @@ class SharedWindows:
         sides = (boxes[:, 2:] - boxes[:, :2]).clamp(min=1e-3).prod(dim=1).sqrt().cpu()
         sides, which = sides.unique(return_inverse=True)  # the tiles of a grid have one
         octaves = torch.tensor(
-            [self._octaves.of_tile(side, width, height) for side in sides.tolist()]
+            [self._octaves.of_tile(side, width, height) for side in sides.tolist()],
+            dtype=torch.float64,
         )[which]
         out = torch.zeros(len(boxes), self._embedding_size, device=self._device)
         for octave in octaves.unique().tolist():
@@ -96,7 +104,7 @@ class SharedWindows:
             out[chosen] = self._embed(pool_windows(cells, boxes[chosen] * to_cells))
         return out
 
-    def _map(self, image: Tensor, octave: int) -> Float[Tensor, 'c rows cols']:
+    def _map(self, image: Tensor, octave: float) -> Float[Tensor, 'c rows cols']:
         if self._seen is None or self._seen[0] is not image:
             self._seen = image, {}
         maps = self._seen[1]

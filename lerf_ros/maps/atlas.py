@@ -76,6 +76,7 @@ class Atlas:
         self._empty: Submap | None = None
         self._query = AtlasQuery(config, self._extraction)
         self.nodes = AtlasNodes(config, self._extraction)
+        self.nodes.on_sleep = self._query.falls_asleep
         self.reset()
 
     def reset(self) -> None:

@@ -6,7 +6,7 @@ import logging
 import shutil
 import tempfile
 import weakref
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -42,9 +42,13 @@ class AtlasNodes:
     Args:
         config: All options.
         extraction: Makes features; all submaps share it.
+
+    Attributes:
+        on_sleep: Called with a submap that was written and is about to leave memory.
     """
 
     def __init__(self, config: LerfConfig, extraction: Extraction) -> None:
+        self.on_sleep: Callable[[AtlasNode], None] | None = None
         self._config, self._extraction = config, extraction
         self._nodes: dict[Cell, AtlasNode] = {}
         self._grid: CellGrid | None = None
@@ -174,6 +178,8 @@ class AtlasNodes:
             except OSError as error:
                 logger.error('submap %d stays awake: %s', node.name, error)
                 return False
+            if self.on_sleep is not None:
+                self.on_sleep(node)
         submap.close()
         node.submap = submap = None
         release_memory()

@@ -96,6 +96,13 @@ class AtlasQuery:
         self._readings.pop(node.file, None)
         self._store.forget(node.file)
 
+    def falls_asleep(self, node: AtlasNode) -> None:
+        """Lays what questions read of a submap where it will sleep, if anybody asks."""
+        reading = _awake_reading(node) if self._asked else None
+        self.forget(node)
+        if reading is not None:
+            self._store.keep(node.file, reading)
+
     def keep_fresh(self, node: AtlasNode, nodes: AtlasNodes) -> None:
         """Reads the index of a submap that learns anew, once in a while, if anybody asks."""
         if self._asked and _index_is_old(node):
@@ -222,13 +229,8 @@ class AtlasQuery:
 
     def reading(self, node: AtlasNode, nodes: AtlasNodes) -> Reading | None:
         """Returns what can be read of a submap, awake or not; None if its file is damaged."""
-        submap = node.submap
-        if submap is not None:
-            if submap.trainer.field is None:
-                return None
-            return Reading(
-                submap.trainer.field, submap.surface(), submap.step_count, submap.last_stamp_ns
-            )
+        if node.submap is not None:
+            return _awake_reading(node)
         if node.file in self._readings:
             self._readings.move_to_end(node.file)
             return self._readings[node.file]
@@ -254,6 +256,15 @@ class AtlasQuery:
             if reading is not None and len(reading.points):
                 parts.append((reading.points, node.submap_to_world))
         return joined_points(parts, self._config.query.voxel_m)
+
+
+def _awake_reading(node: AtlasNode) -> Reading | None:
+    submap = node.submap
+    if submap is None or submap.trainer.field is None:
+        return None
+    return Reading(
+        submap.trainer.field, submap.surface(), submap.step_count, submap.last_stamp_ns
+    )
 
 
 def _index_is_old(node: AtlasNode) -> bool:

@@ -1,7 +1,8 @@
 """Readings of sleeping submaps on disk, as they lie in memory.
 
 The file of a sleeping submap is small, and unpacking it takes a tenth of a second. On a floor of
-many submaps every question would unpack a few; what has left memory is read back instead.
+many submaps every question would unpack a few; what has left memory is read back instead, and
+what falls asleep while people ask is laid there at once.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 _ENDING = '.unpacked'
 _FIELD, _POINTS = 'field/', 'points/'
+_LANGUAGE = 'language.'
 _COLUMNS = tuple(field.name for field in fields(SurfacePoints) if field.name != 'voxel_m')
 
 
@@ -75,10 +77,17 @@ class ReadingStore:
         return load_reading(file, config, self._extraction)
 
     def keep(self, file: Path, reading: Reading) -> None:
-        """Takes the reading of a submap that leaves memory, unless it lies here already."""
+        """Takes the reading of a submap that leaves memory, unless it lies here already.
+
+        Of a whole field its language is kept.
+        """
         if file in self._kept or not self._limit:
             return
-        weights = {_FIELD + name: value for name, value in reading.field.state_dict().items()}
+        weights = {
+            _FIELD + name: value.contiguous()
+            for name, value in reading.field.state_dict().items()
+            if name.startswith(_LANGUAGE)
+        }
         columns = {
             _POINTS + name: torch.from_numpy(np.ascontiguousarray(getattr(reading.points, name)))
             for name in _COLUMNS

@@ -45,10 +45,26 @@ def test_an_octave_has_whole_cells_and_one_at_least():
     assert octaves.size(torch.zeros(3, 10, 10), -4) == (8, 8)
 
 
-def test_an_image_is_seen_once_an_octave():
-    seen: list[int] = []
+@pytest.mark.parametrize(
+    ('width', 'seen_px'), [(320, [640, 640, 320, 160]), (424, [640, 640, 320, 160])]
+)
+def test_the_largest_octave_has_the_side_that_was_asked_for(width, seen_px):
+    octaves = Octaves(max_tile_px=64, max_side_px=640, stride_px=8)
+    tiles = (12, 32, 64, 128)
+    seen = [width * 2.0 ** octaves.of_tile(tile, width, 240) for tile in tiles]
+    assert seen == pytest.approx(seen_px)
 
-    def cells_of(image: torch.Tensor, octave: int) -> torch.Tensor:
+
+def test_a_picture_larger_than_the_largest_octave_is_seen_as_it_is():
+    octaves = Octaves(max_tile_px=64, max_side_px=640, stride_px=8)
+    assert octaves.of_tile(36, 1280, 720) == 0
+    assert octaves.of_tile(100, 1280, 720) == -1
+
+
+def test_an_image_is_seen_once_an_octave():
+    seen: list[float] = []
+
+    def cells_of(image: torch.Tensor, octave: float) -> torch.Tensor:
         seen.append(octave)
         return torch.full((1, 4, 4), float(octave))
 

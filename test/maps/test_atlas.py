@@ -16,7 +16,7 @@ from colour_encoder import ColourEncoder
 from lerf_ros.config import LerfConfig
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import inverse_transform, transform_points
-from lerf_ros.maps import atlas_query
+from lerf_ros.maps import atlas_query, reading_store
 from lerf_ros.maps.anchor import named_by_stamp, residual_large, rigid_fit
 from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
@@ -375,6 +375,30 @@ def test_what_lies_unpacked_follows_a_submap_that_learns_on(frames):
     tables = [each.field.language.hash_grids[0].table for each in (before, after, again)]
     assert torch.equal(tables[1], tables[2])
     assert not torch.equal(tables[0], tables[1])
+    atlas.close()
+
+
+def test_what_falls_asleep_while_people_ask_lies_unpacked(frames, monkeypatch):
+    atlas = mapped(frames[:40:2], steps=1)
+    node = max(atlas.nodes.awake(), key=lambda node: node.keyframe_count)
+    atlas.nodes.sleep(node)
+    assert not list(node.file.parent.glob('*.unpacked'))  # nobody has asked yet
+    atlas.query(RED)
+    submap = atlas.nodes.wake(node)
+    for _ in range(2):
+        submap.step()
+    learnt = {name: each.clone() for name, each in submap.trainer.field.state_dict().items()}
+    step, points = submap.step_count, submap.surface()
+    atlas.nodes.sleep(node)
+    assert node.file.with_suffix('.unpacked').is_file()
+    with monkeypatch.context() as patch:
+        patch.setattr(reading_store, 'load_reading', None)  # nothing is unpacked
+        asleep = atlas.reading(node)
+    assert (asleep.step, asleep.points.voxel_m) == (step, points.voxel_m)
+    np.testing.assert_array_equal(asleep.points.positions, points.positions)
+    for name, each in asleep.field.state_dict().items():
+        assert torch.equal(each, learnt[name])
+    assert atlas.query(RED)[0].maxima
     atlas.close()
 
 

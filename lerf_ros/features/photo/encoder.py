@@ -272,7 +272,7 @@ class PhotoEncoder:
         halves = F.normalize(kind, dim=-1), F.normalize(look, dim=-1)
         return torch.cat(halves, dim=-1) / math.sqrt(2)
 
-    def _cells(self, image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, 'c rows cols']:
+    def _cells(self, image: Float[Tensor, '3 h w'], octave: float) -> Float[Tensor, 'c rows cols']:
         height, width = OCTAVES.size(image, octave)
         pixels = image[None].to(self.device, torch.float32)
         pixels = _resized(pixels, height, width).to(self._precision)

@@ -37,7 +37,6 @@ WEIGHTS = FOLDER / 'tabletop.safetensors'
 VOCABULARY = FOLDER / 'bpe.txt.gz'
 THINGS = FOLDER / 'things.json'
 PREPROCESS = {'mean': (0.5, 0.5, 0.5), 'std': (0.25, 0.25, 0.25)}
-OCTAVES = Octaves(max_tile_px=61, max_side_px=640, stride_px=STRIDE)
 
 
 def create_tabletop_model(device: torch.device | str = 'cpu') -> tuple[nn.Module, object]:
@@ -72,7 +71,8 @@ def load_tabletop_encoder(options: FeatureOptions, device: torch.device) -> Tabl
         load_weights(model, path, TABLETOP)
     dtype = tower_dtype(options.precision, device)
     existence = load_existence(path, options.place)
-    return TabletopEncoder(model, tokenizer, device, existence, dtype)
+    octaves = Octaves(options.octave_tile_px, options.octave_side_px, STRIDE)
+    return TabletopEncoder(model, tokenizer, device, octaves, existence, dtype)
 
 
 class TabletopEncoder(ClipEncoder):
@@ -83,6 +83,7 @@ class TabletopEncoder(ClipEncoder):
         model: The model with its weights.
         tokenizer: Its tokenizer.
         device: Where it runs.
+        octaves: At which sizes it sees an image.
         existence: Calibration found beside the weights; dropped unless fitted for them.
         precision: In which cells of windows are computed; lone crops keep that of the model.
     """
@@ -92,6 +93,7 @@ class TabletopEncoder(ClipEncoder):
         model: Any,
         tokenizer,
         device: torch.device,
+        octaves: Octaves,
         existence: ExistenceCalibration | None,
         precision: torch.dtype = torch.float32,
     ) -> None:
@@ -100,9 +102,10 @@ class TabletopEncoder(ClipEncoder):
         model.visual.trunk.fold()
         self._trunk = copy.deepcopy(model.visual.trunk).to(precision)
         self._precision = precision
+        self._octaves = octaves
         self._windows = SharedWindows(
-            OCTAVES,
-            lambda image, octave: self._cells(_octave_image(image, octave)),
+            octaves,
+            lambda image, octave: self._cells(self._octave_image(image, octave)),
             self._project,
             self.embedding_size,
             device,
@@ -128,7 +131,7 @@ class TabletopEncoder(ClipEncoder):
         """
         height, width = image.shape[1:]
         side = float(((box[2:] - box[:2]).prod()).sqrt())
-        picture = _octave_image(image, OCTAVES.of_tile(side, width, height))
+        picture = self._octave_image(image, self._octaves.of_tile(side, width, height))
         scale = torch.tensor([picture.shape[2] / width, picture.shape[1] / height] * 2)
         left, top, right, bottom = (box.cpu() * scale).tolist()
         first_col = max(0, math.floor((left - CONTEXT_PX) / STRIDE))
@@ -144,7 +147,7 @@ class TabletopEncoder(ClipEncoder):
     @torch.no_grad()
     def patch_features(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'rows cols c']:
         """Returns the tower's cells, as unit vectors, of the image at its own size."""
-        return F.normalize(self._cells(_octave_image(image, 0)), dim=0).permute(1, 2, 0)
+        return F.normalize(self._cells(self._octave_image(image, 0)), dim=0).permute(1, 2, 0)
 
     def _cells(self, image: Float[Tensor, '3 h w']) -> Float[Tensor, 'c rows cols']:
         image = ((image.to(self.device) - self._mean) / self._std).to(self._precision)
@@ -154,13 +157,14 @@ class TabletopEncoder(ClipEncoder):
     def _project(self, pooled: Float[Tensor, 'n c']) -> Float[Tensor, 'n d']:
         return F.normalize(self.model.visual.head(pooled.to(self._dtype)).float(), dim=-1)
 
-
-def _octave_image(image: Float[Tensor, '3 h w'], octave: int) -> Float[Tensor, '3 h2 w2']:
-    """Returns the image enlarged by ``2**octave``, its sides rounded to whole cells."""
-    height, width = OCTAVES.size(image, octave)
-    if (height, width) == tuple(image.shape[1:]):
-        return image
-    resized = F.interpolate(
-        image[None].float(), (height, width), mode='bilinear', antialias=octave < 0
-    )
-    return resized[0]
+    def _octave_image(
+        self, image: Float[Tensor, '3 h w'], octave: float
+    ) -> Float[Tensor, '3 h2 w2']:
+        """Returns the image enlarged by ``2**octave``, its sides rounded to whole cells."""
+        height, width = self._octaves.size(image, octave)
+        if (height, width) == tuple(image.shape[1:]):
+            return image
+        resized = F.interpolate(
+            image[None].float(), (height, width), mode='bilinear', antialias=octave < 0
+        )
+        return resized[0]

@@ -11,7 +11,7 @@ from lerf_ros.features.encoder import WindowEncoder
 from lerf_ros.features.load import load_encoder
 from lerf_ros.features.pyramid import PyramidBuilder
 from lerf_ros.features.tabletop import TabletopEncoder
-from lerf_ros.features.tabletop.encoder import OCTAVES
+from lerf_ros.features.windows import Octaves
 from lerf_ros.query.phrase import SAME_THING, TextEmbedder
 from lerf_ros.simulation import CATEGORIES
 
@@ -32,10 +32,12 @@ def test_it_is_a_window_encoder(encoder):
 
 
 def test_tiles_span_about_three_to_eight_cells():
+    options = FeatureOptions()
+    octaves = Octaves(options.octave_tile_px, options.octave_side_px, stride_px=8)
     for tile in (30, 48, 66, 84, 102, 120, 240):
-        assert 30 <= tile * 2.0 ** OCTAVES.of_tile(tile, 320, 240) <= 61
-    assert OCTAVES.of_tile(12, 320, 240) == 1  # bounded: enlarging further would cost too much
-    assert OCTAVES.of_tile(24, 640, 480) == 0
+        assert 30 <= tile * 2.0 ** octaves.of_tile(tile, 320, 240) <= 61
+    assert octaves.of_tile(12, 320, 240) == 1  # bounded: enlarging further would cost too much
+    assert octaves.of_tile(24, 640, 480) == 0
 
 
 def test_shared_passes_equal_one_window_at_a_time(encoder):
