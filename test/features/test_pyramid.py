@@ -145,6 +145,10 @@ def test_cache_tells_images_encoders_and_tilings_apart(tmp_path):
     changed = FeatureOptions(cache_dir=str(tmp_path), pyramid_levels=2, tile_share_max=0.4)
     PyramidBuilder(encoder, changed, 'cpu').build(image_of(64, 48))
     assert len(encoder.crops) == 1  # the finest level is the same, the coarse one is not
+    encoder.crops.clear()
+    larger = FeatureOptions(cache_dir=str(tmp_path), pyramid_levels=2, octave_side_px=800)
+    PyramidBuilder(encoder, larger, 'cpu').build(image_of(64, 48))
+    assert encoder.crops
 
 
 @pytest.mark.usefixtures('unchecked')

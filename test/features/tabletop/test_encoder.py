@@ -40,7 +40,9 @@ def test_tiles_span_about_three_to_eight_cells():
     assert octaves.of_tile(24, 640, 480) == 0
 
 
-def test_shared_passes_equal_one_window_at_a_time(encoder):
+@pytest.mark.parametrize(('side_px', 'tile_px'), [(640, 61), (250, 110), (500, 90)])
+def test_shared_passes_equal_one_window_at_a_time(side_px, tile_px):
+    encoder = load_encoder(FeatureOptions(octave_side_px=side_px, octave_tile_px=tile_px))
     image = torch.from_numpy(picture(200, 152)).permute(2, 0, 1).float() / 255
     rng = np.random.default_rng(0)
     sides = rng.uniform(10, 120, (16, 1))
