@@ -12,8 +12,9 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 # A tile that just fits into an octave belongs there.
@@ -123,14 +124,25 @@ def pool_windows(
     other boxes cost as much as the grid of all their rows and columns.
     """
     rows, cols = cells.shape[1:]
-    down, row_of = boxes[:, 1::2].unique(dim=0, return_inverse=True)
-    across, col_of = boxes[:, 0::2].unique(dim=0, return_inverse=True)
+    down, row_of = _distinct(boxes[:, 1::2])
+    across, col_of = _distinct(boxes[:, 0::2])
     by_row = cells.permute(1, 2, 0).reshape(rows, -1)
     total = cells.new_zeros(len(down), len(across), len(cells))
     for inset in (0.0, 0.25):
         over_rows = (_weights(down, inset, rows) @ by_row).reshape(len(down), cols, -1)
         total += _weights(across, inset, cols) @ over_rows / 2
     return total[row_of, col_of]
+
+
+def _distinct(pairs: Float[Tensor, 'n 2']) -> tuple[Float[Tensor, 'k 2'], Int[Tensor, ' n']]:
+    """Returns the distinct pairs of numbers, and which of them each one is."""
+    if pairs.device.type != 'cpu':
+        return pairs.unique(dim=0, return_inverse=True)
+    # There torch compares rows one by one, which takes many times as long.
+    values = pairs.numpy().astype(np.float64)
+    distinct, which = np.unique(values[:, 0] + 1j * values[:, 1], return_inverse=True)
+    both = np.stack([distinct.real, distinct.imag], axis=1).astype(np.float32)
+    return torch.from_numpy(both), torch.from_numpy(which.reshape(-1))
 
 
 def pool_alone(
