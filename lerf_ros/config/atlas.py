@@ -45,8 +45,8 @@ class AtlasOptions(Section):
     )
     unpacked_submaps: int = option(
         64,
-        'Sleeping submaps that lie unpacked on disk once they leave memory (0: none), each '
-        '20 to 40 MB.',
+        'Sleeping submaps that lie unpacked on disk, once they leave memory or fall asleep while '
+        'people ask (0: none), each 20 to 40 MB.',
         low=0,
         high=10_000,
     )
