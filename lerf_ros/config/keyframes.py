@@ -68,6 +68,15 @@ class KeyframeOptions(Section):
     max_depth_m: float = option(
         10.0, 'Depth beyond this counts as unknown.', unit='m', low=0.1, high=1000.0, live=True
     )
+    max_hole_m2: float = option(
+        0.5,
+        'Holes in the depth up to this size, such as screens and panes, are closed where what '
+        'surrounds them lies in one plane; 0 leaves them open.',
+        unit='m2',
+        low=0.0,
+        high=100.0,
+        live=True,
+    )
 
     def check_together(self) -> None:
         """Raises a ValueError where keyframes must and must not come."""

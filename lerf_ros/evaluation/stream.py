@@ -118,7 +118,8 @@ class Stream:
                     self.effort.dropped += 1
                 elif selector.wants(shot.camera_to_world, shot.stamp_ns):
                     frame = shot.read()
-                    for chosen in [] if frame is None else selector.choose(self._fit(frame)):
+                    fit = None if frame is None else limited(frame, self.options)
+                    for chosen in [] if fit is None else selector.choose(fit):
                         self._take_in(chosen)
             if not pending:
                 for chosen in selector.give_up_waiting():
@@ -129,9 +130,6 @@ class Stream:
             yield time_s
             if clock is not None:
                 clock.resume()
-
-    def _fit(self, frame: PosedFrame) -> PosedFrame:
-        return limited(frame, self.options.max_width, self.options.max_depth_m)
 
     def _take_in(self, frame: PosedFrame) -> None:
         started = time.perf_counter()

@@ -11,7 +11,9 @@ from dataclasses import replace
 import cv2
 import numpy as np
 
+from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames.frame import PosedFrame
+from lerf_ros.frames.holes import without_holes
 
 
 def shrunk(frame: PosedFrame, factor: int) -> PosedFrame:
@@ -28,12 +30,17 @@ def shrunk(frame: PosedFrame, factor: int) -> PosedFrame:
     return _resized(frame, camera.width // factor, camera.height // factor)
 
 
-def limited(frame: PosedFrame, max_width: int, max_depth_m: float) -> PosedFrame:
-    """Returns the frame at most so wide, with depth beyond a limit unknown."""
-    if frame.depth is not None:
-        depth_m = np.where(frame.depth > max_depth_m, np.float32(np.nan), frame.depth)
-        frame = replace(frame, depth=depth_m)
-    return narrowed(frame, max_width)
+def limited(frame: PosedFrame, options: KeyframeOptions) -> PosedFrame:
+    """Returns the frame as wide as it may be, holes in its depth closed, far depth unknown."""
+    frame = narrowed(frame, options.max_width)
+    if frame.depth is None:
+        return frame
+    depth_m = frame.depth
+    if options.max_hole_m2:
+        depth_m = without_holes(depth_m, frame.camera, options.max_hole_m2, frame.visible)
+    return replace(
+        frame, depth=np.where(depth_m > options.max_depth_m, np.float32(np.nan), depth_m)
+    )
 
 
 def narrowed(frame: PosedFrame, max_width: int) -> PosedFrame:

@@ -19,6 +19,7 @@ from lerf_ros.config import LerfConfig, QueryOptions
 from lerf_ros.geometry import Array, inverse_transform, transform_points
 from lerf_ros.maps.atlas_answer import displacing, in_world, merged
 from lerf_ros.maps.atlas_nodes import AtlasNodes
+from lerf_ros.maps.coarse_index import promises
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.node import AtlasNode
@@ -56,7 +57,7 @@ class Patch:
     Attributes:
         node: Its submap.
         centre: Its middle in the submap's frame.
-        score: What the index promises, see :meth:`CoarseIndex.scores`.
+        score: What the index promises, see :meth:`CoarseIndex.advantage`.
     """
 
     node: AtlasNode
@@ -196,18 +197,19 @@ class AtlasQuery:
         offered: list[tuple[float, AtlasNode, Array, Array]] = []
         known = [node for node in nodes if node.index and len(node.index) and not node.damaged]
         learnt = [node for node in known if node.step_count >= LEARNT_STEPS]
-        for node in learnt or known:
-            assert node.index is not None
-            scores = node.index.scores(phrase)
-            best = np.argsort(-scores)[:_BEST_CELLS]
-            local = node.index.centres[best].astype(np.float64)
+        asked = learnt or known
+        indices = [node.index for node in asked if node.index is not None]
+        for node, index, scores in zip(asked, indices, promises(indices, phrase), strict=True):
+            best = np.flatnonzero(scores > -np.inf)
+            best = best[np.argsort(-scores[best])][:_BEST_CELLS]
+            local = index.centres[best].astype(np.float64)
             world = transform_points(node.submap_to_world, local)
             if region is not None:
                 keep = region.grown(self._config.atlas.index_cell_m).contains(world)
                 best, local, world = best[keep], local[keep], world[keep]
             offered += [
-                (float(scores[index]), node, here, there)
-                for index, here, there in zip(best, local, world, strict=True)
+                (float(scores[cell]), node, here, there)
+                for cell, here, there in zip(best, local, world, strict=True)
             ]
         offered.sort(key=lambda each: -each[0])
         chosen: list[Patch] = []
@@ -234,6 +236,7 @@ class AtlasQuery:
         if node.file in self._readings:
             self._readings.move_to_end(node.file)
             return self._readings[node.file]
+        lies_unpacked = node.file in self._store
         try:
             reading = self._store.load(node.file, nodes.config_of(node))
         except (ValueError, OSError) as error:
@@ -243,7 +246,8 @@ class AtlasQuery:
         self._readings[node.file] = reading
         while len(self._readings) > self._config.atlas.read_submaps:
             self._store.keep(*self._readings.popitem(last=False))
-        release_memory()  # what unpacking took is many times what it left
+        if not lies_unpacked:
+            release_memory()  # what unpacking took is many times what it left
         return reading
 
     def surface(self, nodes: AtlasNodes, *, asleep: bool = False) -> SurfacePoints:

@@ -128,8 +128,18 @@ def language_of(
     scene_box: SceneBox,
     options: FieldOptions,
     extraction: Extraction,
+    *,
+    as_they_are: bool = False,
 ) -> ReadableField:
     """Returns the language of a field with these weights.
+
+    Args:
+        weights: By name.
+        scene_box: Where it lies.
+        options: Its sizes.
+        extraction: Knows the encoder and the device.
+        as_they_are: Whether the weights themselves become the field's, on their device and in
+            their precision, in place of a copy.
 
     Raises:
         RuntimeError: They are of other sizes, or some are missing.
@@ -141,5 +151,5 @@ def language_of(
         extraction.dense_size,
         extraction.device,
     )
-    field.load_state_dict(weights)
+    field.load_state_dict(weights, assign=as_they_are)
     return field

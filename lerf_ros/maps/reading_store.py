@@ -56,6 +56,10 @@ class ReadingStore:
         self._limit, self._extraction = config.atlas.unpacked_submaps, extraction
         self._kept: OrderedDict[Path, _Facts] = OrderedDict()
 
+    def __contains__(self, file: Path) -> bool:
+        """Tells whether the reading of a submap lies unpacked."""
+        return file in self._kept
+
     def load(self, file: Path, config: LerfConfig) -> Reading:
         """Returns the reading of a submap that sleeps.
 
@@ -120,7 +124,13 @@ class ReadingStore:
             for name, value in tensors.items()
             if name.startswith(_FIELD)
         }
-        field = language_of(weights, facts.scene_box, config.field, self._extraction)
+        field = language_of(
+            weights,
+            facts.scene_box,
+            config.field,
+            self._extraction,
+            as_they_are=self._extraction.device.type == 'cpu',  # where the file was mapped
+        )
         columns = {name: tensors[_POINTS + name].numpy() for name in _COLUMNS}
         points = SurfacePoints(**columns, voxel_m=facts.voxel_m)
         return Reading(field, points, facts.step, facts.stamp_ns)

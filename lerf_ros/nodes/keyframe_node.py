@@ -249,7 +249,7 @@ class KeyframeNode(Node):
         options = self._config.keyframes
         try:
             frame = self._decoder.frame(posed.pairing, camera_to_world)
-            frame = limited(frame, options.max_width, options.max_depth_m)
+            frame = limited(frame, options)
         except ValueError as error:
             self._health.complain('rejected_images', str(error))
             self._watch.refused(str(error))

@@ -232,6 +232,6 @@ def chosen(bag: Bag, options: KeyframeOptions, downscale: int = 1) -> Iterator[P
         return
     selector = KeyframeSelector(options)
     for frame in bag:
-        kept = selector.choose(limited(frame, options.max_width, options.max_depth_m))
+        kept = selector.choose(limited(frame, options))
         yield from (shrunk(each, downscale) for each in kept)
     yield from (shrunk(each, downscale) for each in selector.give_up_waiting())

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from lerf_ros.bridge.keyframes import frame_of, keyframe_message, source_of
+from lerf_ros.config import KeyframeOptions
 from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.resizing import limited
 from lerf_ros.geometry import PinholeCamera, look_at
@@ -89,10 +90,10 @@ def test_damaged_parts_are_refused(frame: PosedFrame) -> None:
 
 
 def test_shrinking_keeps_the_view(frame: PosedFrame) -> None:
-    small = limited(frame, max_width=32, max_depth_m=1.3)
+    small = limited(frame, KeyframeOptions(max_width=32, max_depth_m=1.3))
     assert small.image.shape == (24, 32, 3)
     assert (small.camera.fx, small.camera.cx) == (25.0, 16.25)
     assert small.depth is not None
     assert np.nanmax(small.depth) <= 1.3
     assert np.isnan(small.depth[:, -1]).all()
-    assert limited(frame, 640, 100.0).image is frame.image
+    assert limited(frame, KeyframeOptions(max_width=640, max_depth_m=100.0)).image is frame.image

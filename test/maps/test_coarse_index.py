@@ -14,7 +14,7 @@ from lerf_ros.config import QueryOptions
 from lerf_ros.frames import KeyframeId
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps import coarse_index
-from lerf_ros.maps.coarse_index import SCALES_M, CoarseIndex, build_index
+from lerf_ros.maps.coarse_index import SCALES_M, CoarseIndex, build_index, promises
 from lerf_ros.query.phrase import Phrase
 from lerf_ros.query.reading import read_embeddings
 from lerf_ros.surface.cloud import SurfaceMap
@@ -58,11 +58,16 @@ def phrase_of(field: Striped, kind: int) -> Phrase:
     return Phrase('thing', field.kinds[kind][None], others, distractors=others, temperature=10.0)
 
 
+def scores_of(index: CoarseIndex, phrase: Phrase) -> np.ndarray:
+    (scores,) = promises([index], phrase)
+    return scores
+
+
 def test_the_best_cells_of_a_phrase_are_those_that_show_it(index, points):
     field = Striped()
     assert index.step == 7
     for kind in range(3):
-        scores = index.scores(phrase_of(field, kind))
+        scores = scores_of(index, phrase_of(field, kind))
         shown = np.floor(index.centres[:, 0] / 0.2).astype(int) % KINDS == kind
         best = np.argsort(-scores)[: shown.sum() // 2]
         assert shown[best].all()
@@ -81,7 +86,7 @@ def test_few_directions_say_what_all_would(index, points):
     )
     mine, others = (read @ texts.T for texts in (phrase.positives, phrase.distractors))
     exact = (mine.amax(dim=2) - others.amax(dim=2)).amax(dim=1).numpy()
-    scores = index.scores(phrase)
+    scores = scores_of(index, phrase)
     compared = np.isfinite(scores)
     assert compared.sum() >= min(256, len(index))
     assert np.abs(scores - exact)[compared].max() < 0.02
@@ -89,29 +94,58 @@ def test_few_directions_say_what_all_would(index, points):
 
 def test_cells_far_from_a_phrase_are_passed_over_and_never_the_best(index, monkeypatch):
     phrase = phrase_of(Striped(), 1)
-    whole = index.scores(phrase)
+    whole = scores_of(index, phrase)
     monkeypatch.setattr(coarse_index, '_LEAST_COMPARED', 1)
-    some = index.scores(phrase)
+    some = scores_of(index, phrase)
     compared = np.isfinite(some)
-    assert compared.sum() == math.ceil(coarse_index._COMPARED_SHARE * len(index)) < len(index)
+    least = math.ceil(coarse_index._COMPARED_SHARE * len(index))
+    # Cells that are equally close are compared together.
+    assert least <= compared.sum() <= 2 * least < len(index)
     assert np.array_equal(some[compared], whole[compared])
     assert some.max() == pytest.approx(whole.max(), abs=0.02)
+
+
+def test_closeness_in_whole_numbers_is_that_in_fractions(index):
+    field = Striped()
+    phrase = phrase_of(field, 1)
+    several = replace(phrase, positives=field.kinds[1:3])
+    for one in (phrase, several):
+        exact = index.embeddings.float() / 127 @ (one.positives @ index.basis.T).T
+        assert index.closeness(one) == pytest.approx(exact.amax(dim=(1, 2)).numpy(), abs=0.01)
+
+
+def test_many_submaps_are_compared_as_one_and_cost_no_more_than_a_few(index, monkeypatch):
+    phrase = phrase_of(Striped(), 1)
+    alone = scores_of(index, phrase)
+    other = replace(index, embeddings=(index.embeddings / 3).to(torch.int8))
+    empty = build_index(
+        Striped(), SurfaceMap(QueryOptions()).points(), CELL_M, 3, 0, torch.device('cpu')
+    )
+    monkeypatch.setattr(coarse_index, '_LEAST_COMPARED', 1)
+    monkeypatch.setattr(coarse_index, '_MOST_COMPARED', 8)
+    scores = promises([other, empty, index, other], phrase)
+    assert [len(each) for each in scores] == [len(index), 0, len(index), len(index)]
+    # All that is compared is where the phrase is closest, and says there what it says alone.
+    compared = np.isfinite(scores[2])
+    assert 8 <= compared.sum() < len(index) / 4
+    assert np.array_equal(scores[2][compared], alone[compared])
+    assert not np.isfinite(scores[0]).any()
 
 
 def test_a_phrase_without_distractors_is_held_against_its_negatives(index):
     phrase = phrase_of(Striped(), 1)
     bare = replace(phrase, distractors=phrase.distractors[:0])
-    assert np.array_equal(index.scores(bare), index.scores(phrase))
+    assert np.array_equal(scores_of(index, bare), scores_of(index, phrase))
     alone = replace(bare, negatives=bare.negatives[:0])
     shown = np.floor(index.centres[:, 0] / 0.2).astype(int) % KINDS == 1
-    assert shown[index.scores(alone).argmax()]
+    assert shown[scores_of(index, alone).argmax()]
 
 
 def test_an_index_comes_back_from_a_file_as_it_was(index):
     state = index.state_dict()
     again = CoarseIndex.from_state(state)
     phrase = phrase_of(Striped(), 2)
-    assert np.array_equal(again.scores(phrase), index.scores(phrase))
+    assert np.array_equal(scores_of(again, phrase), scores_of(index, phrase))
     assert torch.equal(again.means(), index.means())
     assert again.means().shape == (len(SCALES_M), SIZE)
     with pytest.raises(ValueError, match='lacks'):
@@ -124,4 +158,4 @@ def test_a_surface_without_points_has_an_index_without_cells():
     empty = SurfaceMap(QueryOptions()).points()
     index = build_index(Striped(), empty, CELL_M, 3, 0, torch.device('cpu'))
     assert len(index) == 0
-    assert len(index.scores(phrase_of(Striped(), 0))) == 0
+    assert len(scores_of(index, phrase_of(Striped(), 0))) == 0
