@@ -22,7 +22,6 @@ from lerf_ros.maps.atlas import Atlas, make_map
 from lerf_ros.maps.atlas_folder import DESCRIPTION
 from lerf_ros.maps.atlas_nodes import share_networks
 from lerf_ros.maps.cells import CellGrid, cell_shares
-from lerf_ros.maps.coarse_index import CoarseIndex
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.submap import Submap
 from lerf_ros.query import maxima, reading
@@ -151,16 +150,12 @@ def test_further_places_are_read_as_far_as_they_promise_as_much(atlas, monkeypat
     most = CONFIG.atlas.patches
 
     def read_where(others: float, best: float = 0.2) -> int:
-        asked = []
-
-        def scores(index, phrase):
-            found = np.full(len(index), others, np.float32)
-            if not asked:
-                found[0] = best
-            asked.append(index)
+        def promises(indices, phrase):
+            found = [np.full(len(index), others, np.float32) for index in indices]
+            found[0][0] = best
             return found
 
-        monkeypatch.setattr(CoarseIndex, 'scores', scores)
+        monkeypatch.setattr(atlas_query, 'promises', promises)
         return len(atlas._query.patches(phrase, atlas.nodes))
 
     assert read_where(0.15) == most
@@ -186,10 +181,10 @@ def test_where_submaps_overlap_a_place_is_read_in_each_that_promises(atlas, monk
     )
     distance_m = {id(node.index): np.linalg.norm(places - place, axis=1) for node, places in cells}
 
-    def scores(index, phrase):
-        return np.exp(-distance_m[id(index)]).astype(np.float32)
+    def promises(indices, phrase):
+        return [np.exp(-distance_m[id(index)]).astype(np.float32) for index in indices]
 
-    monkeypatch.setattr(CoarseIndex, 'scores', scores)
+    monkeypatch.setattr(atlas_query, 'promises', promises)
     patches = atlas._query.patches(
         atlas._query._embed.object_phrase(parse_phrase('red')), atlas.nodes
     )
@@ -214,7 +209,7 @@ def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monke
             for count in (1, 2, 3)
         ]
         results = [atlas.query(request)[0] for request in requests]
-        return [[m.position_m for m in result.maxima] for result in results], len(described)
+        return [result.maxima for result in results], len(described)
 
     # Pieces that are large hold things with points enough for an answer.
     atlas.configure(CONFIG.replace({'atlas.patches': 8, 'atlas.patch_m': 1.2}))
@@ -224,8 +219,12 @@ def test_maxima_that_have_no_place_in_the_answer_are_not_looked_for(atlas, monke
     atlas.configure(CONFIG)
     assert fewer < all_
     assert [len(each) for each in some] == [len(each) for each in everything]
-    for one, other in zip(some, everything, strict=True):
-        np.testing.assert_allclose(one, other)
+    for ours, theirs in zip(some, everything, strict=True):
+        np.testing.assert_allclose(ours[0].position_m, theirs[0].position_m)
+        # A place that is not looked for leaves its points to others: these may be hotter, never
+        # less hot than what had a place.
+        hot, least = (sorted(m.relevancy for m in each) for each in (ours, theirs))
+        assert all(a >= b - 1e-6 for a, b in zip(hot, least, strict=True))
 
 
 def test_what_was_read_of_a_place_serves_the_next_questions(atlas, monkeypatch):
