@@ -57,10 +57,10 @@ class CoarseIndex:
 
         Processors multiply whole numbers of 8 bits several times as fast as they widen them.
         """
-        along = phrase.positives.cpu() @ self.basis.T
+        along = phrase.positives.to(self.basis) @ self.basis.T
         unit = along.abs().amax(dim=1).clamp(min=1e-12) / _UNIT
         whole = (along / unit[:, None]).round().to(torch.int8)
-        products = torch._int_mm(self.embeddings.flatten(end_dim=1), whole.T.contiguous())
+        products = _products(self.embeddings.flatten(end_dim=1), whole.T.contiguous())
         best = products.unflatten(0, self.embeddings.shape[:2]).amax(dim=1) * (unit / _UNIT)
         return best.amax(dim=1).numpy()
 
@@ -76,7 +76,7 @@ class CoarseIndex:
         embeddings = self.embeddings[torch.from_numpy(cells)].float() / _UNIT
 
         def cosines(texts: Float[Tensor, 't d']) -> Float[Tensor, 'c e']:
-            return (embeddings @ (texts.cpu() @ self.basis.T).T).amax(dim=2)
+            return (embeddings @ (texts.to(self.basis) @ self.basis.T).T).amax(dim=2)
 
         best = cosines(phrase.positives)
         if len(others):
@@ -114,6 +114,14 @@ class CoarseIndex:
             return cls(centres, embeddings, basis, int(state['step']))
         except KeyError as error:
             raise ValueError(f'index: the saved state lacks {error}') from error
+
+
+def _products(rows: Int8[Tensor, 'm k'], columns: Int8[Tensor, 'k p']) -> Float[Tensor, 'm p']:
+    """Returns ``rows @ columns`` in whole numbers."""
+    try:
+        return torch._int_mm(rows, columns).float()
+    except (AttributeError, RuntimeError):  # a torch without it on CPUs
+        return rows.float() @ columns.float()
 
 
 @torch.no_grad()

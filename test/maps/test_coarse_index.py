@@ -105,13 +105,16 @@ def test_cells_far_from_a_phrase_are_passed_over_and_never_the_best(index, monke
     assert some.max() == pytest.approx(whole.max(), abs=0.02)
 
 
-def test_closeness_in_whole_numbers_is_that_in_fractions(index):
+def test_closeness_in_whole_numbers_is_that_in_fractions(index, monkeypatch):
     field = Striped()
     phrase = phrase_of(field, 1)
     several = replace(phrase, positives=field.kinds[1:3])
     for one in (phrase, several):
         exact = index.embeddings.float() / 127 @ (one.positives @ index.basis.T).T
         assert index.closeness(one) == pytest.approx(exact.amax(dim=(1, 2)).numpy(), abs=0.01)
+    fast = index.closeness(phrase)
+    monkeypatch.delattr(torch, '_int_mm')
+    assert np.array_equal(index.closeness(phrase), fast)
 
 
 def test_many_submaps_are_compared_as_one_and_cost_no_more_than_a_few(index, monkeypatch):
