@@ -15,6 +15,8 @@ from lerf_ros.geometry import Array, PinholeCamera
 
 # Pixels of a picture of 640: a hole holds a disk of this radius, a border is so wide.
 _LEAST_PX, _BORDER_PX = 16, 3
+# A small hole may hide a small thing, which a plane would flatten: metres across that are screens.
+LEAST_M = 0.1
 # Border pixels that are looked at, and planes through three of them that are tried.
 _MOST_RING, _TRIALS = 400, 64
 # So much of the border must lie in the plane, this near to it; so little far behind it.
@@ -61,6 +63,9 @@ def without_holes(
         if found is None:
             continue
         plane, known_m = found
+        across_px = 2 * cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 3).max()
+        if across_px * np.median(known_m) < LEAST_M * camera.fx:
+            continue
         pixels = np.argwhere(hole) + corner
         inverse = _rays(camera, pixels) @ plane
         low, high = known_m.min() / FARTHER, known_m.max() * FARTHER

@@ -91,6 +91,15 @@ def test_narrow_gaps_and_pictures_without_depth_stay_as_they_are() -> None:
     assert closed(nothing) is nothing
 
 
+def test_a_small_hole_which_may_hide_a_small_thing_stays_open() -> None:
+    near = noisy(plane(1.6))
+    near[100:130, 100:130] = np.nan  # 7 cm
+    assert closed(near) is near
+    far = noisy(plane(0.4))
+    far[100:130, 100:130] = np.nan  # 27 cm
+    assert np.isfinite(closed(far)).all()
+
+
 def test_what_a_mask_hides_is_no_hole() -> None:
     depth_m = wall_with_screen()
     visible = np.ones(depth_m.shape, bool)
