@@ -32,6 +32,8 @@ from lerf_ros.scheduling.worker import CONTROL
 from lerf_ros.srv import QueryLanguage
 
 NUMBERS = itertools.count()
+# Where a picture has no depth: a screen.
+HOLE = (slice(CAMERA.height // 3, CAMERA.height // 2), slice(CAMERA.width // 3, CAMERA.width // 2))
 LIVE = [name for name, info in flat_options() if info.live]
 WEIGHTS = [name for name in LIVE if name.endswith('_weight')]
 # Observed in other tests of real nodes, named here so that none is forgotten.
@@ -56,6 +58,7 @@ HERE = {
     'keyframes.blur_wait_s',
     'keyframes.jpeg_quality',
     'keyframes.max_depth_m',
+    'keyframes.max_hole_m2',
 }
 
 
@@ -239,8 +242,9 @@ class Camera:
         *,
         with_pose: bool = True,
         blurred: bool = False,
+        hole: bool = False,
     ) -> int:
-        """Takes a picture from a place; returns its stamp."""
+        """Takes a picture from a place, maybe without depth in its middle; returns its stamp."""
         self._now_ns += int(after_s * SECOND)
         header = Header(stamp=stamp_message(self._now_ns), frame_id='camera')
         rng = np.random.default_rng(0)
@@ -248,6 +252,8 @@ class Camera:
         if blurred:
             image = cv2.GaussianBlur(image, (0, 0), 3.0)
         depth_m = np.full(image.shape[:2], 2.0, np.float32)
+        if hole:
+            depth_m[HOLE] = np.nan
         pose = look_at(np.array([0.0, 0.0, 1.0]), np.zeros(3), np.array([0, 1.0, 0]))
         angle = np.radians(turn_deg)
         turn = np.array(
@@ -314,6 +320,11 @@ def test_keyframe_options_act_at_once(camera: Camera, wait_until: Callable[..., 
     sees(camera.see(0.7, 170.0, 18.0), 'a camera at rest gives a keyframe after a while')
     set_option('max_interval_s', 2.0)
     sees(camera.see(0.7, 170.0, 3.0), 'a camera at rest gives one sooner')
+    for area_m2, known in ((0.0, False), (1.0, True), (0.01, False)):
+        set_option('max_hole_m2', area_m2)
+        sees(camera.see(0.7, 170.0, 3.0, hole=True), 'a keyframe with a hole in its depth')
+        assert np.isfinite(camera.found[-1].depth[HOLE]).all() == known
+    sees(camera.see(0.7, 170.0, 3.0), 'a keyframe of usual quality')
     set_option('jpeg_quality', 10)
     set_option('max_depth_m', 1.0)
     sees(camera.see(0.7, 170.0, 3.0), 'a keyframe of low quality')
