@@ -41,7 +41,7 @@ def without_holes(
         max_hole_m2: Holes that are larger in their plane stay open, square metres.
         visible: Where the picture may be looked at; the rest is no hole.
     """
-    unknown = ~np.isfinite(depth_m)
+    unknown = ~(np.isfinite(depth_m) & (depth_m > 0))
     holes = unknown if visible is None else unknown & visible
     # A disk does not reach into corners; one that is wider by half the diagonal does.
     radii_px = np.array([_LEAST_PX, 2**0.5 * _LEAST_PX, _BORDER_PX]) * camera.width / 640

@@ -25,7 +25,6 @@ from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.node import AtlasNode
 from lerf_ros.maps.reading import Reading, joined_points
 from lerf_ros.maps.reading_store import ReadingStore
-from lerf_ros.maps.release import release_memory
 from lerf_ros.query.engine import QueryEngine
 from lerf_ros.query.exemplars import exemplar_phrase
 from lerf_ros.query.phrase import Phrase, TextEmbedder
@@ -236,7 +235,6 @@ class AtlasQuery:
         if node.file in self._readings:
             self._readings.move_to_end(node.file)
             return self._readings[node.file]
-        lies_unpacked = node.file in self._store
         try:
             reading = self._store.load(node.file, nodes.config_of(node))
         except (ValueError, OSError) as error:
@@ -246,8 +244,6 @@ class AtlasQuery:
         self._readings[node.file] = reading
         while len(self._readings) > self._config.atlas.read_submaps:
             self._store.keep(*self._readings.popitem(last=False))
-        if not lies_unpacked:
-            release_memory()  # what unpacking took is many times what it left
         return reading
 
     def surface(self, nodes: AtlasNodes, *, asleep: bool = False) -> SurfacePoints:

@@ -21,6 +21,7 @@ from lerf_ros.config import LerfConfig
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.maps.extraction import Extraction
 from lerf_ros.maps.reading import Reading, language_of, load_reading
+from lerf_ros.maps.release import release_memory
 from lerf_ros.surface.points import SurfacePoints
 
 logger = logging.getLogger(__name__)
@@ -56,10 +57,6 @@ class ReadingStore:
         self._limit, self._extraction = config.atlas.unpacked_submaps, extraction
         self._kept: OrderedDict[Path, _Facts] = OrderedDict()
 
-    def __contains__(self, file: Path) -> bool:
-        """Tells whether the reading of a submap lies unpacked."""
-        return file in self._kept
-
     def load(self, file: Path, config: LerfConfig) -> Reading:
         """Returns the reading of a submap that sleeps.
 
@@ -78,7 +75,9 @@ class ReadingStore:
             except (OSError, SafetensorError) as error:
                 logger.warning('%s is unpacked anew: %s', file.name, error)
                 self.forget(file)
-        return load_reading(file, config, self._extraction)
+        reading = load_reading(file, config, self._extraction)
+        release_memory()  # what unpacking took is many times what it left
+        return reading
 
     def keep(self, file: Path, reading: Reading) -> None:
         """Takes the reading of a submap that leaves memory, unless it lies here already.

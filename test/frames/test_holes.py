@@ -87,8 +87,17 @@ def test_narrow_gaps_and_pictures_without_depth_stay_as_they_are() -> None:
     depth_m = noisy(WALL)
     depth_m[60:200, 100:106] = np.nan
     assert closed(depth_m) is depth_m
-    nothing = np.full_like(WALL, np.nan)
-    assert closed(nothing) is nothing
+    for unknown in (np.nan, np.inf, 0.0):
+        nothing = np.full_like(WALL, unknown)
+        assert closed(nothing) is nothing
+
+
+def test_what_some_sources_write_where_depth_is_unknown_is_a_hole_as_well() -> None:
+    for unknown in (np.inf, 0.0):
+        depth_m = wall_with_screen()
+        depth_m[SCREEN] = unknown
+        depth_m[200:210, 300:] = unknown
+        assert np.abs(closed(depth_m)[SCREEN] - WALL[SCREEN]).max() < 0.02
 
 
 def test_a_small_hole_which_may_hide_a_small_thing_stays_open() -> None:

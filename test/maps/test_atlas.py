@@ -337,13 +337,21 @@ def test_a_full_disk_keeps_a_submap_awake(frames, monkeypatch, caplog):
 
 def test_what_unpacking_took_goes_back_once(atlas, monkeypatch):
     released = []
-    monkeypatch.setattr(atlas_query, 'release_memory', lambda: released.append(True))
+    monkeypatch.setattr(reading_store, 'release_memory', lambda: released.append(True))
     atlas._query.clear()
     asleep = next(node for node in atlas.nodes if node.asleep and node.keyframe_count)
     first = atlas.reading(asleep)
     assert first is not None
     assert atlas.reading(asleep) is first
     assert len(released) == 1
+    # What lies unpacked takes nothing when it is read back.
+    query = atlas._query
+    query._store.keep(*query._readings.popitem())
+    again = atlas.reading(asleep)
+    assert again is not first
+    assert len(released) == 1
+    for name, weight in first.field.state_dict().items():
+        assert torch.equal(weight, again.field.state_dict()[name])
 
 
 def test_what_lies_unpacked_follows_a_submap_that_learns_on(frames):
