@@ -74,13 +74,8 @@ def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 
     It is compared by its looks. What surrounds the thing is seen as it is in the map; other crops
     blur that, and what is beside it is often of the same kind.
     """
-    height, width = exemplar.image.shape[:2]
-    u0, v0, u1, v1 = exemplar.box_px()
-    side = min(max(u1 - u0, v1 - v0), height, width)
-    left, right = _spread(u0, u1, side, width)
-    top, bottom = _spread(v0, v1, side, height)
     pixels = torch.from_numpy(np.ascontiguousarray(exemplar.image)).to(scene_means.device)
-    box = scene_means.new_tensor([[left, top, right, bottom]])
+    box = scene_means.new_tensor([centred_window(exemplar)])
     positive = encoder.looks(encoder.encode_windows(pixels.permute(2, 0, 1).float() / 255, box))
     scene_means = encoder.looks(scene_means)
     return Phrase(
@@ -93,6 +88,23 @@ def _window_phrase(encoder: Any, exemplar: Exemplar, scene_means: Float[Tensor, 
         background_share=WINDOW_BACKGROUND,
         framed=True,
     )
+
+
+def centred_window(exemplar: Exemplar) -> tuple[float, float, float, float]:
+    """Returns the largest square around the middle of a box that is no longer than the box.
+
+    Where the edge of the picture is near, it is smaller: a window that the edge pushes aside has
+    its middle beside the thing, and that is where the map would find it. A screen at the top of
+    its picture was found on the wall below it.
+
+    Returns:
+        (u0, v0, u1, v1), pixels inside the picture.
+    """
+    height, width = exemplar.image.shape[:2]
+    u0, v0, u1, v1 = exemplar.box_px()
+    side = min(max(u1 - u0, v1 - v0), u0 + u1, v0 + v1, 2 * width - u0 - u1, 2 * height - v0 - v1)
+    u, v = (u0 + u1) / 2, (v0 + v1) / 2
+    return u - side / 2, v - side / 2, u + side / 2, v + side / 2
 
 
 def crops_beside(exemplar: Exemplar) -> list[UInt8[Array, 'height width 3']]:

@@ -14,7 +14,7 @@ from lerf_ros.config import QueryOptions
 from lerf_ros.evaluation.recordings import read_targets
 from lerf_ros.geometry import inverse_transform, project, transform_points
 from lerf_ros.query.embedding_cache import EmbeddingCache
-from lerf_ros.query.exemplars import crops_beside, exemplar_phrase, square_crop
+from lerf_ros.query.exemplars import centred_window, crops_beside, exemplar_phrase, square_crop
 from lerf_ros.query.request import Exemplar
 from lerf_ros.sources.rgbd import RgbdFolder
 from lerf_ros.surface.cloud import SurfaceMap
@@ -39,6 +39,26 @@ def test_crops_are_square_and_hold_the_box(box, margin, side) -> None:
     crop = square_crop(Exemplar(image, box), margin)
     assert crop.shape == (side, side, 3)
     assert (crop > 0).all(axis=-1).sum() == (box[2] - box[0]) * (box[3] - box[1])
+
+
+@pytest.mark.parametrize(
+    ('box', 'side'),
+    [
+        ((30, 20, 50, 40), 20),
+        ((30, 20, 60, 40), 30),
+        ((0, 0, 20, 20), 20),
+        ((20, 0, 60, 10), 10),  # at the upper edge: no larger than the middle allows
+        ((60, 20, 80, 56), 20),
+        ((10, 10, 70, 50), 60),
+        (None, 60),
+    ],
+)
+def test_a_window_has_the_thing_in_its_middle_and_lies_in_the_picture(box, side) -> None:
+    u0, v0, u1, v1 = box or (0, 0, 80, 60)
+    left, top, right, bottom = centred_window(Exemplar(np.zeros((60, 80, 3), np.uint8), box))
+    assert (left + right, top + bottom) == (u0 + u1, v0 + v1)
+    assert (right - left, bottom - top) == (side, side)
+    assert left >= 0 and top >= 0 and right <= 80 and bottom <= 60
 
 
 def test_a_picture_competes_with_the_mean_of_the_scene_at_each_scale() -> None:
