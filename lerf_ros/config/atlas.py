@@ -38,7 +38,14 @@ class AtlasOptions(Section):
     )
     folder: str = option('', 'Folder of the sleeping submaps; empty for a temporary one.')
     sleeping_keyframes: int = option(
-        8, 'Keyframes that a sleeping submap keeps, to go on learning with.', low=0, high=100_000
+        8, 'Keyframes in the file of a submap that sleeps or is saved.', low=0, high=100_000
+    )
+    rehearsed_keyframes: int = option(
+        48,
+        'Keyframes of a sleeping submap that lie beside its file, to go on learning with when it '
+        'wakes; each about 1 MB on disk.',
+        low=0,
+        high=100_000,
     )
     read_submaps: int = option(
         4, 'Sleeping submaps whose weights stay in memory for questions.', low=1, high=1000

@@ -110,6 +110,25 @@ class KeyframeRecord:
             counts['visible'] = pixels
         return counts
 
+    def arrays_among(self, named: Mapping[str, Tensor]) -> Arrays:
+        """Returns the arrays of the keyframe among those of several, by ``id.name``.
+
+        Raises:
+            ValueError: One is missing, or of another size.
+        """
+        counts = self.array_rows()
+        try:
+            own = {name: named[f'{self.id}.{name}'] for name in counts}
+        except KeyError as error:
+            raise ValueError(f'keyframe: a part is missing: {error}') from error
+        for name, values in own.items():
+            if len(values) != counts[name]:
+                raise ValueError(
+                    f'keyframe {self.id}: expected {counts[name]} rows of {name}, '
+                    f'got {len(values)}'
+                )
+        return own
+
     def frame(self, arrays: Arrays) -> PosedFrame:
         """Returns the frame with its pose as it stands."""
         size = (self.camera.height, self.camera.width)

@@ -255,42 +255,41 @@ class KeyframeStore:
         points = batch.rays.origins_world + batch.rays.directions_world * depth_m[:, None]
         return points[torch.isfinite(depth_m)]
 
-    def state(self) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+    def state(self, most: int | None = None) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
         """Returns what a map file keeps: the keyframes on the device, and their arrays.
 
         Those that rest in host memory or on disk are left out, so that a file stays bounded.
+
+        Args:
+            most: Most keyframes, evenly over their order, the last one among them; None for all.
         """
-        described, arrays = [], {}
-        for id_ in sorted(self._device.ids, key=lambda id_: self._records[id_].order):
-            described.append(self._records[id_].to_json())
-            for name, values in self._arrays(id_).items():
-                arrays[f'{id_}.{name}'] = values.clone()
-        return described, arrays
+        ids = sorted(self._device.ids, key=lambda id_: self._records[id_].order)
+        if most is not None and most < len(ids):
+            rows = np.unique(np.linspace(0, len(ids) - 1, most).round().astype(int))
+            ids = [ids[row] for row in rows]
+        arrays = {
+            f'{id_}.{name}': values.clone()
+            for id_ in ids
+            for name, values in self._arrays(id_).items()
+        }
+        return [self._records[id_].to_json() for id_ in ids], arrays
 
     def load_state(self, described: list[dict[str, Any]], arrays: dict[str, Tensor]) -> None:
-        """Takes in the keyframes of a map file; the store must be empty.
+        """Takes in keyframes of a file, as old as they are; those that are known stay as they are.
 
         Raises:
-            ValueError: The store holds keyframes, or arrays are missing or of another size.
+            ValueError: Arrays are missing or of another size.
         """
-        if self._records:
-            raise ValueError('store: expected an empty one to load into')
         for numbers in described:
             record = KeyframeRecord.from_json(numbers)
-            counts = record.array_rows()
-            try:
-                own = {name: arrays[f'{record.id}.{name}'] for name in counts}
-            except KeyError as error:
-                raise ValueError(f'keyframe: a part is missing: {error}') from error
-            for name, values in own.items():
-                if len(values) != counts[name]:
-                    raise ValueError(
-                        f'keyframe {record.id}: expected {counts[name]} rows of {name}, '
-                        f'got {len(values)}'
-                    )
+            if record.id in self._records:
+                continue
+            own = record.arrays_among(arrays)
             self._records[record.id] = record
             self._place(record.id, own)
             self._arrived = max(self._arrived, record.order + 1)
+        self._records = dict(sorted(self._records.items(), key=lambda each: each[1].order))
+        self._tables = None
 
     def close(self) -> None:
         """Removes what lies on disk."""

@@ -27,6 +27,7 @@ from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import require_fit
 from lerf_ros.maps.node import AtlasNode, file_name
 from lerf_ros.maps.own_frame import OwnFrame
+from lerf_ros.maps.rehearsal import drop_rehearsal, keep_rehearsal, take_rehearsal
 from lerf_ros.maps.release import release_memory
 from lerf_ros.maps.submap import Submap
 
@@ -148,12 +149,14 @@ class AtlasNodes:
             if node.keyframe_count and not node.damaged:
                 try:
                     submap.load(node.file)
+                    take_rehearsal(node.file, submap.trainer.store)
                 except (ValueError, OSError) as error:
                     logger.error('submap %d begins anew: %s', node.name, error)
                     node.damaged = str(error)
             if node.damaged:
                 node.damaged, node.index, node.poses, node.stamps = '', None, {}, {}
                 node.keyframe_count = node.step_count = 0
+                drop_rehearsal(node.file)
             node.submap = submap
         return node.submap
 
@@ -172,9 +175,11 @@ class AtlasNodes:
         if submap is None:
             return True
         if submap.ready():
+            options = self._config.atlas
             try:
                 self.renew_index(node)
-                submap.save(node.file, self._config.atlas.sleeping_keyframes)
+                submap.save(node.file, options.sleeping_keyframes)
+                keep_rehearsal(node.file, submap.trainer.store, options.rehearsed_keyframes)
             except OSError as error:
                 logger.error('submap %d stays awake: %s', node.name, error)
                 return False

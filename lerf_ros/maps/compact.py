@@ -13,7 +13,6 @@ import zlib
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -47,14 +46,6 @@ _DEFLATION = 6
 # How small tensors are brought back, as JSON: `types` by name, names of `tables`, whether the
 # surface is packed, and type and shape of what is `deflated`.
 Notes = dict[str, Any]
-
-
-def spread(described: list[dict[str, Any]], count: int) -> list[dict[str, Any]]:
-    """Returns at most so many keyframes, evenly over their order, the last one among them."""
-    if len(described) <= count:
-        return described
-    chosen = np.linspace(0, len(described) - 1, count).round().astype(int)
-    return [described[index] for index in sorted(set(chosen.tolist()))]
 
 
 def compacted(

@@ -23,7 +23,7 @@ from lerf_ros.config import FieldOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.frames import KeyframeId
-from lerf_ros.maps.compact import compacted, restored, spread
+from lerf_ros.maps.compact import compacted, restored
 from lerf_ros.training.trainer import Trainer
 
 FORMAT = 'lerf_ros map'
@@ -74,11 +74,7 @@ def save_map(
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f'{path}: there is no folder {path.parent}; make it first')
-    keyframes, arrays = trainer.store.state()
-    if keep_keyframes is not None:
-        keyframes = spread(keyframes, keep_keyframes)
-        kept = tuple(f'{KeyframeId(**each["id"])}.' for each in keyframes)
-        arrays = {name: value for name, value in arrays.items() if name.startswith(kept)}
+    keyframes, arrays = trainer.store.state(keep_keyframes)
     groups = {'trainer': trainer.state_dict(), 'keyframes': arrays, **extra}
     tensors = {
         f'{group}/{name}': value.detach().cpu().contiguous()

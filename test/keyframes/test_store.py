@@ -302,8 +302,27 @@ def test_state_brings_the_keyframes_back():
     torch.testing.assert_close(first.rgb, second.rgb)
     torch.testing.assert_close(first.embedding, second.embedding)
     torch.testing.assert_close(first.dense, second.dense)
-    with pytest.raises(ValueError, match='empty'):
-        other.load_state(described, arrays)
+
+
+def test_keyframes_of_a_file_join_those_that_are_there_as_old_as_they_are():
+    store, _ = make_store(9)
+    few, all_of_them = store.state(3), store.state()
+    assert [numbers['order'] for numbers in few[0]] == [0, 4, 8]  # evenly, the last one always
+    assert store.state(0) == ([], {})
+    other = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE)
+    other.load_state(*few)
+    moved = other.pose(named(4))
+    moved[:3, 3] += 1
+    other.update_poses([named(4)], moved[None])
+    other.load_state(*all_of_them)
+    assert other.ids == store.ids
+    np.testing.assert_allclose(other.pose(named(4)), moved)  # it was known
+    for id_ in store.ids:
+        np.testing.assert_array_equal(
+            other.keyframe(id_).frame.image, store.keyframe(id_).frame.image
+        )
+        torch.testing.assert_close(other.embeddings(id_), store.embeddings(id_))
+    assert int(other.tables.newest.sum()) == int(store.tables.newest.sum())
 
 
 def test_bad_keyframes_are_refused_and_leave_no_trace():

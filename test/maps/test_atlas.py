@@ -63,9 +63,9 @@ def frames():
         ]
 
 
-def mapped(frames, steps: int) -> Atlas:
+def mapped(frames, steps: int, config: LerfConfig = CONFIG) -> Atlas:
     """Takes in frames, with some steps after each."""
-    atlas = Atlas(CONFIG, ColourEncoder())
+    atlas = Atlas(config, ColourEncoder())
     for frame in frames:
         atlas.ingest(frame)
         for _ in range(steps):
@@ -407,6 +407,27 @@ def test_what_falls_asleep_while_people_ask_lies_unpacked(frames, monkeypatch):
         assert torch.equal(each, learnt[name])
     assert atlas.query(RED)[0].maxima
     atlas.close()
+
+
+def test_a_submap_that_wakes_goes_on_with_what_it_had(frames, tmp_path):
+    config = CONFIG.replace({'atlas.sleeping_keyframes': 2})
+    atlas = mapped(frames[:40:2], steps=1, config=config)
+    node = max(atlas.nodes.awake(), key=lambda node: node.keyframe_count)
+    held = node.submap.trainer.store.ids
+    assert len(held) > 2
+    atlas.nodes.sleep(node)
+    atlas.save(tmp_path / 'map')
+    assert not list((tmp_path / 'map').glob('*.rehearsal'))  # a map that is saved stays small
+    submap = atlas.nodes.wake(node)
+    assert submap.trainer.store.ids == held
+    # What comes next is the newest, and what falls asleep again is not less.
+    back = next(frame for frame in frames if frame.stamp_ns in node.stamps.values())
+    atlas.ingest(back)
+    assert submap.trainer.store.ids == [*held, KeyframeId('camera', atlas.keyframe_count - 1)]
+    atlas.nodes.sleep(node)
+    assert len(atlas.nodes.wake(node).trainer.store) == len(held) + 1
+    atlas.close()
+    assert not node.file.parent.exists()
 
 
 def test_others_fall_asleep_before_one_wakes(frames, monkeypatch):

@@ -8,14 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lerf_ros.maps.compact import compacted, restored, spread
-
-
-def test_keyframes_are_kept_evenly_and_the_last_one_always():
-    described = [{'order': number} for number in range(10)]
-    assert spread(described, 10) == described
-    assert [each['order'] for each in spread(described, 4)] == [0, 3, 6, 9]
-    assert spread(described, 0) == []
+from lerf_ros.maps.compact import compacted, restored
 
 
 def test_what_is_small_is_the_same_when_it_is_woken():
