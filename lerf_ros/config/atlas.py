@@ -43,7 +43,7 @@ class AtlasOptions(Section):
     rehearsed_keyframes: int = option(
         48,
         'Keyframes of a sleeping submap that lie beside its file, to go on learning with when it '
-        'wakes; each about 1 MB on disk.',
+        'wakes; each about half a MB of disk with the small encoder.',
         low=0,
         high=100_000,
     )

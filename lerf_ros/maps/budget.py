@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 
 from lerf_ros.config import LerfConfig
+from lerf_ros.features.tile_grid import tile_grids
 from lerf_ros.maps.coarse_index import SCALES_M
 from lerf_ros.training.memory import estimate_memory
 
@@ -19,8 +20,10 @@ _WEIGHTS_OVER_FILE = 24
 _DIRECTIONS = 28
 # A submap whose box reaches over the edge of what is mapped is not full.
 _SPILL = 1.4
-# A keyframe's depth as PNG and its picture as JPEG, bytes a pixel.
-_PICTURE_BYTES = 0.9
+# A keyframe's depth as PNG and its picture as JPEG, bytes a pixel; and as they lie in memory.
+_PICTURE_BYTES, _PIXEL_BYTES = 0.9, 5
+# Bytes of a number of an embedding.
+_HALF = 2
 _MB = 2**20
 
 
@@ -32,7 +35,8 @@ class AreaEstimate:
         submaps: Number of submaps; 1 where there is one map for all.
         device: On the training device: weights and keyframes of the submaps awake, and a step.
         host: In host memory beside it: surfaces, readings of sleeping submaps, the index.
-        disk: Files of all submaps, and what questions have unpacked of them.
+        disk: Files of all submaps, keyframes beside those that sleep, and what questions have
+            unpacked of them.
         covered_m2: Floor whose surface the points suffice for; infinite for an atlas.
     """
 
@@ -81,10 +85,15 @@ def estimate_area(
     pixels = min(width, config.training.store_width or width) ** 2 * 0.75
     keyframes = atlas.sleeping_keyframes * pixels * _PICTURE_BYTES / _MB
     file = memory.weights / _WEIGHTS_OVER_FILE + points * _POINT_FILE_BYTES / _MB + keyframes
+    grids = tile_grids(width, round(0.75 * width), config.features)
+    tiles = sum(grid.rows * grid.cols for grid in grids)
+    rehearsed = pixels * _PIXEL_BYTES + tiles * embedding_size * _HALF
+    asleep = (submaps - awake) * atlas.rehearsed_keyframes * rehearsed / _MB
+    unpacked = min(atlas.unpacked_submaps, submaps) * reading
     return AreaEstimate(
         submaps=submaps,
         device=awake * memory.weights + memory.step + memory.keyframes + memory.fixed,
         host=awake * surface + read * reading + index * area_m2 + config.training.store_host_mb,
-        disk=submaps * file + index * area_m2 + min(atlas.unpacked_submaps, submaps) * reading,
+        disk=submaps * file + asleep + index * area_m2 + unpacked,
         covered_m2=math.inf,
     )

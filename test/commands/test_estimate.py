@@ -18,6 +18,15 @@ def test_an_atlas_of_a_large_floor_takes_hardly_more_memory_than_a_small_one():
     assert large.submaps > 3 * small.submaps
 
 
+def test_keyframes_beside_sleeping_submaps_take_disk_alone():
+    config = make_config('tabletop', [], 'room')
+    with_them = estimate_area(config, 300.0, 64)
+    without = estimate_area(config.replace({'atlas.rehearsed_keyframes': 0}), 300.0, 64)
+    asleep = (with_them.submaps - config.atlas.awake_submaps) * config.atlas.rehearsed_keyframes
+    assert 0.3 * asleep < with_them.disk - without.disk < asleep  # MB
+    assert (with_them.device, with_them.host) == (without.device, without.host)
+
+
 def test_one_map_says_how_much_floor_it_holds(capsys):
     assert main(['estimate', '--area', '75', '--place', 'table']) == 0
     said = capsys.readouterr().out
