@@ -100,6 +100,22 @@ class Existence:
     present_refused: float | None
 
 
+def refused_at(present: Sequence[float], absent: Sequence[float], share: float) -> float | None:
+    """Returns how many absent phrases are refused where so many present ones are, as a share.
+
+    Unlike what is refused at the threshold that ships, this does not depend on where that lies.
+
+    Args:
+        present: Confidences of phrases that are there.
+        absent: Of phrases that are not.
+        share: Most of those that are there to be refused.
+    """
+    if not present or not absent:
+        return None
+    threshold = sorted(present)[min(int(share * len(present)), len(present) - 1)]
+    return float(np.mean(np.asarray(absent) < threshold))
+
+
 def existence(present: Sequence[bool], said_present: Sequence[bool]) -> Existence:
     """Compares what is in the scene with what was said."""
     truth, said = np.asarray(present, dtype=bool), np.asarray(said_present, dtype=bool)

@@ -64,6 +64,18 @@ def test_existence() -> None:
         metrics.existence(truths('10'), truths('1'))
 
 
+def test_what_is_refused_at_a_share_does_not_depend_on_the_threshold_that_ships() -> None:
+    present = [0.01, *(0.5 + 0.01 * i for i in range(39))]  # 40: two of them may be refused
+    absent = [0.0, 0.4, 0.505, 0.51, 0.9]
+    assert metrics.refused_at(present, absent, 0.05) == pytest.approx(3 / 5)  # below 0.51
+    squeezed = [value / 2 for value in present], [value / 2 for value in absent]
+    assert metrics.refused_at(*squeezed, 0.05) == pytest.approx(3 / 5)
+    assert metrics.refused_at(present, absent, 0.0) == pytest.approx(1 / 5)
+    assert metrics.refused_at([0.7, 0.7], [0.7, 0.7], 0.05) == 0.0  # ties are not refused
+    assert metrics.refused_at([], absent, 0.05) is None
+    assert metrics.refused_at(present, [], 0.05) is None
+
+
 def test_average_precision() -> None:
     # Ranked: hit, miss, hit -> 1/2 * 1 + 1/2 * 2/3.
     assert metrics.average_precision(truths('101'), [0.9, 0.8, 0.7]) == pytest.approx(5 / 6)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from lerf_ros.evaluation.flat.truth import FlatAnswer, FlatTruth, Sightings
-from lerf_ros.evaluation.metrics import existence, mean, percentile
+from lerf_ros.evaluation.metrics import existence, mean, percentile, refused_at
 from lerf_ros.simulation import FlatObject
 
 # Bounds of the classes of objects.
@@ -35,10 +35,9 @@ def shuffled(
     ]
     others = [answer for answer in answers if not answer.question.objects]
     # Who does not look at the phrase refuses absent ones as often as any.
-    said = [answer.said_present for answer in answers]
-    drawn = rng.permutation(said)[: len(others)]
+    drawn = [answers[row] for row in rng.permutation(len(answers))[: len(others)]]
     return result + [
-        replace(answer, said_present=bool(each))
+        replace(answer, said_present=each.said_present, confidence=each.confidence)
         for answer, each in zip(others, drawn, strict=True)
     ]
 
@@ -56,6 +55,11 @@ def figures(answers: Sequence[FlatAnswer]) -> dict[str, float | None]:
         'median_error_m': percentile([answer.error_m for answer in present], 50),
         'absent_refused': said.absent_refused,
         'present_refused': said.present_refused,
+        'absent_refused_at_5': refused_at(
+            [answer.confidence for answer in present],
+            [answer.confidence for answer in answers if not answer.question.objects],
+            0.05,
+        ),
     }
 
 

@@ -49,6 +49,7 @@ ROW_KEYS = (
     'median_error_m',
     'absent_refused',
     'present_refused',
+    'absent_refused_at_5',
     'forgotten_points',
     'query_p95_ms',
     'peak_rss_mb',
