@@ -127,13 +127,7 @@ class KeyframeStore:
                 )
             break
         arrays = arrays_of(keyframe, pyramid, dense)
-        self._records[keyframe.id] = KeyframeRecord.of(keyframe, pyramid, dense, self._arrived)
-        try:
-            self._place(keyframe.id, arrays)
-        except BaseException:
-            del self._records[keyframe.id]
-            raise
-        self._arrived += 1
+        self._hold(KeyframeRecord.of(keyframe, pyramid, dense, self._arrived), arrays)
 
     def keyframe(self, id_: KeyframeId) -> Keyframe:
         """Returns a keyframe with its pose as it stands.
@@ -279,15 +273,13 @@ class KeyframeStore:
 
         Raises:
             ValueError: Arrays are missing or of another size.
+            OSError: Another keyframe had to go to disk, and the disk is full.
         """
         for numbers in described:
             record = KeyframeRecord.from_json(numbers)
             if record.id in self._records:
                 continue
-            own = record.arrays_among(arrays)
-            self._records[record.id] = record
-            self._place(record.id, own)
-            self._arrived = max(self._arrived, record.order + 1)
+            self._hold(record, record.arrays_among(arrays))
         self._records = dict(sorted(self._records.items(), key=lambda each: each[1].order))
         self._tables = None
 
@@ -307,6 +299,16 @@ class KeyframeStore:
     def _arrays(self, id_: KeyframeId) -> Arrays:
         """Returns the arrays of a keyframe, wherever they are."""
         return self._device.read(id_) if id_ in self._device else self._cold.get(id_)
+
+    def _hold(self, record: KeyframeRecord, arrays: Arrays) -> None:
+        """Takes in a keyframe, or leaves no trace of it."""
+        self._records[record.id] = record
+        try:
+            self._place(record.id, arrays)
+        except BaseException:
+            del self._records[record.id]
+            raise
+        self._arrived = max(self._arrived, record.order + 1)
 
     def _place(self, id_: KeyframeId, arrays: Arrays) -> None:
         """Puts a keyframe onto the device; others may go cold for it."""

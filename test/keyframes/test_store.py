@@ -325,6 +325,25 @@ def test_keyframes_of_a_file_join_those_that_are_there_as_old_as_they_are():
     assert int(other.tables.newest.sum()) == int(store.tables.newest.sum())
 
 
+def test_keyframes_of_a_file_that_find_no_room_leave_no_trace(monkeypatch):
+    store, _ = make_store(4)
+    other, place = KeyframeStore(TrainingOptions(), spheres.EMBEDDING_SIZE), KeyframeStore._place
+
+    def full_after_two(self, id_, arrays):
+        if len(self) > 2:
+            raise OSError('No space left on device')
+        place(self, id_, arrays)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(KeyframeStore, '_place', full_after_two)
+        with pytest.raises(OSError, match='No space'):
+            other.load_state(*store.state())
+    assert other.ids == store.ids[:2]
+    assert len(other.sample_rays(50, generator()).rgb) == 50
+    other.load_state(*store.state())  # and there is room again
+    assert other.ids == store.ids
+
+
 def test_bad_keyframes_are_refused_and_leave_no_trace():
     store, data = make_store(2)
     keyframe, pyramid, _ = data[named(0)]
