@@ -41,7 +41,7 @@ class AtlasOptions(Section):
         8, 'Keyframes in the file of a submap that sleeps or is saved.', low=0, high=100_000
     )
     rehearsed_keyframes: int = option(
-        48,
+        64,
         'Keyframes of a sleeping submap that lie beside its file, to go on learning with when it '
         'wakes; each about half a MB of disk with the small encoder.',
         low=0,

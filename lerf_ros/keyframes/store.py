@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from lerf_ros.features.dense import FeatureMap
     from lerf_ros.features.pyramid import FeaturePyramid
 
+# Keyframes as files hold them: descriptions, and their arrays by `id.name`.
+KeyframeState = tuple[list[dict[str, Any]], dict[str, Tensor]]
+
 # Keyframes that count as the newest; they always stay on the device.
 NEWEST = 4
 # Once in so many calls, a keyframe on the device gives way to one that is not.
@@ -119,13 +122,10 @@ class KeyframeStore:
             raise ValueError(f'keyframe: id {keyframe.id} is in the store already')
         check_features(keyframe, pyramid, dense, self._embedding_size, self._dense_size)
         keyframe, pyramid = as_held(keyframe, pyramid, self._options.store_width)
-        for other in self._records.values():
-            if len(other.levels) != len(pyramid.levels):
-                raise ValueError(
-                    f'pyramid: expected {len(other.levels)} levels as before, '
-                    f'got {len(pyramid.levels)}'
-                )
-            break
+        other = next(iter(self._records.values()), None)
+        if other is not None and len(other.levels) != len(pyramid.levels):
+            count, found = len(other.levels), len(pyramid.levels)
+            raise ValueError(f'pyramid: expected {count} levels as before, got {found}')
         arrays = arrays_of(keyframe, pyramid, dense)
         self._hold(KeyframeRecord.of(keyframe, pyramid, dense, self._arrived), arrays)
 
@@ -249,7 +249,7 @@ class KeyframeStore:
         points = batch.rays.origins_world + batch.rays.directions_world * depth_m[:, None]
         return points[torch.isfinite(depth_m)]
 
-    def state(self, most: int | None = None) -> tuple[list[dict[str, Any]], dict[str, Tensor]]:
+    def state(self, most: int | None = None) -> KeyframeState:
         """Returns what a map file keeps: the keyframes on the device, and their arrays.
 
         Those that rest in host memory or on disk are left out, so that a file stays bounded.

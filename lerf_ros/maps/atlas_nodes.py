@@ -27,7 +27,7 @@ from lerf_ros.maps.extraction import Extraction, FrameFeatures
 from lerf_ros.maps.file import require_fit
 from lerf_ros.maps.node import AtlasNode, file_name
 from lerf_ros.maps.own_frame import OwnFrame
-from lerf_ros.maps.rehearsal import drop_rehearsal, keep_rehearsal, take_rehearsal
+from lerf_ros.maps.rehearsal import drop_rehearsal, keep_rehearsal, load_rehearsed
 from lerf_ros.maps.release import release_memory
 from lerf_ros.maps.submap import Submap
 
@@ -148,8 +148,7 @@ class AtlasNodes:
             )
             if node.keyframe_count and not node.damaged:
                 try:
-                    submap.load(node.file)
-                    take_rehearsal(node.file, submap.trainer.store)
+                    load_rehearsed(submap, node.file)
                 except (ValueError, OSError) as error:
                     logger.error('submap %d begins anew: %s', node.name, error)
                     node.damaged = str(error)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lerf_ros.features.encoder import LanguageEncoder
+from lerf_ros.keyframes.store import KeyframeState
 from lerf_ros.maps.file import load_map, require_fit
 from lerf_ros.maps.own_frame import OwnFrame
 from lerf_ros.surface.cloud import SurfaceMap
@@ -54,8 +55,17 @@ def read_map(
     surface_map: SurfaceMap,
     encoder: LanguageEncoder,
     world_frame: str,
+    held: KeyframeState | None = None,
 ) -> MapFacts:
     """Reads a map file into a fresh trainer and surface, which are of no use after an error.
+
+    Args:
+        path: The file.
+        trainer: The trainer.
+        surface_map: The surface.
+        encoder: The encoder that the map must be of.
+        world_frame: The frame that it must live in.
+        held: Keyframes in the place of those in the file; None for these.
 
     Raises:
         ValueError: The file is no map, is damaged, was made with another encoder, or lives in
@@ -63,7 +73,7 @@ def read_map(
         OSError: The file cannot be read.
     """
     try:
-        extra, metadata = load_map(path, trainer)
+        extra, metadata = load_map(path, trainer, held)
         require_fit(path, metadata, encoder, world_frame)
         surface_map.load_state_dict(extra['surface'])
         return MapFacts(

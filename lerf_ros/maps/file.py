@@ -23,6 +23,7 @@ from lerf_ros.config import FieldOptions
 from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.frames import KeyframeId
+from lerf_ros.keyframes.store import KeyframeState
 from lerf_ros.maps.compact import compacted, restored
 from lerf_ros.training.trainer import Trainer
 
@@ -117,9 +118,14 @@ def save_map(
 
 
 def load_map(
-    path: Path | str, trainer: Trainer
+    path: Path | str, trainer: Trainer, held: KeyframeState | None = None
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, Any]]:
     """Reads a map into a fresh trainer, which is of no use after an error.
+
+    Args:
+        path: The file.
+        trainer: The trainer.
+        held: Keyframes in the place of those in the file; None for these.
 
     Returns:
         The further tensors by group and name, and the metadata.
@@ -129,7 +135,7 @@ def load_map(
         OSError: The file cannot be read.
     """
     path = Path(path)
-    groups, header = _read_groups(path)
+    groups, header = _read_groups(path, but='' if held is None else _KEYFRAMES)
     try:
         options, keyframes, metadata = (
             json.loads(header[name]) for name in ('options', 'keyframes', 'metadata')
@@ -139,12 +145,14 @@ def load_map(
     _check_sizes(path, options, asdict(trainer.config.field))
     try:
         trainer.load_state_dict(groups.pop('trainer'))
-        trainer.store.load_state(keyframes, groups.pop('keyframes', {}))
+        trainer.store.load_state(*(held or (keyframes, groups.pop('keyframes', {}))))
     except (KeyError, ValueError) as error:
         raise ValueError(f'{path}: the map does not fit: {error}') from error
     return groups, metadata
 
 
+# What the names of keyframes begin with.
+_KEYFRAMES = 'keyframes/'
 # What the names of tensors that a question needs begin with.
 _ASKED = (
     'surface/',
@@ -223,9 +231,15 @@ def require_fit(
 
 
 def _read_groups(
-    path: Path, wanted: tuple[str, ...] = ()
+    path: Path, wanted: tuple[str, ...] = (), but: str = ''
 ) -> tuple[dict[str, dict[str, Tensor]], dict[str, str]]:
-    """Returns the tensors of a map file, or those whose names begin so, and its header."""
+    """Returns the tensors of a map file, and its header.
+
+    Args:
+        path: The file.
+        wanted: What the names of those to be read begin with; all if empty.
+        but: What the names of those to be left out begin with; none if empty.
+    """
     if not path.is_file():
         raise FileNotFoundError(f'{path}: there is no such file')
     groups: dict[str, dict[str, Tensor]] = {}
@@ -242,7 +256,7 @@ def _read_groups(
             names = [
                 key
                 for key in file.keys()  # noqa: SIM118  it is no dict
-                if not wanted or key.startswith(wanted)
+                if (not wanted or key.startswith(wanted)) and not (but and key.startswith(but))
             ]
             notes = json.loads(header.get('compact', '{}'))
             tensors = restored({name: file.get_tensor(name) for name in names}, notes)

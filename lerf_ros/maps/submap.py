@@ -20,6 +20,7 @@ from lerf_ros.features.pyramid import FeaturePyramid
 from lerf_ros.field.view import RenderedView
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, rounded_pose
+from lerf_ros.keyframes.store import KeyframeState
 from lerf_ros.maps.anchor import named_by_stamp
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
@@ -324,22 +325,25 @@ class Submap:
         surface = {'surface': self.surface_map.state_dict()}
         save_map(path, self.trainer, surface, metadata, keep_keyframes)
 
-    def load(self, path: Path | str) -> None:
+    def load(self, path: Path | str, held: KeyframeState | None = None) -> None:
         """Replaces this map by a saved one; on any error this map stays as it was.
+
+        Args:
+            path: The file.
+            held: Keyframes in the place of those in the file; None for these.
 
         Raises:
             ValueError: The file is no map, is damaged, or of another encoder or world frame.
             OSError: The file cannot be read.
         """
-        trainer, surface_map = self._new_trainer(), SurfaceMap(self.config.query)
-        world_frame = self.config.node.world_frame
-        facts = read_map(path, trainer, surface_map, self.encoder, world_frame)
-        self._begin(trainer, surface_map, facts.map_id)
+        trainer, surface = self._new_trainer(), SurfaceMap(self.config.query)
+        facts = read_map(path, trainer, surface, self.encoder, self.config.node.world_frame, held)
+        self._begin(trainer, surface, facts.map_id)
         self.last_stamp_ns, self.keyframe_count = facts.stamp_ns, facts.keyframe_count
         self._next_index, self.pose_epoch = facts.next_index, facts.pose_epoch
         self._settle(facts.own_frame)
-        for id_ in trainer.store.ids[-1:]:
-            self.last_camera = trainer.store.keyframe(id_).frame.camera
+        if ids := trainer.store.ids:
+            self.last_camera = trainer.store.keyframe(ids[-1]).frame.camera
 
     def close(self) -> None:
         """Gives back files and threads that would outlive the map."""
