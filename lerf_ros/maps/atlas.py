@@ -184,8 +184,10 @@ class Atlas:
         Raises:
             ValueError: The numbers differ, a pose is not rigid, or an id is unknown.
         """
-        self.nodes.correct(ids, self.own_frame.poses(camera_to_world))
-        self._query.clear()
+        for node in self.nodes.correct(ids, self.own_frame.poses(camera_to_world)):
+            # What sleeps has moved as a whole, and was read in a frame of its own.
+            if not node.asleep:
+                self._query.forget(node)
         self.pose_epoch += 1
 
     def correct(

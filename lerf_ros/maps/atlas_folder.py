@@ -95,14 +95,30 @@ def _swap(aside: Path, path: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
+def sleeping_folder(parent: str) -> Path:
+    """Makes a folder for submaps to sleep in.
+
+    Args:
+        parent: Where; the system's place for temporary files if empty.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+    place = Path(parent).expanduser() if parent else None
+    if place is not None:
+        place.mkdir(parents=True, exist_ok=True)
+    return Path(tempfile.mkdtemp(prefix='lerf_atlas_', dir=place))
+
+
 def read_folder(
-    path: Path, check: Callable[[dict[str, Any]], None]
+    path: Path, check: Callable[[dict[str, Any]], None], parent: str = ''
 ) -> tuple[list[AtlasNode], CellGrid, Path, dict[str, Any]]:
     """Reads an atlas, which stays as it is.
 
     Args:
         path: The folder.
         check: Raises ValueError unless the metadata fit.
+        parent: Where they are to sleep, see :func:`sleeping_folder`.
 
     Returns:
         The submaps, all asleep; those whose file is missing are marked as damaged. The grid, the
@@ -110,9 +126,9 @@ def read_folder(
 
     Raises:
         ValueError: The folder is no atlas, or does not fit.
-        OSError: It cannot be read.
+        OSError: It cannot be read, or there is no place for what sleeps.
     """
-    folder = Path(tempfile.mkdtemp(prefix='lerf_atlas_'))
+    folder = sleeping_folder(parent)
     try:
         try:
             description = json.loads((path / DESCRIPTION).read_text(encoding='utf-8'))

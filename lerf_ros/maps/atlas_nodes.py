@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import shutil
-import tempfile
 import weakref
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -20,7 +19,7 @@ from lerf_ros.field.model import LerfField
 from lerf_ros.frames import Keyframe, KeyframeId
 from lerf_ros.geometry import Array, inverse_transform, require_rigid
 from lerf_ros.maps.anchor import residual_large, rigid_fit
-from lerf_ros.maps.atlas_folder import read_folder, write_folder
+from lerf_ros.maps.atlas_folder import read_folder, sleeping_folder, write_folder
 from lerf_ros.maps.cells import Cell, CellGrid
 from lerf_ros.maps.coarse_index import build_index
 from lerf_ros.maps.extraction import Extraction, FrameFeatures
@@ -286,7 +285,7 @@ class AtlasNodes:
             encoder, world_frame = self._extraction.encoder, self._config.node.world_frame
             require_fit(path, metadata, encoder, world_frame)
 
-        nodes, grid, folder, metadata = read_folder(Path(path), check)
+        nodes, grid, folder, metadata = read_folder(Path(path), check, self._config.atlas.folder)
         self.clear()
         self._sleep_in(folder)
         self._grid = grid
@@ -295,11 +294,7 @@ class AtlasNodes:
 
     def _sleeping_place(self) -> Path:
         if self._folder is None:
-            parent = self._config.atlas.folder
-            if parent:
-                Path(parent).expanduser().mkdir(parents=True, exist_ok=True)
-            place = Path(parent).expanduser() if parent else None
-            self._sleep_in(Path(tempfile.mkdtemp(prefix='lerf_atlas_', dir=place)))
+            self._sleep_in(sleeping_folder(self._config.atlas.folder))
         assert self._folder is not None
         return self._folder
 
