@@ -8,12 +8,14 @@ moves geometry.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from lerf_ros.config import TrainingOptions
+from lerf_ros.config import FeatureOptions, TrainingOptions
 from lerf_ros.field.language import LanguageField
 from lerf_ros.field.native import is_available
 from lerf_ros.frames import KeyframeId
@@ -30,6 +32,7 @@ from lerf_ros.training.language_gradient import (
     product_dtype,
 )
 from lerf_ros.training.optimizer import FieldOptimizer
+from lerf_ros.training.recollection import Recollection
 
 # A loss, and its terms before weighting.
 Losses = tuple[Tensor, dict[str, Tensor]]
@@ -65,6 +68,7 @@ class SurfaceSupervision:
         self._product_dtype = product_dtype(language, options)
         self._pass = CapturedPass(language.parameters())
         self._hard = HardPoints(device)
+        self._recollection: Recollection | None = None
         self._points: SurfacePoints | None = None
         self._names: tuple[list[KeyframeId], list[KeyframeId]] | None = None
 
@@ -72,6 +76,15 @@ class SurfaceSupervision:
         """Takes over options that may change while training goes on: weights of losses."""
         self._options = options
         self._pass.forget()
+
+    def recollect(self, make: Callable[[], LanguageField], features: FeatureOptions) -> None:
+        """Keeps what the field says now, where keyframes no longer show it, from being forgotten.
+
+        Args:
+            make: Makes a language field of the same sizes.
+            features: Tile sizes of the pyramid that it learnt.
+        """
+        self._recollection = Recollection(self._language, make, features, self._device)
 
     def can_teach(self, surface: SurfaceMap) -> bool:
         """Tells whether the surface shows what most keyframes saw.
@@ -102,8 +115,11 @@ class SurfaceSupervision:
         Returns:
             The last loss with its terms before weighting, and whether all numbers were finite.
         """
+        changed = surface.points() is not self._points
         self._follow(surface.points())
         self._place(surface)
+        if changed and self._recollection and not self._recollection.follow(surface, self._store):
+            self._recollection = None  # keyframes show all of it
         count = count or self._options.surface_points
         results = [
             self._update(step, generator, count) for _ in range(self._options.surface_updates)
@@ -118,6 +134,8 @@ class SurfaceSupervision:
         positions = self._positions[chosen]
         views = self._seeing(chosen, generator)
         targets = self._store.point_targets(positions, views, generator)
+        if self._recollection is not None:
+            targets = self._recollection.completed(targets, chosen, positions, generator)
         self.optimizer.listen()
         if self._written_out:
             weight = self._options.language_weight

@@ -145,11 +145,8 @@ class Trainer:
             raise ValueError('scene box: it is fixed, the field has begun to learn')
         scene_box = self._find_box()
         self._adopt(self._new_field(scene_box))
-        _log.info(
-            'scene box: centre %s m, half extent %.2f m',
-            [round(value, 2) for value in scene_box.centre_m],
-            scene_box.half_extent_m,
-        )
+        centre = [round(value, 2) for value in scene_box.centre_m]
+        _log.info('scene box: centre %s m, half extent %.2f m', centre, scene_box.half_extent_m)
         self._fit_basis(*self.store.ids[-_BLIND_KEYFRAMES:])
 
     def _find_box(self) -> SceneBox:
@@ -340,6 +337,9 @@ class Trainer:
         if not all(bool(torch.isfinite(value).all()) for value in weights.values()):
             raise ValueError('the weights are not finite')
         self._adopt(field, state)
+        assert self._supervision is not None
+        box = field.scene_box
+        self._supervision.recollect(lambda: self._new_field(box).language, self.config.features)
         self.step_count = step_count
 
 
