@@ -18,6 +18,7 @@ from torch import Tensor
 
 from lerf_ros.config import FeatureOptions
 from lerf_ros.field.language import LanguageField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.keyframes.point_targets import PointTargets
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap
@@ -28,7 +29,7 @@ class Recollection:
 
     Args:
         language: The language field as it was loaded; its copy is made when it is first needed.
-        make: Makes a language field of the same sizes.
+        make: Makes a field of the same sizes; holds no trainer, which would outlive its submap.
         features: Tile sizes of the pyramid that it learnt.
         device: Where to train.
 
@@ -39,7 +40,7 @@ class Recollection:
     def __init__(
         self,
         language: LanguageField,
-        make: Callable[[], LanguageField],
+        make: Callable[[], ReadableField],
         features: FeatureOptions,
         device: torch.device,
     ) -> None:
@@ -65,7 +66,7 @@ class Recollection:
         if not forgotten.any():
             return False
         if self._said is None:
-            self._said = self._make().requires_grad_(False)
+            self._said = self._make().language.requires_grad_(False)
             self._said.load_state_dict(self._learning.state_dict())
         return True
 

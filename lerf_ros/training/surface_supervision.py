@@ -18,6 +18,7 @@ from torch import Tensor
 from lerf_ros.config import FeatureOptions, TrainingOptions
 from lerf_ros.field.language import LanguageField
 from lerf_ros.field.native import is_available
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.frames import KeyframeId
 from lerf_ros.keyframes.native_targets import native_drawn_views
 from lerf_ros.keyframes.point_targets import PointTargets, drawn_views
@@ -77,11 +78,11 @@ class SurfaceSupervision:
         self._options = options
         self._pass.forget()
 
-    def recollect(self, make: Callable[[], LanguageField], features: FeatureOptions) -> None:
+    def recollect(self, make: Callable[[], ReadableField], features: FeatureOptions) -> None:
         """Keeps what the field says now, where keyframes no longer show it, from being forgotten.
 
         Args:
-            make: Makes a language field of the same sizes.
+            make: Makes a field of the same sizes, for a copy.
             features: Tile sizes of the pyramid that it learnt.
         """
         self._recollection = Recollection(self._language, make, features, self._device)

@@ -17,6 +17,7 @@ from torch import Tensor
 from lerf_ros.config import LerfConfig, TrainingOptions
 from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
 from lerf_ros.field.threads import only_native_threads
 from lerf_ros.field.view import RenderedView, render_view
@@ -164,14 +165,8 @@ class Trainer:
         return box_between_cameras(torch.from_numpy(rounded_pose(poses)))
 
     def _new_field(self, scene_box: SceneBox) -> LerfField:
-        return LerfField(
-            self.config.field,
-            scene_box,
-            self.embedding_size,
-            self.dense_size,
-            self.config.training.seed,
-            self.device,
-        )
+        sizes, seed = (self.embedding_size, self.dense_size), self.config.training.seed
+        return LerfField(self.config.field, scene_box, *sizes, seed, self.device)
 
     def _adopt(self, field: LerfField, moments: Mapping[str, Tensor] | None = None) -> None:
         """Trains this field from now on.
@@ -338,8 +333,9 @@ class Trainer:
             raise ValueError('the weights are not finite')
         self._adopt(field, state)
         assert self._supervision is not None
-        box = field.scene_box
-        self._supervision.recollect(lambda: self._new_field(box).language, self.config.features)
+        sizes = (self.config.field, field.scene_box, self.embedding_size, self.dense_size)
+        make = partial(ReadableField.of, *sizes, self.device)
+        self._supervision.recollect(make, self.config.features)
         self.step_count = step_count
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gc
+import weakref
+from functools import partial
+
 import numpy as np
 import pytest
 import spheres
@@ -9,6 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from lerf_ros.field.language import LanguageField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.keyframes.point_targets import PointTargets
 from lerf_ros.surface.cloud import SurfaceMap
@@ -45,17 +50,24 @@ def reloaded(config, learnt, keyframes: int | None) -> Trainer:
 
 
 def language(config, seed: int) -> LanguageField:
-    generator = torch.Generator().manual_seed(seed)
-    box = SceneBox((0.0, 0.0, 0.0), 1.0)
     torch.manual_seed(seed)
-    return LanguageField(config.field, box, spheres.EMBEDDING_SIZE, DENSE, generator)
+    field = empty(config).language
+    with torch.no_grad():
+        for weight in field.parameters():
+            weight.uniform_(-0.5, 0.5)
+    return field
+
+
+def empty(config) -> ReadableField:
+    box = SceneBox((0.0, 0.0, 0.0), 1.0)
+    return ReadableField.of(config.field, box, spheres.EMBEDDING_SIZE, DENSE)
 
 
 def test_forgotten_are_those_that_no_keyframe_left_has_seen(config, learnt):
     surface = learnt[1]
     store = reloaded(config, learnt, 1).store
     recollection = Recollection(
-        language(config, 1), lambda: language(config, 2), config.features, store.device
+        language(config, 1), partial(empty, config), config.features, store.device
     )
     assert recollection.follow(surface, store)
     (kept,) = (surface.keyframe_ids.index(id_) for id_ in store.ids)
@@ -68,8 +80,8 @@ def test_forgotten_are_those_that_no_keyframe_left_has_seen(config, learnt):
 def test_forgotten_points_are_taught_what_the_field_said(config, learnt, dense):
     surface, points = learnt[1], learnt[1].points()
     store = reloaded(config, learnt, 1).store
-    field, copy = language(config, 1), language(config, 2)
-    recollection = Recollection(field, lambda: copy, config.features, store.device)
+    field = language(config, 1)
+    recollection = Recollection(field, partial(empty, config), config.features, store.device)
     recollection.follow(surface, store)
     chosen = torch.arange(0, len(points), max(1, len(points) // COUNT))
     positions = torch.from_numpy(points.positions)[chosen]
@@ -132,3 +144,16 @@ def test_nothing_is_recalled_where_all_keyframes_are_left(config, learnt):
     trainer = reloaded(config, learnt, None)
     trainer.step(learnt[1])
     assert trainer._supervision._recollection is None
+
+
+def test_nothing_holds_a_map_that_is_given_up(config, learnt):
+    trainer = reloaded(config, learnt, 1)
+    trainer.step(learnt[1])
+    assert trainer._supervision._recollection is not None
+    held = weakref.ref(trainer.field)
+    gc.disable()  # submaps come and go faster than cycles are looked for
+    try:
+        del trainer
+        assert held() is None
+    finally:
+        gc.enable()
