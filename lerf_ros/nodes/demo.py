@@ -73,7 +73,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=float,
         help='how long to map, from the first keyframe (60; a recording 120)',
     )
-    parser.add_argument('--rate', type=float, default=10.0, help='camera frames a second')
+    parser.add_argument(
+        '--rate', type=float, help='camera frames a second (10; of a recording as it was taken)'
+    )
     parser.add_argument('--output', type=Path, default=Path('demo_output'), help='folder written')
     parser.add_argument(
         '--domain', type=int, default=-1, help='ROS domain; -1 picks one of its own'

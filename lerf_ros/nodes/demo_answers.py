@@ -155,7 +155,8 @@ def conclude(result: dict[str, Any], output: Path) -> bool:
         good &= depth_m <= result['depth_limit_m']
     say(
         f'{result["step"]} steps, {result["steps_per_s"]:.1f} steps/s, '
-        f'{result["keyframes"]} keyframes, {result["memory_mb"]} MB; pictures in {output}/'
+        f'{result["keyframes"]} keyframes, {result["keyframes_dropped"]} dropped, '
+        f'{result["memory_mb"]} MB; pictures in {output}/'
     )
     slow = [node for node, seconds in result['stop_s'].items() if not seconds < 5]
     if slow:

@@ -17,7 +17,10 @@ from lerf_ros.query.request import Exemplar
 from lerf_ros.simulation import TabletopOptions, TabletopScene, absent_phrases
 from lerf_ros.sources.detection import SourceOptions, open_recording
 from lerf_ros.sources.rgbd import RgbdFolder
+from lerf_ros.sources.sequence import FrameSequence, FrameStream
 
+# Frames a second of a camera, unless it is known to have been slower.
+RATE_HZ = 10.0
 # Phrases for a recording, about which the demo knows nothing.
 RECORDING_PHRASES = ('mug', 'chair', 'book', 'television')
 # A Kinect of the first kind, whose colour is not registered to its depth.
@@ -152,7 +155,7 @@ class TableWorld:
     Args:
         seed: Seed of the scene.
         count: How many present phrases; there are a third as many absent ones.
-        rate_hz: Frames a second.
+        rate_hz: Frames a second; None for `RATE_HZ`.
     """
 
     world_frame = 'map'
@@ -160,11 +163,11 @@ class TableWorld:
     map_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
     keyframe_parameters: dict[str, object] = {}  # noqa: RUF012 -- read only
 
-    def __init__(self, seed: int, count: int, rate_hz: float) -> None:
+    def __init__(self, seed: int, count: int, rate_hz: float | None = None) -> None:
         self.player_parameters: dict[str, object] = {
             'source': 'tabletop',
             'seed': seed,
-            'rate_hz': rate_hz,
+            'rate_hz': RATE_HZ if rate_hz is None else rate_hz,
         }
         with TabletopScene(seed=seed, options=TabletopOptions()) as scene:
             present = [
@@ -192,7 +195,7 @@ class RecordedWorld:
 
     Args:
         folder: The recording, of any kind.
-        rate_hz: Frames a second.
+        rate_hz: Frames a second; None: as fast as they were taken, at most `RATE_HZ`.
         truth: File of boxes drawn in its pictures: see :mod:`lerf_ros.sources.boxes`.
         colour_focal_px: Focal length of colour pictures that are not registered to the depth; 0:
             525 for the layout of 7-Scenes, else that of the depth.
@@ -209,7 +212,7 @@ class RecordedWorld:
     def __init__(
         self,
         folder: Path,
-        rate_hz: float,
+        rate_hz: float | None = None,
         truth: Path | None = None,
         colour_focal_px: float = 0.0,
     ) -> None:
@@ -221,7 +224,7 @@ class RecordedWorld:
             self._frames = open_recording(folder, options)
         self.player_parameters: dict[str, object] = {
             'source': str(folder.resolve()),
-            'rate_hz': rate_hz,
+            'rate_hz': taken_hz(self._frames) if rate_hz is None else rate_hz,
             'colour_focal_px': focal_px,
         }
         self.questions = [Question(phrase) for phrase in RECORDING_PHRASES]
@@ -234,6 +237,19 @@ class RecordedWorld:
         """Returns frames spread evenly over the recording."""
         indices = np.linspace(0, len(self._frames) - 1, count + 2).round().astype(int)[1:-1]
         return [self._frames[int(index)] for index in indices]
+
+
+def taken_hz(frames: FrameSequence) -> float:
+    """Returns how many frames a second were taken on average, at most `RATE_HZ`.
+
+    Every tenth picture of a camera, played as fast as a camera plays, is a camera that is carried
+    around far faster than it was: keyframes then come faster than they can be taken in.
+    """
+    if not isinstance(frames, FrameStream):
+        return RATE_HZ
+    stamps_ns = frames.stamps_ns
+    span_s = (max(stamps_ns) - min(stamps_ns)) * 1e-9
+    return min(RATE_HZ, (len(stamps_ns) - 1) / span_s) if span_s > 0 else RATE_HZ
 
 
 def known_questions(truth: BoxTruth) -> list[Question]:

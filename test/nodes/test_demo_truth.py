@@ -11,7 +11,7 @@ import pytest
 
 from lerf_ros.nodes.demo_answers import counts, judge
 from lerf_ros.nodes.demo_truth import BoxTruth
-from lerf_ros.nodes.demo_world import RecordedWorld, Verdict
+from lerf_ros.nodes.demo_world import RATE_HZ, RecordedWorld, Verdict
 from lerf_ros.sources.boxes import BoxedPictures
 from lerf_ros.sources.rgbd import RgbdFolder
 
@@ -73,6 +73,18 @@ def test_pictures_of_another_focal_length_are_met_by_it(folder):
     frames = RgbdFolder(folder, colour_focal_px=180.0)
     assert BoxTruth(path, frames, 180.0).right('mug', MUG)
     assert BoxTruth(path, frames, 180.0).nearest('mug', MUG) == pytest.approx(MUG, abs=0.01)
+
+
+def test_a_recording_is_played_as_fast_as_it_was_taken(folder):
+    def played_hz(rate_hz=None):
+        return RecordedWorld(folder, rate_hz).player_parameters['rate_hz']
+
+    assert played_hz() == RATE_HZ  # two frames, 1/30 s apart: no faster than that
+    assert played_hz(5.0) == 5.0  # unless one says
+    # Every tenth frame of a camera of 30 Hz.
+    for path in folder.glob('frame-000001.*'):
+        path.rename(path.with_name(path.name.replace('000001', '000010')))
+    assert played_hz() == pytest.approx(3.0)
 
 
 def test_phrases_and_absent_things_are_asked(folder):
