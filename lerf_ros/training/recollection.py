@@ -49,6 +49,8 @@ class Recollection:
         self._shares = np.array([features.tile_share_min, features.tile_share_max], np.float32)
         self._device = device
         self.forgotten: Bool[Tensor, ' n'] = torch.zeros(0, dtype=torch.bool, device=device)
+        # Least and greatest scale that was learnt at each point.
+        self._spans_m: Float[Tensor, 'n 2'] = torch.zeros(0, 2, device=device)
 
     def follow(self, surface: SurfaceMap, store: KeyframeStore) -> bool:
         """Finds the points that only forgotten keyframes have seen; tells whether there are any.
