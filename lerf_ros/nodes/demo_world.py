@@ -43,8 +43,8 @@ ROOM_OPTIONS: dict[str, object] = {
 ROOM_KEYFRAMES: dict[str, object] = {
     'keyframes.min_translation_m': 0.08,
     'keyframes.min_rotation_deg': 6.0,
-    # The player is on this machine and repeats what is lost: without that, every other picture had
-    # no depth while both cores were busy.
+    # The player is on this machine and repeats what is lost: without that, many pictures had no
+    # depth while both cores were busy.
     'node.image_reliability': 'reliable',
 }
 
