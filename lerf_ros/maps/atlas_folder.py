@@ -128,6 +128,8 @@ def read_folder(
         ValueError: The folder is no atlas, or does not fit.
         OSError: It cannot be read, or there is no place for what sleeps.
     """
+    if not (path / DESCRIPTION).is_file():
+        raise FileNotFoundError(f'{path}: there is no map of rooms; name a folder that was saved')
     folder = sleeping_folder(parent)
     try:
         try:

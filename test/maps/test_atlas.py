@@ -287,6 +287,16 @@ def test_the_folder_of_an_atlas_goes_with_it(saved):
     assert any(saved.iterdir())
 
 
+def test_a_folder_that_is_not_there_is_named(saved):
+    atlas = Atlas(CONFIG, ColourEncoder())
+    atlas.load(saved)
+    missing = saved.with_name('gone')
+    with pytest.raises(FileNotFoundError, match=f'{missing}: there is no map of rooms'):
+        atlas.load(missing)
+    assert len(atlas.nodes)  # what was there stays
+    atlas.close()
+
+
 def test_submaps_sleep_where_the_options_say(frames, saved, tmp_path):
     place = tmp_path / 'large disk' / 'maps'
     config = CONFIG.replace({'atlas.folder': str(place)})
