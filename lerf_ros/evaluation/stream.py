@@ -86,7 +86,7 @@ class Stream:
     """
 
     live_map: Atlas | Submap
-    shots: Sequence[Shot]
+    shots: Iterable[Shot]
     options: KeyframeOptions
     steps_per_second: float = 15.0
     realtime: bool = False
@@ -105,15 +105,15 @@ class Stream:
         if not times or any(b <= a for a, b in zip([0.0, *times], times, strict=False)):
             raise ValueError(f'seconds: expected ascending times above 0, got {times}')
         selector = KeyframeSelector(self.options)
-        pending = list(self.shots)
-        start_ns = pending[0].stamp_ns if pending else 0
+        coming = iter(self.shots)
+        shot = next(coming, None)
+        start_ns = 0 if shot is None else shot.stamp_ns
         clock = _RealClock() if self.realtime else None
         for time_s in times:
-            while pending and (pending[0].stamp_ns - start_ns) * 1e-9 < time_s:
-                shot = pending.pop(0)
-                shot_s = (shot.stamp_ns - start_ns) * 1e-9
-                self._train_until(shot_s, clock)
-                next_s = (pending[0].stamp_ns - start_ns) * 1e-9 if pending else np.inf
+            while shot is not None and (shot.stamp_ns - start_ns) * 1e-9 < time_s:
+                self._train_until((shot.stamp_ns - start_ns) * 1e-9, clock)
+                following = next(coming, None)
+                next_s = np.inf if following is None else (following.stamp_ns - start_ns) * 1e-9
                 if clock is not None and clock.now_s() >= next_s:
                     self.effort.dropped += 1
                 elif selector.wants(shot.camera_to_world, shot.stamp_ns):
@@ -121,7 +121,8 @@ class Stream:
                     fit = None if frame is None else limited(frame, self.options)
                     for chosen in [] if fit is None else selector.choose(fit):
                         self._take_in(chosen)
-            if not pending:
+                shot = following
+            if shot is None:
                 for chosen in selector.give_up_waiting():
                     self._take_in(chosen)
             self._train_until(time_s, clock)

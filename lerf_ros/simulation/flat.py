@@ -23,6 +23,7 @@ from lerf_ros.simulation.flat_walk import walk
 from lerf_ros.simulation.floor_plan import ROOM_AREA_M2, FloorPlan, Room, draw_plan
 from lerf_ros.simulation.furnishing import Placed, furnish, load
 from lerf_ros.simulation.layout import Item, draw_pairs
+from lerf_ros.simulation.packed_rooms import IndexedItem, PackedRooms
 from lerf_ros.simulation.renderer import Renderer
 from lerf_ros.simulation.sensor import SensorOptions, sense, sense_pose
 from lerf_ros.simulation.truth import SceneObject, View, describe
@@ -111,16 +112,18 @@ class FlatScene:
             self.options.room_count, self.options.area_m2, self._generator('plan')
         )
         self.furniture: list[Placed] = []
-        self._items: list[tuple[int, int, Item]] = []
+        self._items = PackedRooms()
         objects: list[FlatObject] = []
         for room, pairs in zip(self.plan.rooms, self._draw_pairs(), strict=True):
             furniture = self._furnish(room)
             self.furniture += furniture
+            here: list[IndexedItem] = []
             for item, support in self._settled(furniture, pairs, room):
                 index = len(objects)
                 obj = describe(index, item, item.object_to_world)
                 objects.append(FlatObject(obj, room.index, support))
-                self._items.append((index, room.index, item))
+                here.append((index, room.index, item))
+            self._items.pack(room.index, here)
         self.objects: tuple[FlatObject, ...] = tuple(objects)
         self._views: OrderedDict[int, tuple[Renderer, Array]] = OrderedDict()
 
@@ -264,8 +267,9 @@ class FlatScene:
             self._views.popitem(last=False)[1][0].close()
         full = {room, *self.plan.neighbours(room)}
         bare = {other for near in full for other in self.plan.neighbours(near)}
+        items = self._items.unpack(full)
         model, geoms = build_view(
-            self.plan, bare, full, self.furniture, self._items, self.seed, self.options.samples
+            self.plan, bare, full, self.furniture, items, self.seed, self.options.samples
         )
         data = gl.mujoco_module().MjData(model)
         gl.mujoco_module().mj_forward(model, data)

@@ -27,6 +27,7 @@ from lerf_ros.simulation.floor_plan import (
 from lerf_ros.simulation.furnishing import Placed
 from lerf_ros.simulation.layout import Item
 from lerf_ros.simulation.model import add_item, add_surface, ground, settle
+from lerf_ros.simulation.packed_rooms import IndexedItem
 from lerf_ros.simulation.shapes import box, joined
 
 FAR_M = 16.0
@@ -83,7 +84,7 @@ def build_view(
     bare: Iterable[int],
     full: Iterable[int],
     furniture: Sequence[Placed],
-    items: Sequence[tuple[int, int, Item]],
+    items: Sequence[IndexedItem],
     seed: int,
     samples: int,
 ) -> tuple[Any, dict[int, tuple[int, int]]]:
@@ -94,7 +95,7 @@ def build_view(
         bare: Rooms of which walls, floor and furniture are seen.
         full: Rooms of which the objects are seen too.
         furniture: Of the whole floor.
-        items: (index, room, object at rest) of the whole floor.
+        items: (index, room, object at rest) of these rooms at least.
         seed: Of the flat: materials are the same in every model.
         samples: Samples per pixel of the colour picture.
 

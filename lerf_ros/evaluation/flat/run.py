@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import resource
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -35,6 +35,7 @@ from lerf_ros.features.encoder import LanguageEncoder
 from lerf_ros.frames import PosedFrame
 from lerf_ros.geometry import Array, transform_points
 from lerf_ros.maps.atlas import Atlas, make_map
+from lerf_ros.maps.release import release_memory
 from lerf_ros.maps.submap import Submap
 from lerf_ros.simulation import SENSORS, FlatOptions, FlatScene
 from lerf_ros.surface.points import SurfacePoints
@@ -120,6 +121,7 @@ def run_flat(
         path = scene.path(run.duration_s, CAMERA_HZ)
         report = FlatReport(seed)
         live_map = make_map(config, encoder)
+        release_memory()  # what making the scene left is not its memory
         before_mb = rss_mb()
         stream = Stream(
             live_map,
@@ -177,8 +179,8 @@ def run_flat(
         return report
 
 
-def shots(scene: FlatScene, path: Array, sensor: str, sightings: Sightings) -> list[Shot]:
-    """Returns the camera's walk; frames are rendered only where the camera has moved."""
+def shots(scene: FlatScene, path: Array, sensor: str, sightings: Sightings) -> Iterator[Shot]:
+    """Yields the camera's walk; frames are rendered only where the camera has moved."""
 
     def shot(index: int) -> Shot:
         stamp_ns = round(index / CAMERA_HZ * 1e9)
@@ -190,7 +192,7 @@ def shots(scene: FlatScene, path: Array, sensor: str, sightings: Sightings) -> l
 
         return Shot(stamp_ns, scene.reported_pose(path[index], index, SENSORS[sensor]), read)
 
-    return [shot(index) for index in range(len(path))]
+    return map(shot, range(len(path)))
 
 
 def rooms_on_the_way(scene: FlatScene, path: Array) -> Array:

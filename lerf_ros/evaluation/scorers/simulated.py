@@ -100,7 +100,7 @@ def make_scene(
             faces = _thinned(views, FLAT_VOXEL_M)
             things = [each.obj for each in flat.objects]
             _write_truth(folder, seed, things, faces, *_flat_structure(flat, faces))
-            frames = shots(flat, path, 'usual', Sightings())
+            frames: Iterable[Shot] = shots(flat, path, 'usual', Sightings())
             _learn(folder, config, encoder, frames, seconds, steps_per_second, advance)
         return
     with TabletopScene(seed) as scene:
@@ -116,7 +116,7 @@ def _learn(
     folder: Path,
     config: LerfConfig,
     encoder: LanguageEncoder,
-    frames: Sequence[Shot],
+    frames: Iterable[Shot],
     seconds: float,
     steps_per_second: float,
     advance: Callable[[float, str], None],
