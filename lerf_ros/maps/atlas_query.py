@@ -36,11 +36,10 @@ logger = logging.getLogger(__name__)
 
 # Cells of one submap that are looked at for patches.
 _BEST_CELLS = 64
-# Patches that are read whatever the index says of them. Further ones are where no distractor is
-# closer, and where it promises this share of what it promises of the best: in a flat of 94 things
-# that halved what a question cost, and changed no answer.
+# Patches that are read whatever the index says of them. Further ones are where it promises this
+# share of what it promises of the best: no thing of two flats' 185 was lost by it.
 LEAST_PATCHES = 2
-PROMISING = 0.3
+PROMISING = 0.8
 # A patch with fewer points answers nothing.
 _LEAST_POINTS = 8
 # Steps before which a submap only answers where no other does.

@@ -158,8 +158,8 @@ def test_further_places_are_read_as_far_as_they_promise_as_much(atlas, monkeypat
         monkeypatch.setattr(atlas_query, 'promises', promises)
         return len(atlas._query.patches(phrase, atlas.nodes))
 
-    assert read_where(0.15) == most
-    assert read_where(0.01) == atlas_query.LEAST_PATCHES
+    assert read_where(0.17) == most
+    assert read_where(0.15) == atlas_query.LEAST_PATCHES
     # Nothing is promised anywhere: the likeliest are looked at all the same.
     assert read_where(-0.02, best=-0.01) == atlas_query.LEAST_PATCHES
 

@@ -85,7 +85,7 @@ def test_few_directions_say_what_all_would(index, points):
         field, torch.from_numpy(points.positions[nearest]), torch.tensor(SCALES_M)
     )
     mine, others = (read @ texts.T for texts in (phrase.positives, phrase.distractors))
-    exact = (mine.amax(dim=2) - others.amax(dim=2)).amax(dim=1).numpy()
+    exact = (mine.amax(dim=2) - 2 / 3 * others.amax(dim=2)).amax(dim=1).numpy()
     scores = scores_of(index, phrase)
     compared = np.isfinite(scores)
     assert compared.sum() >= min(256, len(index))
@@ -162,3 +162,63 @@ def test_a_surface_without_points_has_an_index_without_cells():
     index = build_index(Striped(), empty, CELL_M, 3, 0, torch.device('cpu'))
     assert len(index) == 0
     assert len(scores_of(index, phrase_of(Striped(), 0))) == 0
+
+
+def differing_one_by_one(points: SurfacePoints, members: np.ndarray, count: int) -> list[int]:
+    """Farthest point sampling in colour and place, as one would write it: the slow twin."""
+    members = members[np.argsort(points.keys[members], kind='stable')]
+    colours = points.colours[members].astype(np.float64) / 255
+    looks = np.hstack([colours, points.positions[members] / 0.25])
+    chosen = [int(((looks - looks.mean(axis=0)) ** 2).sum(axis=1).argmin())]
+    while len(chosen) < count:
+        far = [min(((look - looks[row]) ** 2).sum() for row in chosen) for look in looks]
+        chosen.append(int(np.argmax(far)))
+    return [int(members[row]) for row in chosen]
+
+
+def test_a_small_thing_stands_for_its_cell_beside_the_shelf_that_it_lies_on(points):
+    cells = np.floor(points.positions / CELL_M).astype(np.int64)
+    names = np.unique(cells, axis=0, return_inverse=True)[1].reshape(-1)
+    colours = np.full((len(points), 3), 200, np.uint8)
+    (full,) = np.flatnonzero(np.bincount(names) == np.bincount(names).max())[:1]
+    thing = np.flatnonzero(names == full)[:2]
+    colours[thing] = (200, 20, 20)
+    painted = replace(points, colours=colours)
+    rows = coarse_index._differing_rows(painted, names, 3)
+    assert set(rows[full]) & set(thing)
+    for name in range(len(rows)):
+        members = np.flatnonzero(names == name)
+        assert set(rows[name]) <= set(members)
+        assert rows[name].tolist() == differing_one_by_one(painted, members, 3)
+    shuffled = np.random.default_rng(0).permutation(len(points))
+    changed = replace(
+        painted,
+        **{
+            name: getattr(painted, name)[shuffled]
+            for name in ('positions', 'colours', 'normals', 'views', 'confidence')
+        },
+        visible_height_m=painted.visible_height_m[shuffled],
+        seen_by=painted.seen_by[shuffled],
+        keys=painted.keys[shuffled],
+    )
+    again = coarse_index._differing_rows(changed, names[shuffled], 3)
+    np.testing.assert_array_equal(changed.keys[again], painted.keys[rows])
+
+
+def test_what_is_like_the_phrase_and_more_like_another_comes_before_what_is_like_neither(points):
+    """A spoon that looks even more like a fork is still a better place than a wall."""
+    spoon, fork, wall = F.normalize(torch.randn(3, SIZE, generator=torch.manual_seed(1)), dim=-1)
+
+    class SpoonOnWall(Striped):
+        def embed(self, features, scale_m):
+            on_wall = features[:, :1] > 0
+            return F.normalize(torch.where(on_wall, wall, 0.8 * spoon + 0.9 * fork), dim=-1)
+
+    index = build_index(SpoonOnWall(), points, CELL_M, 3, 0, torch.device('cpu'))
+    phrase = Phrase('spoon', spoon[None], wall[None], distractors=fork[None], temperature=10.0)
+    scores = index.advantage(phrase, np.arange(len(index)))
+    seen = (index.centres[:, 0] // 0.2).astype(int) % KINDS != 0
+    whole = np.abs(index.centres[:, 0] / 0.2 - np.round(index.centres[:, 0] / 0.2)) > 0.2
+    assert (seen & whole).any()
+    assert (~seen & whole).any()
+    assert scores[seen & whole].min() > scores[~seen & whole].max()
