@@ -59,7 +59,8 @@ def find_maxima(
             it is, and not that of any picture in which it is seen best.
     """
     surface = graph.surface
-    best_of_all = graph.smooth(scores.max(axis=1))
+    hottest = scores.max(axis=1)
+    best_of_all = graph.smooth(hottest)
     heights = best_of_all if peaks is None else graph.smooth(peaks)
     best = np.where(allowed & (best_of_all >= min_relevancy), heights, -np.inf)
     base = float(np.quantile(best_of_all, FRAMED_BASE_QUANTILE if framed else BASE_QUANTILE))
@@ -91,7 +92,8 @@ def find_maxima(
         if maximum.relevancy >= min_relevancy:
             maxima.append((top, maximum))
             if not maximum.sparse:
-                best[best_of_all < further_relevancy] = -np.inf
+                # Points are smoothed, maxima are not.
+                best[hottest < further_relevancy] = -np.inf
     maxima.sort(key=lambda each: (not each[1].sparse, each[0]), reverse=True)
     return [maximum for _, maximum in maxima]
 
