@@ -217,8 +217,7 @@ def _differing_rows(
     chosen: list[np.ndarray] = []
     for number in range(count):
         highest = np.flatnonzero(least == np.maximum.reduceat(least, starts)[cell])
-        _, first = np.unique(cell[highest], return_index=True)
-        chosen.append(highest[first])
+        chosen.append(highest[np.flatnonzero(np.diff(cell[highest], prepend=-1))])
         far = ((looks - looks[chosen[-1]][cell]) ** 2).sum(axis=1)
         least = far if number == 0 else np.minimum(least, far)
     return order[np.stack(chosen, axis=1)]

@@ -122,7 +122,7 @@ class FlatScene:
                 index = len(objects)
                 obj = describe(index, item, item.object_to_world)
                 objects.append(FlatObject(obj, room.index, support))
-                here.append((index, room.index, item))
+                here.append((index, item))
             self._items.pack(room.index, here)
         self.objects: tuple[FlatObject, ...] = tuple(objects)
         self._views: OrderedDict[int, tuple[Renderer, Array]] = OrderedDict()

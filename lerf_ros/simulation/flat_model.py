@@ -95,7 +95,7 @@ def build_view(
         bare: Rooms of which walls, floor and furniture are seen.
         full: Rooms of which the objects are seen too.
         furniture: Of the whole floor.
-        items: (index, room, object at rest) of these rooms at least.
+        items: (index, object at rest) of those rooms.
         seed: Of the flat: materials are the same in every model.
         samples: Samples per pixel of the colour picture.
 
@@ -129,9 +129,8 @@ def build_view(
                     rng,
                 )
     names: dict[str, tuple[int, int]] = {}
-    for index, room, item in items:
-        if room in full:
-            add_item(spec, item, index, names, np.random.default_rng([seed, 6, index]), False)
+    for index, item in items:
+        add_item(spec, item, index, names, np.random.default_rng([seed, 6, index]), False)
     model = spec.compile()
     return model, {model.geom(name).id: place for name, place in names.items()}
 

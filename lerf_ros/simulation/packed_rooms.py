@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 
 from lerf_ros.simulation.layout import Item
 
-IndexedItem = tuple[int, int, Item]
+IndexedItem = tuple[int, Item]
 
 
 class PackedRooms:
@@ -26,7 +26,7 @@ class PackedRooms:
 
         Args:
             room: The room.
-            items: (index, room, object at rest), in the order of their indices.
+            items: (index, object at rest), in the order of their indices.
         """
         self._packed[room] = zlib.compress(pickle.dumps(list(items), protocol=5), 1)
 

@@ -15,13 +15,13 @@ def item(edge_m: float) -> Item:
 
 def test_objects_come_out_as_they_went_in_and_in_their_order() -> None:
     rooms = PackedRooms()
-    rooms.pack(1, [(2, 1, item(0.3))])
-    rooms.pack(0, [(0, 0, item(0.1)), (1, 0, item(0.2))])
+    rooms.pack(1, [(2, item(0.3))])
+    rooms.pack(0, [(0, item(0.1)), (1, item(0.2))])
     rooms.pack(2, [])
     found = rooms.unpack({2, 1, 0})
-    assert [index for index, _, _ in found] == [0, 1, 2]
-    for index, _, each in found:
+    assert [index for index, _ in found] == [0, 1, 2]
+    for index, each in found:
         wanted = item((index + 1) / 10).parts[0].mesh
         np.testing.assert_array_equal(each.parts[0].mesh.vertices, wanted.vertices)
         np.testing.assert_array_equal(each.parts[0].mesh.uv, wanted.uv)
-    assert [index for index, _, _ in rooms.unpack([1])] == [2]
+    assert [index for index, _ in rooms.unpack([1])] == [2]
