@@ -301,7 +301,9 @@ class QueryEngine:
             dense=scene.dense,
             peaks=contested_relevancy(scores, scene.trained, scene.allowed, phrase, read),
             further_relevancy=further_relevancy,
-            framed=phrase.framed,
+            # A kind is told best where its thing fills the window: what is grown beyond that is
+            # mostly what it touches, and its middle lies beside it.
+            framed=phrase.framed or phrase.rivals is not None,
         )
         if again is not None:
             maxima = look_again(scene, again, phrase, maxima, read)[: request.max_maxima]

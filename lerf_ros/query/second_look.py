@@ -21,9 +21,12 @@ from lerf_ros.query.scene import Scene, ViewReader
 Array = np.ndarray
 
 # Maxima that are looked at again where a phrase has rivals, however few are asked for.
-LOOKED_AT = 8
-# Points of each about which keyframes are asked: a fiftieth of a second.
-POINTS_OF_EACH = 32
+LOOKED_AT = 16
+# Points of each about which keyframes are asked.
+POINTS_OF_EACH = 128
+# The scale at which a place was found and the next coarser one: a thing is told by what is around
+# it, too, but windows many times as large show mostly that.
+SCALES_OF_EACH = 2
 # A scale says something of a place where this share of its points was trained at it.
 LEAST_TRAINED = 0.3
 
@@ -37,11 +40,10 @@ def look_again(
 ) -> list[Maximum]:
     """Returns the maxima in the order of how well the phrase names what is seen of them.
 
-    A place is worth how much closer it is to the phrase than to the closest of all distractors,
-    which at every point of a surface would be too many to compare: the mean of this over the
-    scale at which it was found and the coarser ones, as a thing is told by what is around it,
-    too. In seven maps of a kitchen 34 words of 91 were right so; 26 by relevancy among the scene's
-    rivals, at the best scale (docs/encoders.md).
+    A place is worth what relevancy is, the cosine with the phrase less half of that with the
+    closest negative and half of that with the closest of all else that it may be; but of all
+    distractors, which at every point of a surface would be too many to compare
+    (docs/experiments.md).
 
     Args:
         scene: The scene.
@@ -55,17 +57,17 @@ def look_again(
         points = maximum.point_indices
         if len(points) > POINTS_OF_EACH:
             points = points[np.linspace(0, len(points) - 1, POINTS_OF_EACH).astype(int)]
-        embeddings = seen_embeddings(scene, views, points, read(points))
-        trained = scene.trained[points].to(embeddings)
         found_at = int((scene.scales_m - maximum.scale_m).abs().argmin())
-        counts = trained.mean(dim=0) >= LEAST_TRAINED
-        counts[:found_at] = False
+        counts = scene.trained[points].float().mean(dim=0) >= LEAST_TRAINED
         counts[found_at] = True
-        places = torch.einsum('ksd,ks->sd', embeddings, trained)[counts]
-        places = F.normalize(places, dim=-1)
+        scales = found_at + counts[found_at:].nonzero()[:SCALES_OF_EACH, 0]
+        embeddings = seen_embeddings(scene, views, points, read(points), scales)[:, scales]
+        trained = scene.trained[points][:, scales].to(embeddings)
+        places = F.normalize(torch.einsum('ksd,ks->sd', embeddings, trained), dim=-1)
         own = (places @ phrase.positives.T).amax(dim=-1)
-        others = (places @ phrase.distractors.T).amax(dim=-1)
-        return not maximum.sparse, float((own - others).mean())
+        negative = (places @ phrase.negatives.T).amax(dim=-1)
+        closest = torch.maximum(negative, (places @ phrase.distractors.T).amax(dim=-1))
+        return not maximum.sparse, float((own - (negative + closest) / 2).mean())
 
     return sorted(maxima, key=worth, reverse=True)
 
@@ -75,12 +77,20 @@ def seen_embeddings(
     views: ViewReader,
     points: Int[Array, ' k'],
     embeddings: Float[Tensor, 'k s d'],
+    scales: Int[Tensor, ' t'] | None = None,
 ) -> Float[Tensor, 'k s d']:
     """Returns the field's embeddings of points, averaged with what keyframes show of them.
 
-    Scales that were trained at none of the points are left as they are.
+    Args:
+        scene: The scene.
+        views: Reads what keyframes show.
+        points: The points.
+        embeddings: What the field says of them.
+        scales: At which scales keyframes are asked; at those that were trained at any of the
+            points if None. The others are left as they are.
     """
-    scales = scene.trained[points].any(dim=0).nonzero()[:, 0]
+    if scales is None:
+        scales = scene.trained[points].any(dim=0).nonzero()[:, 0]
     shown, known = views(scene.graph.surface, points, scene.scales_m[scales])
     scales, known = scales.to(embeddings.device), known.to(embeddings.device)
     own = embeddings[:, scales]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from kinds_encoder import Kinds
 from scenery import (
     CAMERA,
     CENTRES,
@@ -270,6 +271,18 @@ def test_dense_features_of_the_field_are_read_where_it_has_them(engine, surface,
         (result,) = engine.query(request, field=field, surface=surface, step=3, stamp_ns=0)
         assert field.asked == asked
         assert np.linalg.norm(result.maxima[0].position_m - CENTRES[0]) < 0.01
+
+
+def test_an_answer_to_a_kind_is_no_larger_than_what_it_was_told_by(engine, surface):
+    def reach_m(engine):
+        (result,) = ask(engine, surface, '0', scale_m=0.04, max_maxima=1)
+        points = surface.points().positions[result.maxima[0].point_indices]
+        assert np.isin(result.maxima[0].point_indices, on_ball(surface, 0)).mean() > 0.9
+        return np.ptp(points, axis=0).max()
+
+    of_kinds = QueryEngine(Kinds(), QueryOptions(), FeatureOptions())
+    frame_m = 2 * np.sqrt(2) * 3 * surface.points().voxel_m
+    assert reach_m(of_kinds) < frame_m < reach_m(engine)
 
 
 def test_a_map_without_surface_says_so(engine):

@@ -86,7 +86,7 @@ def test_keyframes_tell_apart_what_the_field_has_blurred(graph):
     assert look_again(scene, views, PHRASE, [], read) == []
 
 
-def test_a_place_is_worth_its_lead_over_all_else_that_it_could_be(graph):
+def test_a_place_is_worth_what_it_is_closer_to_the_phrase_than_to_all_else(graph):
     ambiguous, clear, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
 
     def blind(surface, points, scales_m):
@@ -103,7 +103,7 @@ def test_a_place_is_worth_its_lead_over_all_else_that_it_could_be(graph):
     assert ordered == [clear, ambiguous, small]
 
 
-def test_what_is_around_a_place_counts_and_what_is_smaller_does_not(graph):
+def test_what_is_around_a_place_counts_and_what_is_smaller_or_far_larger_does_not(graph):
     first, second = maxima_of(graph, 400, 400)
 
     def blind(surface, points, scales_m):
@@ -115,9 +115,30 @@ def test_what_is_around_a_place_counts_and_what_is_smaller_does_not(graph):
         embeddings[ball_of(graph, points) == 0, told_at] = DIRECTIONS[0]
         return embeddings
 
-    found = [replace(each, scale_m=0.1) for each in (first, second)]
     scene = replace(scene_of(graph), trained=torch.ones(len(graph.surface), 3, dtype=torch.bool))
-    ordered = partial(look_again, scene, blind, PHRASE, found)
-    assert ordered(partial(read, told_at=0)) == found
-    assert ordered(partial(read, told_at=1)) == found[::-1]
-    assert ordered(partial(read, told_at=2)) == found[::-1]
+
+    def counts(found_at_m):
+        found = [replace(each, scale_m=found_at_m) for each in (first, second)]
+        ordered = partial(look_again, scene, blind, PHRASE, found)
+        return [ordered(partial(read, told_at=scale)) == found[::-1] for scale in range(3)]
+
+    assert counts(0.05) == [True, True, False]
+    assert counts(0.1) == [False, True, True]
+    assert counts(0.2) == [False, False, True]
+
+
+def test_a_place_on_a_thing_that_looks_like_nothing_is_worth_less(graph):
+    featureless, clear, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
+
+    def blind(surface, points, scales_m):
+        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
+        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
+
+    def read(points):  # ball 1 is as close to the phrase, and closer to the negative
+        at_ball_1 = (ball_of(graph, points) == 1)[:, None]
+        nothing = 0.6 * DIRECTIONS[0] + 0.8 * DIRECTIONS[5]
+        alone = 0.6 * DIRECTIONS[0] + 0.8 * DIRECTIONS[7]
+        return at_every_scale(torch.where(at_ball_1, nothing, alone))
+
+    ordered = look_again(scene_of(graph), blind, PHRASE, [featureless, clear, small], read)
+    assert ordered == [clear, featureless, small]
