@@ -7,6 +7,7 @@ a surface is too much to ask keyframes about, a few places are not.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lerf_ros.query.phrase import Phrase
+from lerf_ros.query.relevancy import phrase_margins
 from lerf_ros.query.request import Maximum
 from lerf_ros.query.scene import Scene, ViewReader
 
@@ -40,10 +42,8 @@ def look_again(
 ) -> list[Maximum]:
     """Returns the maxima in the order of how well the phrase names what is seen of them.
 
-    A place is worth what relevancy is, the cosine with the phrase less half of that with the
-    closest negative and half of that with the closest of all else that it may be; but of all
-    distractors, which at every point of a surface would be too many to compare
-    (docs/experiments.md).
+    A place is worth its log odds with all distractors as rivals, which at every point of a surface
+    would be too many to compare (docs/experiments.md).
 
     Args:
         scene: The scene.
@@ -52,6 +52,7 @@ def look_again(
         maxima: As the field found them; those on very few points stay the last ones.
         read: Reads embeddings of points.
     """
+    among = replace(phrase, rivals=phrase.distractors)
 
     def worth(maximum: Maximum) -> tuple[bool, float]:
         points = maximum.point_indices
@@ -64,10 +65,7 @@ def look_again(
         embeddings = seen_embeddings(scene, views, points, read(points), scales)[:, scales]
         trained = scene.trained[points][:, scales].to(embeddings)
         places = F.normalize(torch.einsum('ksd,ks->sd', embeddings, trained), dim=-1)
-        own = (places @ phrase.positives.T).amax(dim=-1)
-        negative = (places @ phrase.negatives.T).amax(dim=-1)
-        closest = torch.maximum(negative, (places @ phrase.distractors.T).amax(dim=-1))
-        return not maximum.sparse, float((own - (negative + closest) / 2).mean())
+        return not maximum.sparse, float(phrase_margins(places @ among.compared.T, among).mean())
 
     return sorted(maxima, key=worth, reverse=True)
 

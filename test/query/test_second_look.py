@@ -42,6 +42,12 @@ def ball_of(graph, points):
     return torch.from_numpy(np.argmin(away, axis=0))
 
 
+def blind(surface, points, scales_m):
+    """Keyframes that show nothing."""
+    shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
+    return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
+
+
 def at_every_scale(vectors):
     unit = torch.nn.functional.normalize(vectors, dim=-1)
     return unit[:, None].expand(-1, len(SCALES_M), -1).clone()
@@ -74,10 +80,6 @@ def test_keyframes_tell_apart_what_the_field_has_blurred(graph):
         shown = at_every_scale(DIRECTIONS[ball_of(graph, points)])[:, : len(scales_m)]
         return shown, torch.ones(shown.shape[:2], dtype=torch.bool)
 
-    def blind(surface, points, scales_m):
-        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
-        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
-
     scene, found = scene_of(graph), maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
     wrong, right, small = found
     assert look_again(scene, blind, PHRASE, found, read) == [wrong, right, small]
@@ -88,10 +90,6 @@ def test_keyframes_tell_apart_what_the_field_has_blurred(graph):
 
 def test_a_place_is_worth_what_it_is_closer_to_the_phrase_than_to_all_else(graph):
     ambiguous, clear, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
-
-    def blind(surface, points, scales_m):
-        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
-        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
 
     def read(points):  # ball 1 is closer to the phrase, and as close to another kind
         at_ball_1 = (ball_of(graph, points) == 1)[:, None]
@@ -105,10 +103,6 @@ def test_a_place_is_worth_what_it_is_closer_to_the_phrase_than_to_all_else(graph
 
 def test_what_is_around_a_place_counts_and_what_is_smaller_or_far_larger_does_not(graph):
     first, second = maxima_of(graph, 400, 400)
-
-    def blind(surface, points, scales_m):
-        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
-        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
 
     def read(points, told_at):
         embeddings = at_every_scale((DIRECTIONS[0] + DIRECTIONS[1]).expand(len(points), -1))
@@ -129,10 +123,6 @@ def test_what_is_around_a_place_counts_and_what_is_smaller_or_far_larger_does_no
 
 def test_a_place_on_a_thing_that_looks_like_nothing_is_worth_less(graph):
     featureless, clear, small = maxima_of(graph, 400, 400, MIN_SUPPORT - 1)
-
-    def blind(surface, points, scales_m):
-        shown = torch.zeros(len(points), len(scales_m), DIRECTIONS.shape[1])
-        return shown, torch.zeros(shown.shape[:2], dtype=torch.bool)
 
     def read(points):  # ball 1 is as close to the phrase, and closer to the negative
         at_ball_1 = (ball_of(graph, points) == 1)[:, None]
