@@ -95,7 +95,10 @@ class NodeOptions(Section):
         high=100_000,
     )
     keyframe_backlog: int = option(
-        20, 'Keyframes that may wait for intake; further ones are dropped.', low=1, high=10_000
+        20,
+        'Keyframes that may wait for intake; further ones are put off until there is room.',
+        low=1,
+        high=10_000,
     )
     query_timeout_s: float = option(
         30.0, 'A query is given up after this long.', unit='s', low=0.1, high=3600.0, live=True

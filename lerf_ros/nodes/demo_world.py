@@ -38,9 +38,6 @@ ROOM_OPTIONS: dict[str, object] = {
     'training.surface_points': 1024,
     'training.surface_updates': 8,
     'training.surface_half_steps': 1000,
-    # A recorded walk shows each thing a few times only: all that comes faster than it is taken in
-    # waits, and is not dropped.
-    'node.keyframe_backlog': 200,
 }
 # Fewer keyframes leave more time to learn from each: one costs a third of a second of one core.
 ROOM_KEYFRAMES: dict[str, object] = {

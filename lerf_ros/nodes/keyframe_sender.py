@@ -2,7 +2,8 @@
 
 Publishes ``keyframes``, and ``keyframe_poses`` when localisation has moved them. Hears ``status``,
 where a field node tells what has arrived. What was
-sent while nobody listened, or while the link was cut, is kept within ``node.outbox_mb``.
+sent while nobody listened, while the link was cut, or while the map had no room for it, is kept
+within ``node.outbox_mb``.
 """
 
 from __future__ import annotations
@@ -133,7 +134,7 @@ class KeyframeSender:
         if lost:
             self._health.complain(
                 'lost_keyframes',
-                f'{lost} keyframes that no map has heard were dropped: node.outbox_mb = '
+                f'{lost} keyframes that no map has taken were dropped: node.outbox_mb = '
                 f'{self._capacity_mb} is full; look after the link to the field node, or raise it',
             )
         elif sent_s == NEVER:

@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol, runtime_checkable
 
 from lerf_ros.frames import Keyframe, PosedFrame
-from lerf_ros.runtime.streams import Stream, Streams
+from lerf_ros.runtime.streams import Arrival, Stream, Streams
 from lerf_ros.scheduling.fair_queue import FairQueue
 from lerf_ros.scheduling.worker import WorkerStopped
 
@@ -29,18 +29,21 @@ class Intake:
     """Hands the short jobs of each frame to the worker and counts what became of them.
 
     Frames of several streams are taken in turn, and where too many wait it is the stream with most
-    of them that loses one: a fast camera does not starve a slow one. Whatever is sent is
-    integrated, dropped, repeated, or waits: nothing goes uncounted.
+    of them that loses one: a fast camera does not starve a slow one. What found no room counts as
+    missing, and as dropped, until its node has sent it again. Whatever is sent is integrated,
+    dropped, repeated, or waits: nothing goes uncounted.
 
     Args:
         submit: Queues a job of the worker.
         jobs: Cuts the intake of a frame into jobs.
-        backlog: Frames that may wait; further ones are dropped.
+        backlog: Frames that may wait; further ones are put off where their stream has numbers and
+            a known run, or dropped.
 
     Attributes:
         received: Frames that came, repeated ones left out.
         integrated: Frames that are in the map.
-        dropped: Frames that were refused, overtaken or failed, or were lost on their way here.
+        dropped: Frames that were refused or failed, were lost on their way here, or found no room
+            and have not come again.
         repeated: Frames that came again and were passed over.
         on_complaint: Called with a sentence when a frame is malformed or its intake fails.
         on_note: Called with a sentence when frames are dropped because too many wait, or are lost.
@@ -51,7 +54,7 @@ class Intake:
     def __init__(self, submit: Submit, jobs: IngestJobs, backlog: int) -> None:
         self._submit, self._jobs, self._backlog = submit, jobs, backlog
         self._lock = threading.RLock()
-        self._waiting: FairQueue[Stream, Jobs] = FairQueue()
+        self._waiting: FairQueue[Stream, tuple[int | None, Jobs]] = FairQueue()
         self._busy = False
         self._streams = Streams(lambda sentence: self.on_clash(sentence))
         self.received = self.integrated = self.dropped = self.repeated = 0
@@ -64,8 +67,14 @@ class Intake:
         """Counts from zero again; frames that wait still count when they arrive."""
         with self._lock:
             self._streams.start_counting()
-            self.received = sum(stream.waiting for stream in self._streams.all())
+            self.received = self.waiting
             self.integrated = self.dropped = self.repeated = 0
+
+    @property
+    def waiting(self) -> int:
+        """Frames on their way into the map."""
+        with self._lock:
+            return sum(stream.waiting for stream in self._streams.all())
 
     def streams(self) -> list[Stream]:
         """Returns copies of the streams that were heard of, by name."""
@@ -101,10 +110,15 @@ class Intake:
         """
         with self._lock:
             stream = self._streams.hear(source, run)
-            lost, new = (0, True) if index is None else stream.number(index)
-            self._count(stream, dropped=lost, repeated=not new, received=new)
-            room = new and self._make_room(stream)
-        self._tell_lost(stream, lost, new, index)
+            arrival = Arrival() if index is None else stream.number(index)
+            self._count(
+                stream,
+                dropped=arrival.lost,
+                repeated=not arrival.new,
+                received=arrival.new and not arrival.put_off,
+            )
+            room = arrival.new and self._make_room(stream, index)
+        self._tell_lost(stream, arrival, index)
         if not room:
             return
         try:
@@ -114,7 +128,7 @@ class Intake:
             self.on_complaint(str(error))
             return
         with self._lock:
-            self._waiting.put(stream, jobs)
+            self._waiting.put(stream, (index, jobs))
         self._start_next()
 
     def _count(
@@ -127,28 +141,38 @@ class Intake:
         self.repeated += repeated
         self.received += received
 
-    def _tell_lost(self, stream: Stream, lost: int, new: bool, index: int | None) -> None:
-        if lost > 0:
-            self.on_note(f'{lost} keyframes of {stream.name!r} were lost before number {index}')
-        if not new:
+    def _tell_lost(self, stream: Stream, arrival: Arrival, index: int | None) -> None:
+        if arrival.lost > 0:
+            self.on_note(
+                f'{arrival.lost} keyframes of {stream.name!r} were lost before number {index}'
+            )
+        if not arrival.new:
             self.on_note(f'keyframe {index} of {stream.name!r} came again and is passed over')
 
-    def _make_room(self, stream: Stream) -> bool:
+    def _make_room(self, stream: Stream, index: int | None) -> bool:
         """Tells whether a frame may wait; a stream with more waiting gives way to it."""
         stream.waiting += 1
-        if sum(each.waiting for each in self._streams.all()) <= self._backlog:
+        if self.waiting <= self._backlog:
             return True
         loser = stream
         if len(self._waiting) and (longest := self._waiting.longest()).waiting > stream.waiting:
             loser = longest
-            self._waiting.give_up(loser)
+            index, _ = self._waiting.give_up(loser)
         loser.waiting -= 1
-        self._count(loser, dropped=1)
-        self.on_note(
-            f'keyframe dropped: {self._backlog} are waiting, and it is one of {loser.name!r}; '
-            'drive slower, or raise keyframes.min_translation_m'
-        )
+        self._turn_away(loser, index)
         return loser is not stream
+
+    def _turn_away(self, stream: Stream, index: int | None) -> None:
+        """Counts a frame for which there is no room, and tells of it."""
+        self._count(stream, dropped=1)
+        waiting = f'{self._backlog} are waiting, and it is one of {stream.name!r}'
+        advice = 'drive slower, or raise keyframes.min_translation_m'
+        if index is not None and stream.put_off(index):
+            self.on_note(
+                f'keyframe put off: {waiting}; it is sent again when there is room; {advice}'
+            )
+        else:
+            self.on_note(f'keyframe dropped: {waiting}; {advice}')
 
     def _start_next(self) -> None:
         """Queues the jobs of the frame whose turn it is, once the one before is done."""
@@ -156,7 +180,7 @@ class Intake:
             if self._busy or not len(self._waiting):
                 return
             self._busy = True
-            stream, jobs = self._waiting.get()
+            stream, (_, jobs) = self._waiting.get()
         self._queue(stream, jobs)
 
     def _queue(self, stream: Stream, jobs: Jobs) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 # Numbers that are remembered as missing; older ones are lost for good.
 MOST_MISSING = 1000
@@ -17,6 +18,20 @@ MOST_STREAMS = 64
 # A run that goes on this soon after it was heard, though another run of its source came between,
 # never ended: a node that is started again stays silent for ever.
 ALIVE_S = 30.0
+
+
+class Arrival(NamedTuple):
+    """What the number of a keyframe says of it.
+
+    Attributes:
+        lost: How many got lost before it; -1 where it was itself counted as lost.
+        new: Whether it has not been taken in.
+        put_off: Whether it came before and found no room.
+    """
+
+    lost: int = 0
+    new: bool = True
+    put_off: bool = False
 
 
 @dataclass(eq=False)
@@ -29,11 +44,13 @@ class Stream:
         name: Name in the map, unlike that of every other stream.
         received: Keyframes that came, repeated ones left out.
         integrated: Keyframes that are in the map.
-        dropped: Keyframes that were refused, overtaken or failed, or got lost on their way.
+        dropped: Keyframes that were refused or failed, got lost on their way, or found no room and
+            have not come again.
         repeated: Keyframes that came again and were passed over.
         waiting: Keyframes on their way into the map.
         next_index: One more than the highest number that came.
-        missing: Numbers below it that never came; the newest of them.
+        missing: Numbers below it that never came, or came and were put off, and which of the two;
+            the newest of them.
         heard_s: When the last keyframe came, on the steady clock.
     """
 
@@ -46,36 +63,42 @@ class Stream:
     repeated: int = 0
     waiting: int = 0
     next_index: int = 0
-    missing: dict[int, None] = field(default_factory=dict)
+    missing: dict[int, bool] = field(default_factory=dict)
     heard_s: float = 0.0
     _first: int | None = None
 
-    def number(self, index: int) -> tuple[int, bool]:
-        """Takes note of a number; returns how many got lost before it, and whether it is new.
+    def number(self, index: int) -> Arrival:
+        """Takes note of a number.
 
-        A keyframe that was counted as lost and comes late has a loss of -1. Without a known run,
-        a number that is not higher than the last means that the source has started again.
+        Without a known run, a number that is not higher than the last means that the source has
+        started again.
         """
         if self._first is None:
             self._first, self.next_index = index, index + 1
             # The map may be younger than the stream: these are no loss, but they may still come.
             self._miss(range(index) if self.run else range(0))
-            return 0, True
+            return Arrival()
         if index >= self.next_index:
             gap = range(self.next_index, index)
             self.next_index = index + 1
             self._miss(gap)
-            return len(gap), True
+            return Arrival(lost=len(gap))
         if not self.run:
             self._first, self.next_index, self.missing = index, index + 1, {}
-            return 0, True
+            return Arrival()
         if index in self.missing:
-            del self.missing[index]
-            return -int(index > self._first), True
-        return 0, False
+            put_off = self.missing.pop(index)
+            return Arrival(lost=-int(put_off or index > self._first), put_off=put_off)
+        return Arrival(new=False)
 
-    def _miss(self, numbers: range) -> None:
-        self.missing.update(dict.fromkeys(numbers[-MOST_MISSING:]))
+    def put_off(self, index: int) -> bool:
+        """Takes note that a keyframe found no room; tells whether its node can know of that."""
+        if self.run:
+            self._miss(range(index, index + 1), put_off=True)
+        return bool(self.run)
+
+    def _miss(self, numbers: range, *, put_off: bool = False) -> None:
+        self.missing.update(dict.fromkeys(numbers[-MOST_MISSING:], put_off))
         for old in list(self.missing)[: max(0, len(self.missing) - MOST_MISSING)]:
             del self.missing[old]
 

@@ -71,8 +71,7 @@ class MapAccess:
     @property
     def waiting(self) -> int:
         """Keyframes on their way into the map."""
-        intake = self._host.intake
-        return max(0, intake.received - intake.dropped - intake.integrated)
+        return self._host.intake.waiting
 
     @property
     def familiar_texts(self) -> tuple[str, ...]:

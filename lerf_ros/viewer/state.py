@@ -30,7 +30,7 @@ class Status:
         encoder: Name of the language encoder.
         device: Where it trains.
         received: Keyframes that came.
-        dropped: Keyframes that were refused, overtaken, lost or failed.
+        dropped: Keyframes that were refused, lost or failed, or have found no room so far.
         waiting: Keyframes on their way into the map.
         error: What made training fail; empty if nothing.
         note: What else a person should know; empty if nothing.

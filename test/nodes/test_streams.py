@@ -92,6 +92,14 @@ def test_a_camera_that_sends_ten_times_as_much_does_not_starve_the_other(
     assert robot.status is not None
     assert robot.status.keyframes_dropped == first.dropped
     assert robot.node._values()['keyframes of slow'].startswith(f'{SLOW} received, {SLOW} integ')
+    # What found no room is missing until it comes again, and then counts once.
+    assert len(first.missing) == first.dropped
+    for index in first.missing:
+        fast.send(index)
+        wait_until(lambda i=index: i not in fast.stream.missing and fast.settled, 'it came', 60.0)
+    last = fast.stream
+    assert (last.received, last.integrated, last.dropped) == (RATIO * SLOW, RATIO * SLOW, 0)
+    assert (last.repeated, robot.status.keyframes_dropped) == (0, 0)
 
 
 def test_two_nodes_of_one_name_are_told_on_diagnostics_and_lose_nothing(

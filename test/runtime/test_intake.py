@@ -187,6 +187,49 @@ def test_a_keyframe_that_is_sent_again_is_passed_over_or_fills_its_gap() -> None
     assert recorder.counts == (1, 1, 0)
 
 
+def test_a_keyframe_without_room_is_missing_until_it_comes_again() -> None:
+    recorder = Recorder(backlog=2)
+    for index in range(4):
+        recorder.take('fast', index, 'a')
+    recorder.take('slow', 0, 'a')
+    fast = recorder.stream('fast')
+    # 2 and 3 were refused, and 1 gave way to the slow one, though it had been heard.
+    assert sorted(fast.missing) == [1, 2, 3]
+    assert (fast.received, fast.dropped, fast.waiting, recorder.intake.waiting) == (4, 3, 1, 2)
+    assert recorder.sentences[0].startswith(
+        "note: keyframe put off: 2 are waiting, and it is one of 'fast'; it is sent again"
+    )
+    recorder.queue.run_all()
+    recorder.take('fast', 3, 'a')
+    recorder.take('fast', 1, 'a')
+    recorder.take('fast', 2, 'a')
+    assert recorder.stream('fast').missing == {2: True}, 'there was room for two'
+    recorder.queue.run_all()
+    recorder.take('fast', 2, 'a')
+    recorder.queue.run_all()
+    fast = recorder.stream('fast')
+    assert (fast.received, fast.integrated, fast.dropped, fast.missing) == (4, 4, 0, {})
+    assert fast.repeated == 0
+    assert recorder.counts == (5, 5, 0)
+
+
+def test_the_first_keyframe_may_find_no_room_and_a_reset_may_come_between() -> None:
+    recorder = Recorder(backlog=1)
+    recorder.take('slow', 0, 'a')
+    recorder.take('front', 5, 'a')
+    assert (recorder.counts, recorder.stream('front').missing[5]) == ((2, 0, 1), True)
+    recorder.queue.run_all()
+    recorder.take('front', 5, 'a')
+    assert recorder.counts == (2, 1, 0)
+    # Another map has begun; what waits for it gives way, and comes again.
+    recorder.take('front', 6, 'a')
+    recorder.intake.reset()
+    recorder.queue.run_all()
+    recorder.take('front', 6, 'a')
+    recorder.queue.run_all()
+    assert recorder.counts == (2, 2, 0)
+
+
 def test_absurd_numbers_stay_within_bounds() -> None:
     recorder = Recorder(backlog=20)
     for index in (2**32 - 5, 2**32 - 1):

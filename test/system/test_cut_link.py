@@ -156,3 +156,21 @@ def test_nothing_is_lost_and_nothing_comes_twice(robot: tuple[Robot, NodeProcess
     camera.wait(lambda: camera.has(28), 'what was sent meanwhile is in the map', START_S)
     assert camera.status.streams[0].received == 28
     nodes.check()
+
+
+def test_what_finds_no_room_comes_again(
+    robot: tuple[Robot, NodeProcesses], tmp_path: Path
+) -> None:
+    camera, nodes = robot
+    nodes.start('field_node', {**FIELD, 'node.keyframe_backlog': 2})
+    camera.send(1)
+    camera.wait(lambda: camera.has(1), 'the map hears the camera', START_S)
+    # The node is held up, and ten keyframes reach it in one go.
+    os.kill(nodes.pid('field_node'), signal.SIGSTOP)
+    camera.send(10)
+    os.kill(nodes.pid('field_node'), signal.SIGCONT)
+    camera.wait(lambda: camera.has(11), 'all are in the map', START_S)
+    assert camera.status is not None
+    assert camera.status.streams[0].received == 11
+    assert 'keyframe put off: 2 are waiting' in (tmp_path / 'field_node.log').read_text()
+    nodes.check()
