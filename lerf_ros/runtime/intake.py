@@ -154,12 +154,12 @@ class Intake:
         stream.waiting += 1
         if self.waiting <= self._backlog:
             return True
-        loser = stream
+        loser, lost = stream, index
         if len(self._waiting) and (longest := self._waiting.longest()).waiting > stream.waiting:
             loser = longest
-            index, _ = self._waiting.give_up(loser)
+            lost, _ = self._waiting.give_up(loser)
         loser.waiting -= 1
-        self._turn_away(loser, index)
+        self._turn_away(loser, lost)
         return loser is not stream
 
     def _turn_away(self, stream: Stream, index: int | None) -> None:
@@ -169,7 +169,8 @@ class Intake:
         advice = 'drive slower, or raise keyframes.min_translation_m'
         if index is not None and stream.put_off(index):
             self.on_note(
-                f'keyframe put off: {waiting}; it is sent again when there is room; {advice}'
+                f'keyframe put off: {waiting}; a keyframe node sends it again when there is room, '
+                f'a recording does not; {advice}'
             )
         else:
             self.on_note(f'keyframe dropped: {waiting}; {advice}')

@@ -98,7 +98,9 @@ class Stream:
         return bool(self.run)
 
     def _miss(self, numbers: range, *, put_off: bool = False) -> None:
-        self.missing.update(dict.fromkeys(numbers[-MOST_MISSING:], put_off))
+        for number in numbers[-MOST_MISSING:]:
+            # What was put off stays so where another map begins with a later number.
+            self.missing.setdefault(number, put_off)
         for old in list(self.missing)[: max(0, len(self.missing) - MOST_MISSING)]:
             del self.missing[old]
 

@@ -197,7 +197,8 @@ def test_a_keyframe_without_room_is_missing_until_it_comes_again() -> None:
     assert sorted(fast.missing) == [1, 2, 3]
     assert (fast.received, fast.dropped, fast.waiting, recorder.intake.waiting) == (4, 3, 1, 2)
     assert recorder.sentences[0].startswith(
-        "note: keyframe put off: 2 are waiting, and it is one of 'fast'; it is sent again"
+        "note: keyframe put off: 2 are waiting, and it is one of 'fast'; a keyframe node "
+        'sends it again when there is room'
     )
     recorder.queue.run_all()
     recorder.take('fast', 3, 'a')
@@ -213,7 +214,7 @@ def test_a_keyframe_without_room_is_missing_until_it_comes_again() -> None:
     assert recorder.counts == (5, 5, 0)
 
 
-def test_the_first_keyframe_may_find_no_room_and_a_reset_may_come_between() -> None:
+def test_the_first_keyframe_of_a_stream_may_find_no_room() -> None:
     recorder = Recorder(backlog=1)
     recorder.take('slow', 0, 'a')
     recorder.take('front', 5, 'a')
@@ -221,13 +222,22 @@ def test_the_first_keyframe_may_find_no_room_and_a_reset_may_come_between() -> N
     recorder.queue.run_all()
     recorder.take('front', 5, 'a')
     assert recorder.counts == (2, 1, 0)
-    # Another map has begun; what waits for it gives way, and comes again.
-    recorder.take('front', 6, 'a')
+
+
+def test_what_waited_for_the_map_before_may_give_way_in_the_next_one_and_counts_once() -> None:
+    recorder = Recorder(backlog=3)
+    for index in range(3):
+        recorder.take('fast', index, 'a')
     recorder.intake.reset()
+    recorder.take('slow', 0, 'a')
+    assert (recorder.counts, recorder.stream('fast').missing) == ((4, 0, 1), {2: True})
     recorder.queue.run_all()
-    recorder.take('front', 6, 'a')
+    # Its first number in this map is a later one.
+    recorder.take('fast', 3, 'a')
+    assert recorder.stream('fast').missing == {2: True, 0: False, 1: False}
+    recorder.take('fast', 2, 'a')
     recorder.queue.run_all()
-    assert recorder.counts == (2, 2, 0)
+    assert recorder.counts == (5, 5, 0)
 
 
 def test_absurd_numbers_stay_within_bounds() -> None:
