@@ -105,9 +105,10 @@ class HeldOutView:
 @torch.no_grad()
 def cosines(trainer: Trainer, view: HeldOutView) -> tuple[Array, Array]:
     """Returns the cosine to the pyramid of each pixel, read at its surface point and rendered."""
-    field = trainer.field
+    field, readable = trainer.field, trainer.readable
     assert field is not None
-    read = field.embed(field.language_features(view.points_world), view.scale_m)
+    assert readable is not None
+    read = readable.embed(readable.language_features(view.points_world), view.scale_m)
     per_depth = view.scale_m / view.rays.depth_guide_m
     rendered = field.render(view.rays, language=True, scale_per_depth=per_depth).embedding
     assert rendered is not None

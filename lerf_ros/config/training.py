@@ -52,6 +52,13 @@ class TrainingOptions(Section):
     learning_rate_floor: float = option(
         0.1, 'Share of the learning rates that stays for good.', low=0.0, high=1.0
     )
+    mean_steps: int = option(
+        50,
+        'Questions read the mean of the language over about so many steps, in a young map over a '
+        'tenth of its steps; 0 reads what the last step made.',
+        low=0,
+        high=100_000,
+    )
     depth_weight: float = option(0.1, 'Weight of the depth loss.', low=0.0, high=1000.0, live=True)
     free_space_weight: float = option(
         0.1,

@@ -133,6 +133,7 @@ class AtlasNodes:
         assert teacher is not None
         if teacher.trainer.field is not None and submap.trainer.field is not None:
             share_networks(teacher.trainer.field, submap.trainer.field)
+            submap.trainer.settle()
 
     def wake(self, node: AtlasNode) -> Submap:
         """Returns a submap awake; others fall asleep where there are too many.
@@ -191,11 +192,11 @@ class AtlasNodes:
     def renew_index(self, node: AtlasNode) -> None:
         """Reads the coarse index of a submap that is awake."""
         submap = node.submap
-        if submap is None or submap.trainer.field is None or not submap.surface_points:
+        if submap is None or submap.trainer.readable is None or not submap.surface_points:
             return
         options = self._config.atlas
         node.index = build_index(
-            submap.trainer.field,
+            submap.trainer.readable,
             submap.surface(),
             options.index_cell_m,
             options.index_points,

@@ -259,9 +259,10 @@ class AtlasQuery:
 
 def _awake_reading(node: AtlasNode) -> Reading | None:
     submap = node.submap
-    if submap is None or submap.trainer.field is None:
+    field = None if submap is None else submap.trainer.readable
+    if submap is None or field is None:
         return None
-    return Reading(submap.trainer.field, submap.surface(), submap.step_count, submap.last_stamp_ns)
+    return Reading(field, submap.surface(), submap.step_count, submap.last_stamp_ns)
 
 
 def _index_is_old(node: AtlasNode) -> bool:

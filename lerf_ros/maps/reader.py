@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 from jaxtyping import Float, Float32
 
-from lerf_ros.field.model import LerfField
+from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.view import RenderedView
 from lerf_ros.geometry import PinholeCamera
 from lerf_ros.maps.errors import NotReadyError
@@ -141,10 +141,10 @@ class MapReader:
         )
         return relevancy
 
-    def _require_field(self) -> LerfField:
-        if self._trainer.field is None:
+    def _require_field(self) -> ReadableField:
+        if self._trainer.readable is None:
             raise NotReadyError('no keyframe has arrived yet: is the camera stream running?')
-        return self._trainer.field
+        return self._trainer.readable
 
     def _while_open(self, pieces: Pieces[T]) -> Pieces[T]:
         """Works on pieces as long as this is the map they were begun for.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -47,7 +48,7 @@ def estimate_memory(
     config: LerfConfig, embedding_size: int, dense_size: int = 0, device: str = 'cpu'
 ) -> MemoryEstimate:
     """Returns the memory that training with these options takes."""
-    count = _count_weights(config, embedding_size, dense_size)
+    count, of_language = _count_weights(config, embedding_size, dense_size)
     field, training = config.field, config.training
     samples = field.coarse_samples + field.guided_samples
     grid_width = field.levels * field.features_per_level
@@ -68,8 +69,10 @@ def estimate_memory(
     language_rays = min(training.language_rays_per_step, training.rays_per_step)
     floats = training.rays_per_step * (samples * per_sample + 8 * field.proposal_samples)
     floats += language_rays * per_language_ray
+    # A weight, its gradient and two moments; and the mean of language that questions read.
+    mean = of_language if training.mean_steps else 0
     return MemoryEstimate(
-        weights=count * 16 / 2**20,
+        weights=(count * 16 + mean * 4) / 2**20,
         # Forward values, and about as much again in gradients while they are made.
         step=floats * 4 * 2 / 2**20,
         keyframes=training.store_device_mb,
@@ -77,8 +80,11 @@ def estimate_memory(
     )
 
 
-def _count_weights(config: LerfConfig, embedding_size: int, dense_size: int) -> int:
-    """Returns the number of weights of the field, without making its tables."""
+def _count_weights(config: LerfConfig, embedding_size: int, dense_size: int) -> tuple[int, int]:
+    """Returns the number of weights of the field, and of those of its language.
+
+    Its tables are not made.
+    """
     options = config.field
     small = {
         'field.table_log2': 8,
@@ -89,11 +95,11 @@ def _count_weights(config: LerfConfig, embedding_size: int, dense_size: int) -> 
     field = LerfField(
         config.replace(small).field, SceneBox((0, 0, 0), 1.0), embedding_size, dense_size
     )
-    networks = sum(
-        parameter.numel()
+    networks = {
+        name: parameter.numel()
         for name, parameter in field.named_parameters()
         if not name.endswith('.table')
-    )
+    }
     layouts = [
         GridLayout(
             options.levels,
@@ -109,9 +115,16 @@ def _count_weights(config: LerfConfig, embedding_size: int, dense_size: int) -> 
             options.proposal_max_resolution,
             options.proposal_table_log2,
         ),
-        *grid_layouts(options),
     ]
-    return networks + sum(layout.entries * layout.features for layout in layouts)
+    of_language = _entries(grid_layouts(options)) + sum(
+        count for name, count in networks.items() if name.startswith('language.')
+    )
+    others = sum(count for name, count in networks.items() if not name.startswith('language.'))
+    return of_language + others + _entries(layouts), of_language
+
+
+def _entries(layouts: Iterable[GridLayout]) -> int:
+    return sum(layout.entries * layout.features for layout in layouts)
 
 
 def available_mb(device: torch.device) -> float:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -18,17 +18,20 @@ from lerf_ros.config import LerfConfig, TrainingOptions
 from lerf_ros.field.basis import BasisLinear
 from lerf_ros.field.model import LerfField
 from lerf_ros.field.readable import ReadableField
-from lerf_ros.field.scene_box import SceneBox, box_around, box_between_cameras
+from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.field.threads import only_native_threads
 from lerf_ros.field.view import RenderedView, render_view
 from lerf_ros.frames import Keyframe, KeyframeId
-from lerf_ros.geometry import PinholeCamera, rounded_pose
+from lerf_ros.geometry import PinholeCamera
 from lerf_ros.keyframes.store import KeyframeStore
 from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.training.box_finding import find_scene_box
 from lerf_ros.training.device_memory import FittingSteps
+from lerf_ros.training.language_mean import LanguageMean
 from lerf_ros.training.memory import MemoryEstimate, check_memory
 from lerf_ros.training.objective import weighted_losses
 from lerf_ros.training.optimizer import FieldOptimizer
+from lerf_ros.training.skipped_steps import SkippedSteps
 from lerf_ros.training.step_report import StepReport
 from lerf_ros.training.surface_supervision import SurfaceSupervision
 
@@ -49,8 +52,6 @@ _BASIS_TILES = 2000
 # ATen gives an operator of so many numbers to one thread; a step whose samples are no more is made
 # of operators that are all too short for two.
 _SMALL_STEP = 32_768
-# Steps between two looks at how many were skipped: a look waits for the device.
-_TELL_STEPS = 100
 
 # The loss, its terms before weighting, and whether all numbers were finite.
 Learnt = tuple[Tensor, dict[str, Tensor], Tensor]
@@ -88,16 +89,16 @@ class Trainer:
         self.field: LerfField | None = None
         self.step_count = 0
         self._sizes = FittingSteps(config.training, self.device)
-        self._skipped = torch.zeros((), dtype=torch.long, device=self.device)
-        self._skipped_told = 0
+        self._skipped = SkippedSteps(self.device)
         self._generator = torch.Generator(self.device).manual_seed(config.training.seed)
         self._optimizer: FieldOptimizer | None = None
         self._supervision: SurfaceSupervision | None = None
+        self._mean: LanguageMean | None = None
 
     @property
     def skipped_count(self) -> int:
         """Number of steps in which weights stayed as they were; waits for the device."""
-        return int(self._skipped)
+        return self._skipped.count
 
     def configure(self, config: LerfConfig) -> None:
         """Takes over options that may change while training goes on: weights and replay."""
@@ -132,6 +133,7 @@ class Trainer:
         embeddings = embeddings[:: max(1, len(embeddings) // _BASIS_TILES)]
         if last.extend(embeddings, self.config.field.language_basis_residual):
             _log.info('language basis: %d of %d directions', int(last.used), last.rank)
+            self.settle()
 
     def fix_scene_box(self) -> None:
         """Makes the field, in a box from the options or around what the keyframes see.
@@ -144,25 +146,11 @@ class Trainer:
         """
         if self.step_count:
             raise ValueError('scene box: it is fixed, the field has begun to learn')
-        scene_box = self._find_box()
+        scene_box = find_scene_box(self.config, self.store)
         self._adopt(self._new_field(scene_box))
         centre = [round(value, 2) for value in scene_box.centre_m]
         _log.info('scene box: centre %s m, half extent %.2f m', centre, scene_box.half_extent_m)
         self._fit_basis(*self.store.ids[-_BLIND_KEYFRAMES:])
-
-    def _find_box(self) -> SceneBox:
-        options = self.config.field
-        if options.half_extent_m > 0:
-            centre = (options.centre_x_m, options.centre_y_m, options.centre_z_m)
-            return SceneBox(centre, options.half_extent_m)
-        if len(self.store) == 0:
-            raise ValueError('scene box: expected at least one keyframe, got none')
-        generator = torch.Generator(self.device).manual_seed(self.config.training.seed)
-        points = self.store.point_sample(20_000, generator).cpu()
-        if len(points) >= 100:
-            return box_around(points)
-        poses = np.stack([self.store.pose(id_) for id_ in self.store.ids])
-        return box_between_cameras(torch.from_numpy(rounded_pose(poses)))
 
     def _new_field(self, scene_box: SceneBox) -> LerfField:
         sizes, seed = (self.embedding_size, self.dense_size), self.config.training.seed
@@ -180,6 +168,24 @@ class Trainer:
         optimizer.load_state_dict(_of_group(moments or {}, 'optimizer.'))
         supervision.optimizer.load_state_dict(_of_group(moments or {}, 'surface_optimizer.'))
         self.field, self._optimizer, self._supervision = field, optimizer, supervision
+        self._mean = None
+        if options.mean_steps:
+            mean = self._makes_readable(field.scene_box)()
+            self._mean = LanguageMean(field.language, mean, options.mean_steps)
+
+    def _makes_readable(self, scene_box: SceneBox) -> Callable[[], ReadableField]:
+        sizes = self.config.field, scene_box, self.embedding_size, self.dense_size
+        return partial(ReadableField.of, *sizes, self.device)
+
+    @property
+    def readable(self) -> ReadableField | None:
+        """What questions read: the mean of the last steps, or the field; None without one."""
+        return self.field if self._mean is None else self._mean.field
+
+    def settle(self) -> None:
+        """Lets questions read the weights as they are: something else than steps moved them."""
+        if self._mean is not None:
+            self._mean.settle()
 
     def step(self, surface: SurfaceMap | None = None) -> StepReport:
         """Trains one step.
@@ -201,22 +207,11 @@ class Trainer:
         with small:
             total, terms, finite = self._sizes.run(partial(self._learn, taught), self._discard)
         self.step_count += 1
-        self._skipped += ~finite
-        if self.step_count % _TELL_STEPS == 0:
-            self._tell_skipped()
+        if self._mean is not None:
+            self._mean.follow(self.step_count)
+        self._skipped.follow(self.step_count, finite)
         seconds = time.perf_counter() - start
         return StepReport(self.step_count, seconds, total, terms, finite)
-
-    def _tell_skipped(self) -> None:
-        """Warns of steps that moved nothing."""
-        count = self.skipped_count
-        if count > self._skipped_told:
-            _log.warning(
-                '%d of the last %d steps skipped: a loss or gradient is not finite',
-                count - self._skipped_told,
-                _TELL_STEPS,
-            )
-        self._skipped_told = count
 
     def _is_small(self) -> bool:
         """Tells whether a second thread would slow torch's operators down."""
@@ -303,6 +298,9 @@ class Trainer:
         if self.field is None:
             raise ValueError('state: there is no field yet, no keyframe has come')
         state = {f'field.{name}': value for name, value in self.field.state_dict().items()}
+        if self._mean is not None:  # what loads it answers alike, and learns on from there
+            mean = self._mean.field.language.state_dict()
+            state |= {f'field.language.{name}': value for name, value in mean.items()}
         box = self.field.scene_box
         state['scene_box'] = torch.tensor([*box.centre_m, box.half_extent_m], dtype=torch.float64)
         state['step_count'] = torch.tensor(self.step_count)
@@ -333,8 +331,7 @@ class Trainer:
             raise ValueError('the weights are not finite')
         self._adopt(field, state)
         assert self._supervision is not None
-        sizes = (self.config.field, field.scene_box, self.embedding_size, self.dense_size)
-        make = partial(ReadableField.of, *sizes, self.device)
+        make = self._makes_readable(field.scene_box)
         self._supervision.recollect(make, self.config.features)
         self.step_count = step_count
 

@@ -210,10 +210,10 @@ class MapAccess:
                 # A submap of its own negatives and scale: an atlas reads at the best scale only.
                 heat = live_map.relevancy_pieces(phrase, depth_m, camera, pose_world)
             else:
-                assert live_map.trainer.field is not None
+                assert live_map.trainer.readable is not None
                 heat = live_map.engine.heat_map_pieces(
                     phrase,
-                    field=live_map.trainer.field,
+                    field=live_map.trainer.readable,
                     surface=live_map.surface_map,
                     depth_m=depth_m,
                     camera=camera,
@@ -241,13 +241,13 @@ class MapAccess:
 
         def compare() -> Likeness:
             live_map, place = self._submap_at(position_m)
-            if live_map.trainer.field is None:
+            if live_map.trainer.readable is None:
                 raise NotReadyError('the map is empty: there is nothing to compare')
             return likeness(
                 place,
                 texts,
                 encoder=live_map.encoder,
-                field=live_map.trainer.field,
+                field=live_map.trainer.readable,
                 points=live_map.surface_map.points(),
                 options=live_map.config.query,
                 features=live_map.config.features,

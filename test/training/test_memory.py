@@ -25,7 +25,12 @@ def test_weights_are_counted_as_the_field_has_them(config):
     field = LerfField(config.field, SceneBox((0, 0, 0), 1.0), spheres.EMBEDDING_SIZE, 5)
     count = sum(parameter.numel() for parameter in field.parameters())
     estimate = memory.estimate_memory(config, spheres.EMBEDDING_SIZE, 5)
-    assert estimate.weights == pytest.approx(count * 16 / 2**20, rel=1e-6)
+    language = sum(parameter.numel() for parameter in field.language.parameters())
+    assert estimate.weights == pytest.approx((count * 16 + language * 4) / 2**20, rel=1e-6)
+    alone = memory.estimate_memory(
+        config.replace({'training.mean_steps': 0}), spheres.EMBEDDING_SIZE, 5
+    )
+    assert alone.weights == pytest.approx(count * 16 / 2**20, rel=1e-6)
 
 
 def test_variants_grow():

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, backproject, look_at, transform_points
-from lerf_ros.training import trainer as trainer_module
+from lerf_ros.training import skipped_steps
 from lerf_ros.training.trainer import Trainer
 
 FIRST = KeyframeId('camera', 0)
@@ -161,7 +161,7 @@ def test_poses_far_outside_the_box_do_no_harm(config):
 def test_numbers_that_are_not_finite_are_skipped_counted_and_told(
     config, caplog, monkeypatch, backend
 ):
-    monkeypatch.setattr(trainer_module, '_TELL_STEPS', 3)
+    monkeypatch.setattr(skipped_steps, '_TELL_STEPS', 3)
     trainer = make_trainer(config.replace({'field.backend': backend}), 2)
     trainer.step()
     before = {name: value.clone() for name, value in trainer.state_dict().items()}

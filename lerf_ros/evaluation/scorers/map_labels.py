@@ -125,7 +125,7 @@ def _readings(
             )
             for node in live_map.nodes
         ]
-    field = live_map.trainer.field
+    field = live_map.trainer.readable
     if field is None:
         return []
     reading = Reading(
