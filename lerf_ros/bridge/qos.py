@@ -37,10 +37,6 @@ SERVICES = QoSProfile(
 PICTURES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST, depth=1, reliability=ReliabilityPolicy.RELIABLE
 )
-#: Poses are small; as many as may come while an image travels.
-POSES = QoSProfile(
-    history=HistoryPolicy.KEEP_LAST, depth=100, reliability=ReliabilityPolicy.BEST_EFFORT
-)
 #: Poses of what never moves: late subscribers hear all of them.
 STATIC_POSES = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
@@ -53,11 +49,17 @@ STATIC_POSES = QoSProfile(
 def camera(reliability: str) -> QoSProfile:
     """Returns the profile of camera topics: 'best_effort' as drivers send, or 'reliable'."""
     return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST,
-        depth=5,
-        reliability=(
-            ReliabilityPolicy.RELIABLE
-            if reliability == 'reliable'
-            else ReliabilityPolicy.BEST_EFFORT
-        ),
+        history=HistoryPolicy.KEEP_LAST, depth=5, reliability=_policy(reliability)
     )
+
+
+def poses(reliability: str = 'best_effort') -> QoSProfile:
+    """Returns the profile of poses: small ones, as many as may come while an image travels."""
+    return QoSProfile(
+        history=HistoryPolicy.KEEP_LAST, depth=100, reliability=_policy(reliability)
+    )
+
+
+def _policy(reliability: str) -> ReliabilityPolicy:
+    reliable = reliability == 'reliable'
+    return ReliabilityPolicy.RELIABLE if reliable else ReliabilityPolicy.BEST_EFFORT

@@ -36,12 +36,14 @@ class Tf2Source:
 
     Args:
         node: Node that listens to ``/tf`` and ``/tf_static``.
+        reliability: 'best_effort' or 'reliable'.
     """
 
-    def __init__(self, node: Node) -> None:
+    def __init__(self, node: Node, reliability: str = 'best_effort') -> None:
         self._buffer = tf2_ros.Buffer(cache_time=Duration(nanoseconds=HISTORY_NS), node=node)
         # tf2's own default is reliable: it falls behind where big images fill the wire.
-        self._listener = tf2_ros.TransformListener(self._buffer, node, qos=qos.POSES)
+        profile = qos.poses(reliability)
+        self._listener = tf2_ros.TransformListener(self._buffer, node, qos=profile)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Float[np.ndarray, '4 4']:
         """Returns the matrix that moves points from the source to the target frame.
@@ -80,11 +82,13 @@ class Tf2Source:
 
 
 def listen_to_tf(
-    node: Node, complain: Callable[[str], object] | None = None
+    node: Node,
+    complain: Callable[[str], object] | None = None,
+    reliability: str = 'best_effort',
 ) -> TransformSource | None:
     """Returns TF as heard by a node; None where neither tf2_ros nor tf2_msgs is installed."""
     if tf2_ros is not None:
-        return Tf2Source(node)
+        return Tf2Source(node, reliability)
     if TFMessage is None:
         return None
     complain = complain or node.get_logger().warning
@@ -94,9 +98,10 @@ def listen_to_tf(
         for problem in take_tf(tree, message, static=static):
             node.get_logger().error(f'/tf: {problem}', throttle_duration_sec=5.0)
 
-    # Best effort: a lost pose is interpolated, whereas waiting for it to be sent again would hold
-    # up all that come after it.
-    node.create_subscription(TFMessage, '/tf', lambda message: hear(message, False), qos.POSES)
+    # Best effort, usually: a lost pose is interpolated, whereas waiting for it to be sent again
+    # would hold up all that come after it.
+    profile = qos.poses(reliability)
+    node.create_subscription(TFMessage, '/tf', lambda message: hear(message, False), profile)
     node.create_subscription(
         TFMessage, '/tf_static', lambda message: hear(message, True), qos.STATIC_POSES
     )

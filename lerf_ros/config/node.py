@@ -80,6 +80,12 @@ class NodeOptions(Section):
         'Reliability asked of the cameras; a reliable subscriber hears no best-effort camera.',
         choices=('best_effort', 'reliable'),
     )
+    pose_reliability: str = option(
+        'best_effort',
+        'Reliability asked of poses and TF: a lost one is interpolated, off by centimetres where '
+        'they are few; reliable has it repeated, but may fall behind big images.',
+        choices=('best_effort', 'reliable'),
+    )
     inbox_mb: int = option(
         128,
         'Camera messages that wait to be paired hold at most this much; the oldest are dropped.',

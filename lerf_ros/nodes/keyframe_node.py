@@ -174,7 +174,8 @@ class KeyframeNode(Node):
                 "or use 'topic'"
             )
         if tf is None:
-            self._inputs['pose'] = self._listen(POSES, 'pose', 'pose', qos.POSES)
+            profile = qos.poses(node.pose_reliability)
+            self._inputs['pose'] = self._listen(POSES, 'pose', 'pose', profile)
             self.get_logger().info(f'camera poses come from {self._inputs["pose"].topic}')
         else:
             self.get_logger().info('camera poses come from TF')
@@ -188,7 +189,11 @@ class KeyframeNode(Node):
         )
 
     def _listen_to_tf(self) -> TransformSource | None:
-        return listen_to_tf(self, lambda sentence: self._health.complain('tf', sentence))
+        return listen_to_tf(
+            self,
+            lambda sentence: self._health.complain('tf', sentence),
+            self._config.node.pose_reliability,
+        )
 
     def _dropped(self, kind: str, stamp_ns: int, sentence: str) -> None:
         if kind == 'without_pose':

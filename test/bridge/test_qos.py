@@ -20,6 +20,11 @@ def test_cameras_are_heard_as_they_send() -> None:
     assert qos.camera('reliable').reliability == ReliabilityPolicy.RELIABLE
 
 
+def test_poses_are_heard_as_they_are_asked_for() -> None:
+    assert qos.poses().reliability == ReliabilityPolicy.BEST_EFFORT
+    assert qos.poses('reliable').reliability == ReliabilityPolicy.RELIABLE
+
+
 def test_keyframes_are_not_lost() -> None:
     assert qos.KEYFRAMES.reliability == ReliabilityPolicy.RELIABLE
     assert qos.KEYFRAMES.depth == 50
