@@ -48,16 +48,12 @@ STATIC_POSES = QoSProfile(
 
 def camera(reliability: str) -> QoSProfile:
     """Returns the profile of camera topics: 'best_effort' as drivers send, or 'reliable'."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=5, reliability=_policy(reliability)
-    )
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=5, reliability=_policy(reliability))
 
 
 def poses(reliability: str = 'best_effort') -> QoSProfile:
     """Returns the profile of poses: small ones, as many as may come while an image travels."""
-    return QoSProfile(
-        history=HistoryPolicy.KEEP_LAST, depth=100, reliability=_policy(reliability)
-    )
+    return QoSProfile(history=HistoryPolicy.KEEP_LAST, depth=100, reliability=_policy(reliability))
 
 
 def _policy(reliability: str) -> ReliabilityPolicy:
