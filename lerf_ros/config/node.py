@@ -83,7 +83,7 @@ class NodeOptions(Section):
     pose_reliability: str = option(
         'best_effort',
         'Reliability asked of poses and TF: a lost one is interpolated, off by centimetres where '
-        'they are few; reliable has it repeated, but may fall behind big images.',
+        'they are few; reliable has it repeated, but hears no best-effort publisher.',
         choices=('best_effort', 'reliable'),
     )
     inbox_mb: int = option(

@@ -8,6 +8,8 @@ import torch
 from lerf_ros.features.pyramid import FeaturePyramid, PyramidLevel
 from lerf_ros.frames import Keyframe, KeyframeId, PosedFrame
 from lerf_ros.geometry import PinholeCamera, camera_directions, look_at, pixel_centres
+from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.training.trainer import Trainer
 
 CENTRES = np.array([[-0.12, 0.0, 0.06], [0.12, 0.05, 0.06], [0.0, -0.15, 0.08]])
 RADII = np.array([0.06, 0.06, 0.08])
@@ -89,3 +91,18 @@ def keyframes(count: int = 12, width: int = 80, height: int = 60, *, depth: bool
             image, depth_m if depth else None, camera, camera_to_world, index * 100_000_000
         )
         yield Keyframe(KeyframeId(SOURCE, index), frame), pyramid_of(labels), labels
+
+
+def learnt(config, steps: int) -> tuple[Trainer, SurfaceMap]:
+    """Returns a trainer that learnt from an orbit for so many steps, and the surface."""
+    trainer = Trainer(config, embedding_size=EMBEDDING_SIZE)
+    surface = SurfaceMap(config.query)
+    for keyframe, pyramid, _ in keyframes():
+        trainer.add_keyframe(keyframe, pyramid)
+        frame = keyframe.frame
+        surface.integrate(
+            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
+        )
+    for _ in range(steps):
+        trainer.step(surface)
+    return trainer, surface

@@ -338,3 +338,23 @@ def test_a_recording_that_starts_again_goes_on(camera: Camera, wait_until: Calla
         assert camera.found[0].camera_to_world[0, 3] == pytest.approx(500.0)
     finally:
         camera._now_ns += 120_000_000_000
+
+
+@pytest.mark.parametrize('reliability', ['best_effort', 'reliable'])
+def test_poses_are_repeated_where_that_is_asked_for(
+    reliability: str, spinner: object, wait_until: Callable[..., None]
+) -> None:
+    namespace = f'poses_{reliability}'
+    helper = Node('poser', namespace=namespace)
+    helper.create_publisher(PoseStamped, 'pose', 10)
+    options = {'node.pose_source': 'topic', 'node.pose_reliability': reliability}
+    node = KeyframeNode([Parameter(name, value=v) for name, v in options.items()], namespace)
+    spinner.add(node)  # type: ignore[attr-defined]
+    spinner.add(helper)  # type: ignore[attr-defined]
+
+    def asked() -> list[object]:
+        ends = helper.get_subscriptions_info_by_topic(f'/{namespace}/pose')
+        return [end.qos_profile.reliability for end in ends]
+
+    wait_until(asked, 'the node hears poses')
+    assert asked() == [qos.poses(reliability).reliability]

@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import spheres
 import torch
 
-from lerf_ros.surface.cloud import SurfaceMap
+from lerf_ros.frames import KeyframeId
 from lerf_ros.training.language_mean import EVERY, SHARE_OF_STEPS, LanguageMean
 from lerf_ros.training.trainer import Trainer
 
 # Steps after which the mean is over more than the last one.
 BEGINS = int(EVERY / SHARE_OF_STEPS)
-
-
-def made(config) -> tuple[Trainer, SurfaceMap]:
-    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
-    surface = SurfaceMap(config.query)
-    for keyframe, pyramid, _ in spheres.keyframes():
-        trainer.add_keyframe(keyframe, pyramid)
-        frame = keyframe.frame
-        surface.integrate(
-            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
-        )
-    return trainer, surface
 
 
 def weights(language) -> torch.Tensor:
@@ -40,7 +30,7 @@ def said(field, surface) -> torch.Tensor:
 
 
 def test_a_young_map_is_read_as_it_is_and_an_older_one_as_its_mean(config):
-    trainer, surface = made(config)
+    trainer, surface = spheres.learnt(config, 0)
     for _ in range(BEGINS):
         trainer.step(surface)
         assert torch.equal(weights(trainer.readable.language), weights(trainer.field.language))
@@ -50,7 +40,7 @@ def test_a_young_map_is_read_as_it_is_and_an_older_one_as_its_mean(config):
 
 
 def test_it_is_the_mean_with_weights_that_fall_by_age(config):
-    trainer, _ = made(config)
+    trainer, _ = spheres.learnt(config, 0)
     trained = trainer.field.language
     mean = LanguageMean(trained, trainer._makes_readable(trainer.field.scene_box)(), 10)
     expected = weights(trained).double()
@@ -65,9 +55,7 @@ def test_it_is_the_mean_with_weights_that_fall_by_age(config):
 
 
 def test_what_is_read_moves_less_than_what_is_trained_and_lies_as_near(config):
-    trainer, surface = made(config)
-    for _ in range(120):
-        trainer.step(surface)
+    trainer, surface = spheres.learnt(config, 120)
     steps, moved_trained, moved_read = 3 * EVERY, 0.0, 0.0
     for _ in range(steps):
         before = said(trainer.field, surface), said(trainer.readable, surface)
@@ -81,17 +69,13 @@ def test_what_is_read_moves_less_than_what_is_trained_and_lies_as_near(config):
 
 
 def test_without_a_mean_the_field_itself_is_read(config):
-    trainer, surface = made(config.replace({'training.mean_steps': 0}))
-    for _ in range(BEGINS + EVERY):
-        trainer.step(surface)
+    trainer, _ = spheres.learnt(config.replace({'training.mean_steps': 0}), BEGINS + EVERY)
     assert trainer.readable is trainer.field
 
 
 @pytest.mark.parametrize('steps_here', [50, 0], ids=['mean here', 'none here'])
 def test_a_loaded_map_is_read_as_the_saved_one_and_learns_on(config, steps_here):
-    trainer, surface = made(config)
-    for _ in range(BEGINS + 5 * EVERY + 1):
-        trainer.step(surface)
+    trainer, surface = spheres.learnt(config, BEGINS + 5 * EVERY + 1)
     again = Trainer(
         config.replace({'training.mean_steps': steps_here}), embedding_size=spheres.EMBEDDING_SIZE
     )
@@ -105,11 +89,15 @@ def test_a_loaded_map_is_read_as_the_saved_one_and_learns_on(config, steps_here)
 
 
 def test_a_basis_that_grows_is_read_at_once(config):
-    config = config.replace({'field.language_basis': 4})
-    trainer, surface = made(config)
-    for _ in range(BEGINS + 2 * EVERY):
-        trainer.step(surface)
-    last = trainer.field.language_head.last
-    last.extend(torch.nn.functional.normalize(torch.randn(9, last.basis.shape[0]), dim=-1), 0.01)
-    trainer.settle()
+    trainer, surface = spheres.learnt(config.replace({'field.language_basis': 4}), BEGINS + EVERY)
+    assert not torch.equal(weights(trainer.readable.language), weights(trainer.field.language))
+    ((keyframe, pyramid, _),) = spheres.keyframes(1)
+    unlike = torch.nn.functional.normalize(torch.randn(spheres.EMBEDDING_SIZE), dim=0)
+    levels = tuple(
+        replace(level, embeddings=unlike.expand_as(level.embeddings).clone())
+        for level in pyramid.levels
+    )
+    trainer.add_keyframe(
+        replace(keyframe, id=KeyframeId('another', 0)), replace(pyramid, levels=levels)
+    )
     assert torch.equal(said(trainer.readable, surface), said(trainer.field, surface))

@@ -16,7 +16,6 @@ from lerf_ros.field.language import LanguageField
 from lerf_ros.field.readable import ReadableField
 from lerf_ros.field.scene_box import SceneBox
 from lerf_ros.keyframes.point_targets import PointTargets
-from lerf_ros.surface.cloud import SurfaceMap
 from lerf_ros.training.recollection import Recollection
 from lerf_ros.training.trainer import Trainer
 
@@ -27,17 +26,7 @@ COUNT = 500
 @pytest.fixture(scope='module')
 def learnt(config):
     """A trainer that has learnt, and the surface of the same keyframes."""
-    trainer = Trainer(config, embedding_size=spheres.EMBEDDING_SIZE)
-    surface = SurfaceMap(config.query)
-    for keyframe, pyramid, _ in spheres.keyframes():
-        trainer.add_keyframe(keyframe, pyramid)
-        frame = keyframe.frame
-        surface.integrate(
-            keyframe.id, frame.depth, frame.image, frame.camera, frame.camera_to_world
-        )
-    for _ in range(60):
-        trainer.step(surface)
-    return trainer, surface
+    return spheres.learnt(config, 60)
 
 
 def reloaded(config, learnt, keyframes: int | None) -> Trainer:
