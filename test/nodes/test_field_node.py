@@ -286,6 +286,8 @@ def test_a_map_is_saved_forgotten_and_loaded(
 ) -> None:
     path = tmp_path / 'map.safetensors'
     learning.query('box')
+    # What another test has sent may still be on its way.
+    wait_until(lambda: learning.node._host.intake.waiting == 0, 'all keyframes in the map')
     map_id, count = learning.node._host.map.id, learning.node._host.map.keyframe_count
     saved = learning.call('save', FilePath, path=str(path))
     assert saved.success, saved.message
