@@ -13,9 +13,9 @@ from rclpy.time import Time
 
 from lerf_ros.bridge import qos
 from lerf_ros.frames.messages import nanoseconds, transform_matrix_of
+from lerf_ros.frames.pose_track import TransformError
 from lerf_ros.frames.transforms import (
     HISTORY_NS,
-    TransformError,
     TransformSource,
     TransformTree,
     take_tf,
@@ -85,14 +85,22 @@ def listen_to_tf(
     node: Node,
     complain: Callable[[str], object] | None = None,
     reliability: str = 'best_effort',
+    gap_ns: int | None = None,
 ) -> TransformSource | None:
-    """Returns TF as heard by a node; None where neither tf2_ros nor tf2_msgs is installed."""
+    """Returns TF as heard by a node; None where neither tf2_ros nor tf2_msgs is installed.
+
+    Args:
+        node: Who listens.
+        complain: Told of frames that publishers disagree about.
+        reliability: 'best_effort' or 'reliable'.
+        gap_ns: See :class:`TransformTree`; tf2 interpolates over any time.
+    """
     if tf2_ros is not None:
         return Tf2Source(node, reliability)
     if TFMessage is None:
         return None
     complain = complain or node.get_logger().warning
-    tree = TransformTree(complain=complain)
+    tree = TransformTree(complain=complain, gap_ns=gap_ns)
 
     def hear(message: TFMessage, static: bool) -> None:
         for problem in take_tf(tree, message, static=static):

@@ -62,6 +62,14 @@ def add_source(parser: argparse.ArgumentParser, *, downscale: int = 1) -> None:
     group.add_argument(
         '--rectified', action='store_true', help='in a bag: images are rectified already'
     )
+    group.add_argument(
+        '--pose-gap',
+        type=float,
+        default=0.4,
+        metavar='SECONDS',
+        help='in a bag: pictures between poses that are further apart are left out where the '
+        'camera moved; 0: none (%(default)s)',
+    )
 
 
 def source_options(arguments: argparse.Namespace, **changes: object) -> SourceOptions:
@@ -87,6 +95,7 @@ def source_options(arguments: argparse.Namespace, **changes: object) -> SourceOp
         'camera_frame': arguments.camera_frame,
         'extrinsic': tuple(arguments.extrinsic) if arguments.extrinsic else None,
         'rectified': arguments.rectified,
+        'pose_gap_s': arguments.pose_gap,
     }
     return SourceOptions(**{**values, **changes})  # type: ignore[arg-type]
 

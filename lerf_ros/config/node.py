@@ -86,6 +86,14 @@ class NodeOptions(Section):
         'they are few; reliable has it repeated, but hears no best-effort publisher.',
         choices=('best_effort', 'reliable'),
     )
+    pose_gap_s: float = option(
+        0.4,
+        'Longest time between two poses that a picture between them is placed by while the camera '
+        'moves; 0: any. tf2_ros, where it is installed, does so over any.',
+        unit='s',
+        low=0.0,
+        high=60.0,
+    )
     inbox_mb: int = option(
         128,
         'Camera messages that wait to be paired hold at most this much; the oldest are dropped.',

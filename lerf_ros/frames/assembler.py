@@ -13,7 +13,7 @@ from jaxtyping import Float
 from lerf_ros.frames.messages import frame_of, stamp_of
 from lerf_ros.frames.pairing import Kind, Pairer, Pairing
 from lerf_ros.frames.pose_source import PoseSource
-from lerf_ros.frames.transforms import TransformError
+from lerf_ros.frames.pose_track import TransformError
 
 #: Called with a kind (a word), the stamp it is about and a sentence.
 Complaint = Callable[[str, int, str], object]

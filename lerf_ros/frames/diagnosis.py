@@ -238,6 +238,9 @@ def _skew(facts: IntakeFacts) -> Finding | None:
 def _pose(facts: IntakeFacts) -> Finding | None:
     if not facts.no_pose:
         return None
+    if 'allow longer gaps' in facts.no_pose:
+        what, advice = facts.no_pose.rsplit('; ', 1)
+        return Finding('pose_gap', what, advice)
     return Finding(
         'no_pose',
         facts.no_pose,

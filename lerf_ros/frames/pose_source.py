@@ -9,7 +9,8 @@ import numpy as np
 from jaxtyping import Float
 
 from lerf_ros.frames.messages import frame_of, stamp_of, stamped_matrix_of
-from lerf_ros.frames.transforms import PoseTrack, TransformError, TransformSource
+from lerf_ros.frames.pose_track import PoseTrack, TransformError
+from lerf_ros.frames.transforms import TransformSource
 from lerf_ros.geometry import pose_matrix
 
 #: Types of messages that tell a pose, by their package and name.
@@ -52,6 +53,8 @@ class PoseSource:
         mounting: Camera to body: where the camera sits on the frame that poses are of, or that
             images name; None asks TF.
         history_ns: How long poses are kept; None: for ever.
+        gap_ns: Over longer times without a pose of the topic none that moved is interpolated;
+            None: over any.
         complain: Called once with what is assumed and not known.
     """
 
@@ -64,12 +67,13 @@ class PoseSource:
         camera_frame: str = '',
         mounting: Float[np.ndarray, '4 4'] | None = None,
         history_ns: int | None = HISTORY_NS,
+        gap_ns: int | None = None,
         complain: Callable[[str], object] = lambda sentence: None,
     ) -> None:
         self.world_frame = world_frame.lstrip('/')
         self._transforms, self._by_topic = transforms, by_topic
         self._camera_frame, self._mounting = camera_frame.lstrip('/'), mounting
-        self._track = PoseTrack(history_ns)
+        self._track = PoseTrack(history_ns, gap_ns)
         self._complain = complain
         self._told: set[str] = set()
         # The frame that the topic's poses are of ('' is the camera) and are given in.

@@ -25,7 +25,8 @@ from lerf_ros.bridge.images import image_message
 from lerf_ros.bridge.poses import stamp_message
 from lerf_ros.frames.calibration import ideal_camera
 from lerf_ros.frames.messages import pose_matrix_of
-from lerf_ros.frames.transforms import TransformError, TransformSource
+from lerf_ros.frames.pose_track import TransformError
+from lerf_ros.frames.transforms import TransformSource
 from lerf_ros.geometry import PinholeCamera, inverse_transform, require_rigid
 from lerf_ros.maps.errors import NotReadyError
 from lerf_ros.maps.view import MapView

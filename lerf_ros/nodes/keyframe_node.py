@@ -185,6 +185,7 @@ class KeyframeNode(Node):
             by_topic=tf is None,
             camera_frame=node.camera_frame,
             mounting=mounting_of(node.camera_extrinsic),
+            gap_ns=round(node.pose_gap_s * 1e9) or None,
             complain=lambda sentence: self._health.complain('assumed', sentence),
         )
 
@@ -193,6 +194,7 @@ class KeyframeNode(Node):
             self,
             lambda sentence: self._health.complain('tf', sentence),
             self._config.node.pose_reliability,
+            round(self._config.node.pose_gap_s * 1e9) or None,
         )
 
     def _dropped(self, kind: str, stamp_ns: int, sentence: str) -> None:

@@ -50,6 +50,8 @@ class Bag:
         rectified: Whether pictures are rectified already, whatever the calibration says.
         camera_frame: Optical frame of the images, whatever they say; '' as they say.
         mounting: Where the camera sits on the frame that poses are of; None asks TF.
+        pose_gap_s: Longest time between two poses that a picture is placed by while the camera
+            moves; 0: any.
 
     Attributes:
         ledger: What was left out, and warnings.
@@ -73,9 +75,11 @@ class Bag:
         rectified: bool = False,
         camera_frame: str = '',
         mounting: Float[np.ndarray, '4 4'] | None = None,
+        pose_gap_s: float = 0.4,
     ) -> None:
         self._path = Path(path)
         self._slop_ns = round(slop_s * 1e9)
+        self._gap_ns = round(pose_gap_s * 1e9) or None
         self._world_frame, self._camera_frame = world_frame, camera_frame
         self._mounting = mounting
         self._depth_unit_m, self._rectified = depth_unit_m, rectified
@@ -135,13 +139,14 @@ class Bag:
         kinds = {topics.image: 'image', topics.info: 'info'}
         if topics.depth:
             kinds[topics.depth] = 'depth'
-        tree = TransformTree(complain=ledger.warn)
+        tree = TransformTree(complain=ledger.warn, gap_ns=self._gap_ns)
         poses = PoseSource(
             self._world_frame or ('' if topics.pose else self._find_world(reader)),
             self._with_static(reader, tree) if topics.tf else None,
             by_topic=bool(topics.pose),
             camera_frame=self._camera_frame,
             mounting=self._mounting,
+            gap_ns=self._gap_ns,
             complain=ledger.warn,
         )
         assembler = Assembler(

@@ -46,6 +46,8 @@ class SourceOptions:
         camera_frame: Optical frame of a bag's images, whatever they say.
         extrinsic: x y z qx qy qz qw of the camera on the frame that a bag's poses are of.
         rectified: Whether a bag's images are rectified already.
+        pose_gap_s: Longest time between two poses of a bag that a picture is placed by while the
+            camera moves; 0: any.
     """
 
     kind: str = ''
@@ -64,12 +66,15 @@ class SourceOptions:
     camera_frame: str = ''
     extrinsic: tuple[float, ...] | None = None
     rectified: bool = False
+    pose_gap_s: float = 0.4
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in KINDS:
             raise ValueError(f'format: expected one of {", ".join(KINDS)}, got {self.kind!r}')
         if self.depth_unit_m is not None and not 0 < self.depth_unit_m < float('inf'):
             raise ValueError(f'depth_unit_m: expected metres above 0, got {self.depth_unit_m}')
+        if not 0 <= self.pose_gap_s <= 60:
+            raise ValueError(f'pose_gap_s: expected 0 to 60 seconds, got {self.pose_gap_s}')
 
 
 def kind_of(path: Path) -> str:
@@ -186,6 +191,7 @@ def open_bag_of(path: Path | str, options: SourceOptions) -> Bag:
         rectified=options.rectified,
         camera_frame=options.camera_frame,
         mounting=mounting,
+        pose_gap_s=options.pose_gap_s,
     )
 
 

@@ -41,6 +41,11 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         ({'paired': 0, 'info': heard('camera_info', INFO, stamp_ns=0)}, 'unpaired', '1.000 s'),
         ({'refused': 'camera_info: the camera is uncalibrated'}, 'uncalibrated', 'calibrate'),
         ({'no_pose': 'no pose of camera', 'pose_newest_ns': 10**9}, 'no_pose', 'no pose'),
+        (
+            {'no_pose': 'it moved; have poses come more often, or allow longer gaps'},
+            'pose_gap',
+            'have poses come more often',
+        ),
         ({'no_pose': 'x', 'pose_newest_ns': 61 * 10**9}, 'clock_skew', '60.000 s behind'),
         ({'still': 40}, 'still', '40 frames'),
         ({'image': heard('image', IMAGE, stamp_ns=0)}, 'zero_stamps', 'at zero'),

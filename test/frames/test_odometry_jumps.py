@@ -8,7 +8,8 @@ import pytest
 from lerf_ros.config import NodeOptions
 from lerf_ros.frames.odometry_jumps import OdometryJumps
 from lerf_ros.frames.pose_source import PoseSource
-from lerf_ros.frames.transforms import TransformTree, interpolate
+from lerf_ros.frames.pose_track import interpolate
+from lerf_ros.frames.transforms import TransformTree
 from lerf_ros.geometry import pose_matrix
 
 SECOND = 1_000_000_000

@@ -16,13 +16,8 @@ from plain_messages import (
 )
 
 from lerf_ros.frames.messages import stamped_matrix_of
-from lerf_ros.frames.transforms import (
-    PoseTrack,
-    TransformError,
-    TransformTree,
-    interpolate,
-    take_tf,
-)
+from lerf_ros.frames.pose_track import PoseTrack, TransformError, interpolate
+from lerf_ros.frames.transforms import TransformTree, take_tf
 from lerf_ros.geometry import inverse_transform, look_at
 
 SECOND = 1_000_000_000
@@ -153,6 +148,39 @@ def test_tracks_interpolate_and_do_not_extrapolate() -> None:
     for stamp_ns in (-1, 101):
         with pytest.raises(TransformError, match='no pose'):
             track.at(stamp_ns)
+
+
+@pytest.mark.parametrize(
+    ('pose', 'said'),
+    [
+        (moved(0.019, math.radians(0.9)), None),
+        (moved(0.03), 'moved by 3 cm and 0 degrees'),
+        (moved(0.0, math.radians(2.0)), 'moved by 0 cm and 2 degrees'),
+    ],
+)
+def test_nothing_is_interpolated_over_a_gap_in_which_it_moved(
+    pose: np.ndarray, said: str | None
+) -> None:
+    track = PoseTrack(gap_ns=SECOND // 2)
+    track.add(0, np.eye(4))
+    track.add(SECOND, pose)
+    if said is None:
+        assert track.at(SECOND // 2)[0, 3] == pytest.approx(pose[0, 3] / 2)
+    else:
+        with pytest.raises(TransformError, match=said):
+            track.at(SECOND // 2, 'camera')
+    np.testing.assert_array_equal(track.at(SECOND), pose)
+    # The pose that was missing comes late.
+    track.add(SECOND // 2, moved(5.0))
+    assert track.at(3 * SECOND // 4)[0, 3] == pytest.approx((5.0 + pose[0, 3]) / 2)
+
+
+def test_a_refused_pose_in_a_gap_does_not_close_it() -> None:
+    track = PoseTrack(gap_ns=SECOND // 2)
+    for stamp_ns, pose in ((0, moved(0.0)), (SECOND // 2, 'not finite'), (SECOND, moved(1.0))):
+        track.add(stamp_ns, pose)
+    with pytest.raises(TransformError, match=r'1\.00 s apart'):
+        track.at(SECOND // 4)
 
 
 def test_a_refused_pose_costs_its_stamp_only() -> None:

@@ -327,6 +327,23 @@ def test_an_image_without_a_pose_is_dropped_with_a_reason(
     assert 'no pose' in health.last_error
 
 
+def test_an_image_in_a_gap_between_poses_is_dropped_with_a_reason(
+    camera: Camera, wait_until: Callable
+) -> None:
+    """A pose was lost on the way, and how the camera moved is not known."""
+    before, stamp_ns, _, after = (camera.next_stamp() for _ in range(4))
+    camera.send_pose(at(30.0), before)
+    camera.send_pose(at(33.0), after)
+    camera.send_image(stamp_ns)
+    health = camera.node._health
+    wait_until(lambda: 'apart' in health.last_error, 'a complaint')
+    assert 'node.pose_gap_s' in health.last_error
+    camera.send_image(after)
+    wait_until(lambda: camera.found, 'a keyframe after the gap')
+    assert camera.found[0].camera_to_world[0, 3] == pytest.approx(33.0)
+    assert len(camera.found) == 1
+
+
 def test_a_recording_that_starts_again_goes_on(camera: Camera, wait_until: Callable) -> None:
     camera.send(500.0)
     wait_until(lambda: camera.found, 'a keyframe before the jump')

@@ -108,11 +108,32 @@ def test_poses_from_tf_are_those_at_the_stamp(tmp_path: Path) -> None:
         ('/tf_static', 0, tf(0, 'base', 'camera', fixed)),
         ('/tf', 0, tf(0, 'map', 'base', moving[0])),
         ('/camera/camera_info', 1, info()),
-        ('/camera/image', 2, image(25 * 10**7, COLOUR, 'rgb8')),
-        ('/tf', 3, tf(10**9, 'map', 'base', moving[1])),
+        ('/camera/image', 2, image(10**8, COLOUR, 'rgb8')),
+        ('/tf', 3, tf(4 * 10**8, 'map', 'base', moving[1])),
     ]
     (frame,) = Bag(write(tmp_path / 'bag', messages))
     assert frame.camera_to_world[:3, 3] == pytest.approx([0.25, 0.0, 0.25])
+
+
+@pytest.mark.parametrize('topic', ['/pose', '/tf'])
+def test_pictures_in_a_gap_between_poses_are_left_out(topic: str, tmp_path: Path) -> None:
+    lost = 2 * 10**8
+    messages = [m for m in recording(count=5) if m[0] != '/pose' or not lost <= m[1] < 2 * lost]
+    if topic == '/tf':
+        as_tf = {m[1]: tf(m[1] - 3 * 10**7, 'map', 'camera', np.eye(4)) for m in messages}
+        for index in range(5):
+            stamp_ns = index * 10**8 + 3 * 10**7
+            as_tf[stamp_ns] = tf(index * 10**8, 'map', 'camera', pose_at(index))
+        messages = [('/tf', m[1], as_tf[m[1]]) if m[0] == '/pose' else m for m in messages]
+    path = write(tmp_path / 'bag', messages)
+    chosen = {'pose_topic': topic} if topic == '/pose' else {}
+    bag = Bag(path, pose_gap_s=0.25, **chosen)  # type: ignore[arg-type]
+    assert [frame.stamp_ns for frame in bag] == [0, 10**8, 4 * 10**8]
+    (reason, _) = bag.ledger.left_out.values()
+    assert '0.30 s apart, and it moved by 300 cm and 0 degrees' in reason
+    assert '--pose-gap' in reason
+    whole = list(Bag(path, pose_gap_s=0.0, **chosen))  # type: ignore[arg-type]
+    assert whole[2].camera_to_world[:3, 3] == pytest.approx(pose_at(2)[:3, 3])
 
 
 @pytest.mark.parametrize('hides', [False, True])

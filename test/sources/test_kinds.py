@@ -429,7 +429,7 @@ def test_a_bad_transform_of_another_frame_costs_nothing(tmp_path: Path) -> None:
     bad.transforms[0].transform.rotation.w = 0.0
     messages = [m for m in recorded() if m[0] != '/pose']
     moving = [('/tf', 10**9, bags.tf(10**9, 'map', 'camera', pose(0))), ('/tf', 10**9, bad)]
-    later = [('/tf', 2 * 10**9, bags.tf(2 * 10**9, 'map', 'camera', pose(1)))]
+    later = [('/tf', 2 * 10**9, bags.tf(13 * 10**8, 'map', 'camera', pose(1)))]
     found = inspect(bag_of(tmp_path, [*moving, *messages, *later]))
     assert found.frames == 3
     assert sum("'wheel'" in warning for warning in found.warnings) == 1
