@@ -23,6 +23,9 @@ FRAMED_BASE_QUANTILE = 0.5
 # cover this area: a key is three points of 2 cm.
 MIN_SUPPORT, MIN_SUPPORT_M2 = 8, 8e-4
 LEAST_SUPPORT = 2
+# What a frame has cut off counts by this power of the odds of its relevancy where its middle is
+# looked for (docs/experiments.md); odds are no smaller and no greater than those of this share.
+SHARPNESS, LEAST_SHARE = 8, 1e-6
 # Peaks looked at for each maximum that is asked for.
 ATTEMPTS = 4
 
@@ -74,8 +77,10 @@ def find_maxima(
         scale = int(scores[graph.neighbours[peak]].mean(axis=0).argmax())
         reach_m = max(0.5 * float(scales_m[scale]), 3 * surface.voxel_m)
         grown = grow(graph, peak, best_of_all, base, reach_m, dense, allowed)
+        whole = len(grown.points)
         if framed:
             grown = _within_frame(graph, grown, peak, reach_m)
+        cut_off = len(grown.points) < whole
         points = grown.points if inside is None else grown.points[inside[grown.points]]
         best[graph.tree.query_ball_point(surface.positions[peak], reach_m)] = -np.inf
         best[points] = -np.inf
@@ -88,7 +93,9 @@ def find_maxima(
         core = core if len(core) else points
         # The scale that suits the whole core, not the one hottest point.
         scale = int(scores[core].mean(axis=0).argmax())
-        maximum = describe(graph, points, scores[points, scale], float(scales_m[scale]), core)
+        maximum = describe(
+            graph, points, scores[points, scale], float(scales_m[scale]), core, cut_off
+        )
         if maximum.relevancy >= min_relevancy:
             maxima.append((top, maximum))
             if not maximum.sparse:
@@ -104,6 +111,7 @@ def describe(
     relevancy: Float[Array, ' k'],
     scale_m: float,
     core: Int[Array, ' c'] | None = None,
+    cut_off: bool = False,
 ) -> Maximum:
     """Returns the maximum made of an object's points.
 
@@ -113,6 +121,7 @@ def describe(
         relevancy: Relevancy of each at that scale.
         scale_m: The scale at which it was read.
         core: Those that say where it is; all if None.
+        cut_off: Whether a frame has cut them off from what they hang together with.
     """
     surface = graph.surface
     positions = surface.positions[points].astype(np.float64)
@@ -126,6 +135,8 @@ def describe(
     own = np.ones(len(points), bool) if core is None else np.isin(points, core)
     if not own.all():
         position_m = robust_centre(positions[own])
+    if cut_off:
+        position_m = hot_centre(positions, relevancy)
     return Maximum(
         position_m=position_m,
         normal=normal / length if length > 0.1 else np.zeros(3),
@@ -138,6 +149,17 @@ def describe(
         viewpoints=surface.viewpoints(points),
         sparse=len(points) < least_support(surface.voxel_m),
     )
+
+
+def hot_centre(positions: Float[Array, 'k 3'], relevancy: Float[Array, ' k']) -> Float[Array, '3']:
+    """Returns the mean of points, each weighed by a power of the odds of its relevancy.
+
+    What a frame has cut off has no middle of its own: that of its points is drawn to whatever else
+    is in the frame.
+    """
+    share = np.clip(relevancy.astype(np.float64), LEAST_SHARE, 1 - LEAST_SHARE)
+    log_odds = np.log(share / (1 - share))
+    return np.average(positions, axis=0, weights=np.exp(SHARPNESS * (log_odds - log_odds.max())))
 
 
 def least_support(voxel_m: float) -> int:

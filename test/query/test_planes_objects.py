@@ -9,7 +9,7 @@ from scenery import CENTRES, RADII, mapped
 from scipy.sparse import csr_matrix
 from scipy.spatial import cKDTree
 
-from lerf_ros.query.maxima import find_maxima
+from lerf_ros.query.maxima import SHARPNESS, find_maxima, hot_centre
 from lerf_ros.query.objects import (
     alike_in_dense,
     grow,
@@ -338,3 +338,43 @@ def test_a_framed_answer_lies_within_its_frame(graph):
     framed, whole = moved_m(True), moved_m(False)
     assert framed[0] < 0.5 * whole[0]
     assert framed[1] < side_m < whole[1]
+
+
+def test_the_middle_of_what_a_frame_has_cut_off_is_where_it_is_most_relevant(graph):
+    """Two things touch: both are in the frame around one, and one is more relevant."""
+    ball = np.flatnonzero(on_ball(graph, 0))
+    positions = graph.surface.positions
+    peak = ball[positions[ball, 0].argmax()]
+    near = ball[np.linalg.norm(positions[ball] - positions[peak], axis=1) < 0.03]
+    relevancy = np.zeros(len(positions))
+    relevancy[ball], relevancy[near] = 0.8, 0.9
+
+    def found(side_m):
+        return find_maxima(
+            graph,
+            relevancy[:, None],
+            np.array([side_m]),
+            np.ones(len(positions), bool),
+            max_maxima=1,
+            min_relevancy=0.0,
+            framed=True,
+        )[0]
+
+    cut_off, whole = found(0.06), found(1.0)
+    assert set(near) < set(cut_off.point_indices) < set(whole.point_indices) == set(ball)
+    middle = positions[near].mean(axis=0)
+    plain = positions[cut_off.point_indices].mean(axis=0)
+    assert np.linalg.norm(cut_off.position_m - middle) < 0.5 * np.linalg.norm(plain - middle)
+    # What geometry bounds has a middle of its own, however relevant its parts are.
+    centre = positions[ball].mean(axis=0)
+    assert np.linalg.norm(whole.position_m - centre) < np.linalg.norm(middle - centre) / 2
+
+
+def test_the_hot_centre_is_a_mean_weighed_by_odds():
+    positions = np.array([[0.0, 0, 0], [1.0, 0, 0], [3.0, 0, 0]])
+    np.testing.assert_allclose(hot_centre(positions, np.full(3, 0.7)), [4 / 3, 0, 0])
+    odds = np.array([1.0, 1.25, 0.5]) ** SHARPNESS
+    expected = (odds[1] + 3 * odds[2]) / odds.sum()
+    relevancy = np.array([1.0, 1.25, 0.5]) / (1 + np.array([1.0, 1.25, 0.5]))
+    np.testing.assert_allclose(hot_centre(positions, relevancy), [expected, 0, 0])
+    np.testing.assert_allclose(hot_centre(positions, np.array([0.0, 1.0, 0.0])), [1.0, 0, 0])
