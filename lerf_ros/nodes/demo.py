@@ -14,7 +14,7 @@ import os
 import re
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -191,7 +191,7 @@ def hold(
     for line in table(verdicts):
         print(line)
     say('drawing what the map looks like')
-    depth_error_m = depth_error(client, world)
+    depth_error_m = depth_error(client.render, world)
     pictures = draw_pictures(client, world, verdicts, arguments.output)
     status = client.status
     assert status is not None
@@ -236,18 +236,26 @@ def stay(nodes: NodeProcesses, address: str) -> None:
             time.sleep(TICK_S)
 
 
-def depth_error(client: MapClient, world: World) -> float:
-    """Returns the median error of rendered depth against the sensor, over streamed frames."""
+def depth_error(render: Callable[..., Any], world: World) -> float | None:
+    """Returns the median error of rendered depth against the sensor, over streamed frames; None
+    where the sensor gives none.
+
+    Args:
+        render: Returns picture, depth and relevancy from a camera and its pose.
+        world: The frames.
+    """
     errors = []
     for frame in world.views(DEPTH_VIEWS):
+        if frame.depth is None:
+            continue
         camera = frame.camera.resized(160, 120)
-        _, depth_m, _ = client.render(camera, frame.camera_to_world)
+        _, depth_m, _ = render(camera, frame.camera_to_world)
         rows = ((np.arange(120) + 0.5) * frame.camera.height / 120).astype(int)
         columns = ((np.arange(160) + 0.5) * frame.camera.width / 160).astype(int)
-        assert frame.depth is not None
         difference = np.abs(depth_m - frame.depth[np.ix_(rows, columns)])
         errors.append(difference[np.isfinite(difference)])
-    return float(np.median(np.concatenate(errors)))
+    known = np.concatenate(errors) if errors else np.empty(0)
+    return float(np.median(known)) if len(known) else None
 
 
 def progress(client: MapClient, seconds: float) -> None:

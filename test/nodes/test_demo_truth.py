@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from lerf_ros.nodes.demo_answers import counts, judge
+from lerf_ros.geometry import PinholeCamera
+from lerf_ros.nodes.demo import depth_error
+from lerf_ros.nodes.demo_answers import conclude, counts, judge
 from lerf_ros.nodes.demo_truth import BoxTruth
 from lerf_ros.nodes.demo_world import RATE_HZ, RecordedWorld, Verdict
 from lerf_ros.sources.boxes import BoxedPictures
@@ -132,3 +135,38 @@ def test_boxes_of_other_pictures_and_broken_files_are_refused(folder, tmp_path):
     cv2.imwrite(str(tmp_path / 'a.png'), np.zeros((8, 8, 3), np.uint8))
     with pytest.raises(ValueError, match='none of them'):
         BoxTruth(path, RgbdFolder(folder), None)
+
+
+def drawn(camera: PinholeCamera, camera_to_world: np.ndarray) -> tuple:
+    """A map that is a wall one centimetre too far away."""
+    return None, np.full((camera.height, camera.width), WALL_M + 0.01, np.float32), None
+
+
+@pytest.mark.parametrize('has_depth', [True, False])
+def test_a_recording_without_depth_is_concluded_like_any_other(
+    has_depth: bool, folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = RecordedWorld(folder, 2.0)
+    if not has_depth:
+        frames = [replace(frame, depth=None) for frame in world.views(2)]
+        world.views = lambda count: frames  # type: ignore[method-assign]
+    error_m = depth_error(drawn, world)
+    assert error_m == (pytest.approx(0.01, abs=1e-4) if has_depth else None)
+    result = {
+        'phrases': [],
+        **counts([]),
+        'eight_of_ten_s': None,
+        'depth_median_m': error_m,
+        'depth_limit_m': 0.05,
+        'step': 10,
+        'steps_per_s': 5.0,
+        'keyframes': 2,
+        'keyframes_dropped': 0,
+        'memory_mb': 100,
+        'stop_s': {},
+    }
+    assert conclude(result, tmp_path)
+    said = capsys.readouterr().out
+    assert ('the map is right' in said) == has_depth
+    assert ('no depth to compare' in said) != has_depth
+    assert 'whether the answers are right is not known' in said
