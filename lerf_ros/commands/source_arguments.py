@@ -6,6 +6,8 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from lerf_ros.config import NodeOptions
+
 if TYPE_CHECKING:
     from lerf_ros.sources.detection import SourceOptions
 
@@ -65,10 +67,10 @@ def add_source(parser: argparse.ArgumentParser, *, downscale: int = 1) -> None:
     group.add_argument(
         '--pose-gap',
         type=float,
-        default=0.4,
+        default=NodeOptions.pose_gap_s,
         metavar='SECONDS',
         help='in a bag: pictures between poses that are further apart are left out where the '
-        'camera moved; 0: none (%(default)s)',
+        'camera moved; 0 leaves out none (%(default)s)',
     )
 
 

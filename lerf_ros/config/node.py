@@ -82,8 +82,8 @@ class NodeOptions(Section):
     )
     pose_reliability: str = option(
         'best_effort',
-        'Reliability asked of poses and TF: a lost one is interpolated, off by centimetres where '
-        'they are few; reliable has it repeated, but hears no best-effort publisher.',
+        'Reliability asked of poses and TF: of a lost one the picture is placed between its '
+        'neighbours or left out; reliable has it repeated, but hears no best-effort publisher.',
         choices=('best_effort', 'reliable'),
     )
     pose_gap_s: float = option(

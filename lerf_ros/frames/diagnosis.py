@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from lerf_ros.frames.pose_track import GAP_ADVICE
+
 SKEW_S = 1.0
 BLURRED = 15.0  # variance of the Laplacian of a grey picture, below which nothing is sharp
 
@@ -238,9 +240,8 @@ def _skew(facts: IntakeFacts) -> Finding | None:
 def _pose(facts: IntakeFacts) -> Finding | None:
     if not facts.no_pose:
         return None
-    if 'allow longer gaps' in facts.no_pose:
-        what, advice = facts.no_pose.rsplit('; ', 1)
-        return Finding('pose_gap', what, advice)
+    if facts.no_pose.endswith(GAP_ADVICE):
+        return Finding('pose_gap', facts.no_pose.removesuffix(f'; {GAP_ADVICE}'), GAP_ADVICE)
     return Finding(
         'no_pose',
         facts.no_pose,

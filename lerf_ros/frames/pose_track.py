@@ -18,6 +18,8 @@ STEP_BACK_NS = 50_000_000
 # What moved less between two poses is where they say, however long they are apart.
 STILL_M = 0.02
 STILL_DEG = 1.0
+#: What to do about gaps between poses; ends the sentence that tells of one.
+GAP_ADVICE = 'have poses come more often, or allow longer gaps (node.pose_gap_s, --pose-gap)'
 
 
 class TransformError(LookupError, ValueError):
@@ -126,8 +128,7 @@ class PoseTrack:
             raise TransformError(
                 f'no pose of {name!r} at {stamp_ns * 1e-9:.3f} s: its neighbours are '
                 f'{apart_ns * 1e-9:.2f} s apart, and it moved by {100 * move_m:.0f} cm and '
-                f'{turn_deg:.0f} degrees between them; have poses come more often, or allow '
-                'longer gaps (node.pose_gap_s, --pose-gap)'
+                f'{turn_deg:.0f} degrees between them; {GAP_ADVICE}'
             )
 
     def _why_not(self, stamp_ns: int, name: str, has_older: bool) -> str:

@@ -185,16 +185,20 @@ class KeyframeNode(Node):
             by_topic=tf is None,
             camera_frame=node.camera_frame,
             mounting=mounting_of(node.camera_extrinsic),
-            gap_ns=round(node.pose_gap_s * 1e9) or None,
+            gap_ns=self._pose_gap_ns,
             complain=lambda sentence: self._health.complain('assumed', sentence),
         )
+
+    @property
+    def _pose_gap_ns(self) -> int | None:
+        return round(self._config.node.pose_gap_s * 1e9) or None
 
     def _listen_to_tf(self) -> TransformSource | None:
         return listen_to_tf(
             self,
             lambda sentence: self._health.complain('tf', sentence),
             self._config.node.pose_reliability,
-            round(self._config.node.pose_gap_s * 1e9) or None,
+            self._pose_gap_ns,
         )
 
     def _dropped(self, kind: str, stamp_ns: int, sentence: str) -> None:

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 from jaxtyping import Bool, Float, Int
+from scipy.special import logit, softmax
 
 from lerf_ros.query.objects import DenseReader, Grown, grow, oriented_box, robust_centre
 from lerf_ros.query.request import Maximum
@@ -133,10 +134,10 @@ def describe(
     # middle of the box errs the other way on things that are thick at one end.
     position_m = (centre + box_to_world[:3, 3]) / 2
     own = np.ones(len(points), bool) if core is None else np.isin(points, core)
-    if not own.all():
-        position_m = robust_centre(positions[own])
     if cut_off:
         position_m = hot_centre(positions, relevancy)
+    elif not own.all():
+        position_m = robust_centre(positions[own])
     return Maximum(
         position_m=position_m,
         normal=normal / length if length > 0.1 else np.zeros(3),
@@ -158,8 +159,7 @@ def hot_centre(positions: Float[Array, 'k 3'], relevancy: Float[Array, ' k']) ->
     is in the frame.
     """
     share = np.clip(relevancy.astype(np.float64), LEAST_SHARE, 1 - LEAST_SHARE)
-    log_odds = np.log(share / (1 - share))
-    return np.average(positions, axis=0, weights=np.exp(SHARPNESS * (log_odds - log_odds.max())))
+    return np.average(positions, axis=0, weights=softmax(SHARPNESS * logit(share)))
 
 
 def least_support(voxel_m: float) -> int:

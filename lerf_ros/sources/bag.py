@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Float
 
+from lerf_ros.config import NodeOptions
 from lerf_ros.frames import PosedFrame
 from lerf_ros.frames.assembler import Assembler, PosedPairing
 from lerf_ros.frames.decoding import FrameDecoder, keyframe_frame
@@ -75,7 +76,7 @@ class Bag:
         rectified: bool = False,
         camera_frame: str = '',
         mounting: Float[np.ndarray, '4 4'] | None = None,
-        pose_gap_s: float = 0.4,
+        pose_gap_s: float = NodeOptions.pose_gap_s,
     ) -> None:
         self._path = Path(path)
         self._slop_ns = round(slop_s * 1e9)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lerf_ros.config import KeyframeOptions
+from lerf_ros.config import KeyframeOptions, NodeOptions
 from lerf_ros.frames import KeyframeSelector, PosedFrame
 from lerf_ros.frames.resizing import limited, shrunk
 from lerf_ros.geometry import pose_matrix
@@ -66,7 +66,7 @@ class SourceOptions:
     camera_frame: str = ''
     extrinsic: tuple[float, ...] | None = None
     rectified: bool = False
-    pose_gap_s: float = 0.4
+    pose_gap_s: float = NodeOptions.pose_gap_s
 
     def __post_init__(self) -> None:
         if self.kind and self.kind not in KINDS:

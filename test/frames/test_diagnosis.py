@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from lerf_ros.frames.diagnosis import InputFacts, IntakeFacts, Publisher, findings, suspicions
+from lerf_ros.frames.pose_track import PoseTrack, TransformError
 
 IMAGE = 'sensor_msgs/msg/Image'
 INFO = 'sensor_msgs/msg/CameraInfo'
@@ -21,6 +23,18 @@ def heard(name: str, kind: str, **changes: Any) -> InputFacts:
 WELL = IntakeFacts(
     image=heard('image', IMAGE), info=heard('camera_info', INFO), paired=10, keyframes=5
 )
+
+
+def told_of_a_gap() -> str:
+    """What a track says of a stamp between two poses that are far apart."""
+    track = PoseTrack(gap_ns=10**8)
+    pose = np.eye(4)
+    pose[0, 3] = 1.0
+    track.add(0, np.eye(4))
+    track.add(10**9, pose)
+    with pytest.raises(TransformError) as told:
+        track.at(10**8, 'camera')
+    return str(told.value)
 
 
 def test_nothing_is_found_where_nothing_is_wrong() -> None:
@@ -42,9 +56,9 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
         ({'refused': 'camera_info: the camera is uncalibrated'}, 'uncalibrated', 'calibrate'),
         ({'no_pose': 'no pose of camera', 'pose_newest_ns': 10**9}, 'no_pose', 'no pose'),
         (
-            {'no_pose': 'it moved; have poses come more often, or allow longer gaps'},
+            {'no_pose': told_of_a_gap()},
             'pose_gap',
-            'have poses come more often',
+            'moved by 100 cm and 0 degrees between them',
         ),
         ({'no_pose': 'x', 'pose_newest_ns': 61 * 10**9}, 'clock_skew', '60.000 s behind'),
         ({'still': 40}, 'still', '40 frames'),

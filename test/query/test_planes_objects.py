@@ -313,6 +313,20 @@ def test_peaks_decide_which_maximum_comes_first_and_relevancy_which_come_at_all(
     assert balls(min_relevancy=0.5, peaks=peaks) == [1, 0]
 
 
+def best_of(graph, relevancy, side_m, framed):
+    """The best maximum of relevancy that was read at one scale."""
+    everywhere = np.ones(len(relevancy), bool)
+    return find_maxima(
+        graph,
+        relevancy[:, None],
+        np.array([side_m]),
+        everywhere,
+        max_maxima=1,
+        min_relevancy=0.0,
+        framed=framed,
+    )[0]
+
+
 def test_a_framed_answer_lies_within_its_frame(graph):
     # All of a ball is nearly as relevant as a spot on one side of it.
     ball = np.flatnonzero(on_ball(graph, 0))
@@ -323,15 +337,7 @@ def test_a_framed_answer_lies_within_its_frame(graph):
     side_m = 2 * 3 * graph.surface.voxel_m
 
     def moved_m(framed):
-        found = find_maxima(
-            graph,
-            relevancy[:, None],
-            np.array([side_m]),
-            np.ones(len(positions), bool),
-            max_maxima=1,
-            min_relevancy=0.0,
-            framed=framed,
-        )[0]
+        found = best_of(graph, relevancy, side_m, framed)
         away = np.linalg.norm(positions[found.point_indices] - positions[spot], axis=1)
         return np.linalg.norm(found.position_m - positions[spot]), away.max()
 
@@ -349,18 +355,7 @@ def test_the_middle_of_what_a_frame_has_cut_off_is_where_it_is_most_relevant(gra
     relevancy = np.zeros(len(positions))
     relevancy[ball], relevancy[near] = 0.8, 0.9
 
-    def found(side_m):
-        return find_maxima(
-            graph,
-            relevancy[:, None],
-            np.array([side_m]),
-            np.ones(len(positions), bool),
-            max_maxima=1,
-            min_relevancy=0.0,
-            framed=True,
-        )[0]
-
-    cut_off, whole = found(0.06), found(1.0)
+    cut_off, whole = (best_of(graph, relevancy, side_m, True) for side_m in (0.06, 1.0))
     assert set(near) < set(cut_off.point_indices) < set(whole.point_indices) == set(ball)
     middle = positions[near].mean(axis=0)
     plain = positions[cut_off.point_indices].mean(axis=0)
